@@ -1,0 +1,1 @@
+//! Kernel Keeper: Jupyter kernels that outlive the editor. ARCHITECTURE.md draws the map.
