@@ -1,1 +1,3 @@
 //! Kernel Keeper: Jupyter kernels that outlive the editor. ARCHITECTURE.md draws the map.
+
+pub mod protocol;

@@ -1,0 +1,571 @@
+// Generated from server/src/protocol by `npm run protocol`. Do not edit.
+
+/** Any JSON. */
+export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
+/** RFC 3339, UTC, milliseconds. */
+export type Time = string;
+
+/**
+ * One answer: what is sent, and what the button says.
+ */
+export type Action = { action: string, title: string, };
+
+/**
+ * `keeper/answerOffer`
+ */
+export type AnswerOfferParams = { offerId: string, action: string, };
+
+/**
+ * `keeper/attachSession`; exactly one of `sourcePid` and `sessionId`.
+ */
+export type AttachSessionParams = { targetNotebookUri: string, sourcePid?: number, sessionId?: string, 
+/**
+ * `SessionMoved` where the session is bound to another notebook by now.
+ */
+expectedNotebookUri?: string, 
+/**
+ * Stop the kernel that lives on the target.
+ */
+replace?: boolean, 
+/**
+ * The old notebook keeps it too.
+ */
+share?: boolean, };
+
+export type AttachSessionResult = { success: boolean, 
+/**
+ * Native path; null for an untitled notebook.
+ */
+oldPath: string | null, newPath: string | null, session: Session, };
+
+/**
+ * A window that has the session attached.
+ */
+export type AttachedWindow = { windowId: string, 
+/**
+ * The window's first workspace folder; null where it has none.
+ */
+folder: string | null, 
+/**
+ * Whether it is the window that asked.
+ */
+thisWindow: boolean, };
+
+/**
+ * `keeper/cancelExecution`
+ */
+export type CancelExecutionParams = { sessionId: string, executionId: string, };
+
+/**
+ * A live session whose notebook is gone and whose executed cells are this notebook's.
+ */
+export type Candidate = { session: Session, 
+/**
+ * Always "content".
+ */
+match: string, 
+/**
+ * Share of the executed cells that the notebook has, 0 to 1.
+ */
+score: number, };
+
+/**
+ * A cell's latest execution that began, with its outputs as they stand.
+ */
+export type CellOutputs = { notebookUri: string, cellId: string, cellIndex: number | null, executionId: string, executionCount: number | null, status: ExecutionStatus, startedAt: Time | null, completedAt: Time | null, outputs: Array<Output>, 
+/**
+ * Set where stream text was cut in its middle.
+ */
+truncated: Truncated | null, };
+
+/**
+ * `keeper/cellOutputs`
+ */
+export type CellOutputsParams = { sessionId: string, notebookUri?: string, 
+/**
+ * Stream text of a cell is cut in its middle beyond this; default 10485760.
+ */
+maxBytesPerCell?: number, };
+
+export type CellOutputsResult = { 
+/**
+ * Subscribe after this to miss nothing.
+ */
+lastSeq: number, cells: Array<CellOutputs>, };
+
+/**
+ * A cell as requests name it.
+ */
+export type CellRef = { 
+/**
+ * nbformat's cell id.
+ */
+id: string, 
+/**
+ * Position in the notebook, from 0.
+ */
+index: number, };
+
+/**
+ * The execution that the kernel is at.
+ */
+export type CurrentExecution = { executionId: string, notebookUri: string, cellId: string | null, cellIndex: number | null, startedAt: Time | null, 
+/**
+ * What it asks the user for; null where it asks nothing.
+ */
+input: InputPrompt | null, };
+
+/**
+ * `keeper/detachSession`
+ */
+export type DetachSessionParams = { sessionId: string, 
+/**
+ * A shared notebook that lets go; absent: this window does.
+ */
+notebookUri?: string, };
+
+/**
+ * How a session ended. `crashed`: the kernel's end was seen; `lost`: it was found gone later.
+ */
+export type EndReason = "stopped" | "exited" | "crashed" | "lost";
+
+/**
+ * Of `ensureSession` and `answerOffer`.
+ */
+export type EnsureResult = { 
+/**
+ * attached | resumed | migrated | started | ask | dismissed
+ */
+outcome: string, session: Session | null, 
+/**
+ * The session's latest execution.
+ */
+lastExecution: Execution | null, 
+/**
+ * The question, where `outcome` is "ask".
+ */
+offer: Offer | null, };
+
+/**
+ * `keeper/ensureSession`
+ */
+export type EnsureSessionParams = { notebookUri: string, 
+/**
+ * Absent: the notebook's metadata, else the only kernelspec, else an offer `pick`.
+ */
+kernelName?: string, 
+/**
+ * Default true. False: by path resumed, by file migrated, nothing is started, stopped or asked.
+ */
+ask?: boolean, };
+
+/**
+ * One thing that happened. The journal stores exactly this.
+ */
+export type EventBody = { "kind": "queued", code: string, origin: string, } | { "kind": "started", startedAt: Time, executionCount: number | null, } | { "kind": "output", output: Output, } | { "kind": "clearOutput", wait: boolean, } | { "kind": "updateDisplay", displayId: string, data: JsonValue, metadata: JsonValue, } | { "kind": "inputRequest", prompt: string, password: boolean, } | { "kind": "inputReplied", } | { "kind": "comm", message: JsonValue, } | { "kind": "finished", status: ExecutionStatus, completedAt: Time, error: ExecutionError | null, } | { "kind": "gap", from: Time, to: Time, 
+/**
+ * Messages that are missing at most; null where it cannot be known.
+ */
+lostAtMost: number | null, };
+
+/**
+ * `keeper/execute`
+ */
+export type ExecuteParams = { sessionId: string, code: string, 
+/**
+ * Default: the session's first notebook.
+ */
+notebookUri?: string, cell?: CellRef, 
+/**
+ * Default true: a failure makes what waits from the same notebook `aborted`.
+ */
+stopOnError?: boolean, };
+
+export type ExecuteResult = { executionId: string, };
+
+/**
+ * One run of one piece of code.
+ */
+export type Execution = { executionId: string, sessionId: string, 
+/**
+ * The notebook it was run from, under its present name.
+ */
+notebookUri: string, 
+/**
+ * nbformat's cell id; null where the code came from no cell.
+ */
+cellId: string | null, 
+/**
+ * The cell's position when it was run, from 0.
+ */
+cellIndex: number | null, code: string, 
+/**
+ * Jupyter's `In [n]`; null until the kernel has told it.
+ */
+executionCount: number | null, 
+/**
+ * The window's id, `cli` or `mcp`.
+ */
+origin: string, status: ExecutionStatus, queuedAt: Time, startedAt: Time | null, completedAt: Time | null, 
+/**
+ * Set where `status` is `error`.
+ */
+error: ExecutionError | null, };
+
+/**
+ * A failed execution's exception, as the kernel told it.
+ */
+export type ExecutionError = { ename: string, evalue: string, 
+/**
+ * Lines, with ANSI colours.
+ */
+traceback: Array<string>, };
+
+/**
+ * `keeper/executionEvent`: one event, to subscribers.
+ */
+export type ExecutionEvent = { sessionId: string, 
+/**
+ * Goes on from 1 over restart and adoption.
+ */
+seq: number, 
+/**
+ * Null for a `gap`, and for what belongs to no execution.
+ */
+executionId: string | null, 
+/**
+ * The notebook under its present name; null where the event belongs to none.
+ */
+notebookUri: string | null, cell: CellRef | null, event: EventBody, };
+
+/**
+ * `keeper/executionHistory`; exactly one of `notebookUri` and `sessionId`.
+ */
+export type ExecutionHistoryParams = { notebookUri?: string, sessionId?: string, 
+/**
+ * Default 50.
+ */
+limit?: number, };
+
+export type ExecutionResult = { execution: Execution, };
+
+/**
+ * How far an execution is. `lost`: it ran when kernel or keeper died, and how it ended cannot be known.
+ */
+export type ExecutionStatus = "pending" | "running" | "ok" | "error" | "aborted" | "lost";
+
+/**
+ * Newest first.
+ */
+export type ExecutionsResult = { executions: Array<Execution>, };
+
+/**
+ * `keeper/findActiveSession`
+ */
+export type FindActiveSessionResult = { found: boolean, session: Session | null, 
+/**
+ * "path", or "file": its file had another name when the session was bound to it.
+ */
+match: string | null, candidates: Array<Candidate>, };
+
+export type InputPrompt = { prompt: string, 
+/**
+ * The answer must not be shown.
+ */
+password: boolean, };
+
+/**
+ * A kernelspec's names.
+ */
+export type KernelInfo = { name: string, displayName: string, language: string, };
+
+/**
+ * A kernel that could be started.
+ */
+export type Kernelspec = { name: string, displayName: string, language: string, 
+/**
+ * "jupyter" (an installed kernelspec) or "environment" (a Python environment of the workspace).
+ */
+source: string, 
+/**
+ * The program that runs it; null where it is unknown.
+ */
+interpreter: string | null, 
+/**
+ * False: the environment lacks ipykernel.
+ */
+ready: boolean, };
+
+export type KernelspecsResult = { kernelspecs: Array<Kernelspec>, };
+
+/**
+ * `keeper/labelSession`
+ */
+export type LabelSessionParams = { sessionId: string, 
+/**
+ * Empty: derived from the notebook's name again.
+ */
+label: string, };
+
+/**
+ * `keeper/listKernelspecs`
+ */
+export type ListKernelspecsParams = { notebookUri?: string, };
+
+/**
+ * `keeper/listSessions`
+ */
+export type ListSessionsParams = { 
+/**
+ * Also those that have ended; default false.
+ */
+includeEnded?: boolean, };
+
+/**
+ * `keeper/findActiveSession`, and other requests about one notebook.
+ */
+export type NotebookParams = { notebookUri: string, };
+
+/**
+ * A notebook as results name it.
+ */
+export type NotebookRef = { 
+/**
+ * The URI in the spelling that the window used.
+ */
+notebookUri: string, 
+/**
+ * The absolute native path; null for an untitled notebook.
+ */
+notebookPath: string | null, };
+
+/**
+ * An open question about one notebook.
+ */
+export type Offer = { offerId: string, kind: OfferKind, 
+/**
+ * The whole question, for people, times in the user's time zone.
+ */
+message: string, 
+/**
+ * The notebook it is about; of a `migrate` the new one.
+ */
+notebookUri: string, 
+/**
+ * The kernelspec that `fresh` would start, where one is known.
+ */
+kernelName: string | null, 
+/**
+ * What can be answered. `dismiss` is valid for every kind, listed or not.
+ */
+actions: Array<Action>, 
+/**
+ * The sessions it is about.
+ */
+sessions: Array<Session>, raisedAt: Time, };
+
+export type OfferKind = "resume" | "recover" | "migrate" | "replace" | "pick";
+
+/**
+ * `keeper/offer`
+ */
+export type OfferNotification = { offer: Offer, };
+
+/**
+ * `keeper/offerWithdrawn`
+ */
+export type OfferWithdrawn = { offerId: string, };
+
+export type OffersResult = { offers: Array<Offer>, };
+
+/**
+ * An nbformat 4 output, plus `displayId` where the message had one. Text is one string, never a list of lines.
+ */
+export type Output = { "output_type": "stream", name: StreamName, text: string, } | { "output_type": "display_data", 
+/**
+ * MIME bundle.
+ */
+data: JsonValue, metadata: JsonValue, displayId?: string, } | { "output_type": "execute_result", 
+/**
+ * MIME bundle.
+ */
+data: JsonValue, metadata: JsonValue, execution_count: number | null, displayId?: string, } | { "output_type": "error", ename: string, evalue: string, traceback: Array<string>, };
+
+/**
+ * `keeper/pinSession`
+ */
+export type PinSessionParams = { sessionId: string, pinned: boolean, };
+
+/**
+ * `keeper/pruneStore`; absent: every ended session.
+ */
+export type PruneStoreParams = { endedBefore?: Time, };
+
+export type PruneStoreResult = { removedSessions: number, freedBytes: number, };
+
+/**
+ * `keeper/replyInput`
+ */
+export type ReplyInputParams = { sessionId: string, executionId: string, value: string, };
+
+/**
+ * A kept kernel with its history.
+ */
+export type Session = { 
+/**
+ * Short and url-safe; never changes: not by migration, restart, a new window or a new keeper.
+ */
+id: string, 
+/**
+ * The notebook's file name until someone sets one.
+ */
+label: string, 
+/**
+ * The first of `notebooks`.
+ */
+notebookUri: string, 
+/**
+ * Absolute and native; null for an untitled notebook.
+ */
+notebookPath: string | null, 
+/**
+ * False: renamed away or deleted.
+ */
+notebookExists: boolean, 
+/**
+ * More than one where the kernel is shared.
+ */
+notebooks: Array<NotebookRef>, kernel: KernelInfo, 
+/**
+ * The kernel's process; null while starting.
+ */
+pid: number | null, 
+/**
+ * The keeper's process; null once it has ended.
+ */
+keeperPid: number | null, 
+/**
+ * Another host's session is only listed, never touched.
+ */
+host: string, 
+/**
+ * Of the kernel process: changes with a restart.
+ */
+startedAt: Time, 
+/**
+ * The last execution's begin, output or end.
+ */
+lastActivityAt: Time, 
+/**
+ * Time spent executing, in seconds, over all of the history.
+ */
+busySeconds: number, state: SessionState, 
+/**
+ * False: keeper or kernel has not answered for a while.
+ */
+responding: boolean, 
+/**
+ * Kept by any idle policy.
+ */
+pinned: boolean, 
+/**
+ * Sentences for people: what may be missing or needs attention.
+ */
+warnings: Array<string>, currentExecution: CurrentExecution | null, 
+/**
+ * Executions waiting.
+ */
+queued: number, 
+/**
+ * A child process that it is running, by name.
+ */
+runs: string | null, 
+/**
+ * Who is looking.
+ */
+windows: Array<AttachedWindow>, 
+/**
+ * Kernel with its children, in bytes; null when ended.
+ */
+memoryBytes: number | null, 
+/**
+ * Kernel with its children; 100 is one core; null when ended.
+ */
+cpuPercent: number | null, endedAt: Time | null, endReason: EndReason | null, };
+
+/**
+ * `keeper/sessionCreated`, `sessionUpdated`, `sessionDisconnected`, `sessionEnded`
+ */
+export type SessionNotification = { session: Session, };
+
+/**
+ * `keeper/stopSession`, `interruptSession`, `restartSession`, `unsubscribe`
+ */
+export type SessionParams = { sessionId: string, };
+
+export type SessionResult = { session: Session, };
+
+export type SessionState = "starting" | "idle" | "busy" | "restarting" | "ended";
+
+/**
+ * Newest activity first.
+ */
+export type SessionsResult = { sessions: Array<Session>, };
+
+/**
+ * `keeper/startSession`
+ */
+export type StartSessionParams = { notebookUri: string, kernelName: string, label?: string, 
+/**
+ * The kernel's working folder; default the notebook's own.
+ */
+cwd?: string, 
+/**
+ * Added to the kernel's environment.
+ */
+env?: { [key in string]: string }, };
+
+export type StopAllResult = { stopped: number, };
+
+export type StreamName = "stdout" | "stderr";
+
+/**
+ * `keeper/subscribe`
+ */
+export type SubscribeParams = { sessionId: string, 
+/**
+ * Absent: from now.
+ */
+afterSeq?: number, };
+
+export type SubscribeResult = { lastSeq: number, };
+
+/**
+ * Where the whole of a cut stream is.
+ */
+export type Truncated = { 
+/**
+ * Bytes of stream text before the cut.
+ */
+totalBytes: number, 
+/**
+ * A `file:` URI of all of it.
+ */
+assetUri: string, };
+
+/**
+ * What a client says of its window in `initialize`; every field may be absent.
+ */
+export type Window = { 
+/**
+ * The editor's process.
+ */
+editorPid: number | null, editorName: string | null, 
+/**
+ * The first workspace folder, as a path.
+ */
+folder: string | null, 
+/**
+ * "owner/name" from the git remote.
+ */
+repo: string | null, issueNumber: number | null, status: string | null, isIntervention: boolean | null, };

@@ -1,0 +1,162 @@
+//! Executions and what they put into cells.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Time;
+
+/// One run of one piece of code.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Execution {
+    pub execution_id: String,
+    pub session_id: String,
+    /// The notebook it was run from, under its present name.
+    pub notebook_uri: String,
+    /// nbformat's cell id; null where the code came from no cell.
+    pub cell_id: Option<String>,
+    /// The cell's position when it was run, from 0.
+    pub cell_index: Option<u32>,
+    pub code: String,
+    /// Jupyter's `In [n]`; null until the kernel has told it.
+    pub execution_count: Option<u32>,
+    /// The window's id, `cli` or `mcp`.
+    pub origin: String,
+    pub status: ExecutionStatus,
+    pub queued_at: Time,
+    pub started_at: Option<Time>,
+    pub completed_at: Option<Time>,
+    /// Set where `status` is `error`.
+    pub error: Option<ExecutionError>,
+}
+
+/// How far an execution is. `lost`: it ran when kernel or keeper died, and how it ended cannot be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum ExecutionStatus {
+    Pending,
+    Running,
+    Ok,
+    Error,
+    Aborted,
+    Lost,
+}
+
+impl ExecutionStatus {
+    /// The word that is on the wire and in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Aborted => "aborted",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// The reverse of [`as_str`](Self::as_str).
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Pending, Self::Running, Self::Ok, Self::Error, Self::Aborted, Self::Lost]
+            .into_iter()
+            .find(|s| s.as_str() == word)
+    }
+
+    /// Whether it will change no more.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+/// A failed execution's exception, as the kernel told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ExecutionError {
+    pub ename: String,
+    pub evalue: String,
+    /// Lines, with ANSI colours.
+    pub traceback: Vec<String>,
+}
+
+/// A cell as requests name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct CellRef {
+    /// nbformat's cell id.
+    pub id: String,
+    /// Position in the notebook, from 0.
+    pub index: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum StreamName {
+    Stdout,
+    Stderr,
+}
+
+/// An nbformat 4 output, plus `displayId` where the message had one. Text is one string, never a list of lines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "output_type", rename_all = "snake_case")]
+pub enum Output {
+    Stream {
+        name: StreamName,
+        text: String,
+    },
+    DisplayData {
+        /// MIME bundle.
+        data: Value,
+        metadata: Value,
+        #[serde(rename = "displayId", skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        display_id: Option<String>,
+    },
+    ExecuteResult {
+        /// MIME bundle.
+        data: Value,
+        metadata: Value,
+        execution_count: Option<u32>,
+        #[serde(rename = "displayId", skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        display_id: Option<String>,
+    },
+    Error {
+        ename: String,
+        evalue: String,
+        traceback: Vec<String>,
+    },
+}
+
+/// A cell's latest execution that began, with its outputs as they stand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct CellOutputs {
+    pub notebook_uri: String,
+    pub cell_id: String,
+    pub cell_index: Option<u32>,
+    pub execution_id: String,
+    pub execution_count: Option<u32>,
+    pub status: ExecutionStatus,
+    pub started_at: Option<Time>,
+    pub completed_at: Option<Time>,
+    pub outputs: Vec<Output>,
+    /// Set where stream text was cut in its middle.
+    pub truncated: Option<Truncated>,
+}
+
+/// Where the whole of a cut stream is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Truncated {
+    /// Bytes of stream text before the cut.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub total_bytes: u64,
+    /// A `file:` URI of all of it.
+    pub asset_uri: String,
+}

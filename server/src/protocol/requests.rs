@@ -1,0 +1,210 @@
+//! Parameters and results of the requests, and what notifications carry. One pair a method, in the order of docs/protocol.md.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use super::{CellOutputs, CellRef, Execution, Offer, Session, Time};
+
+macro_rules! wire {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type),* }
+    )*};
+}
+
+wire! {
+    /// `keeper/listSessions`
+    ListSessionsParams {
+        /// Also those that have ended; default false.
+        include_ended: Option<bool>,
+    }
+    /// Newest activity first.
+    SessionsResult { sessions: Vec<Session> }
+
+    /// `keeper/findActiveSession`, and other requests about one notebook.
+    NotebookParams { notebook_uri: String }
+    /// A live session whose notebook is gone and whose executed cells are this notebook's.
+    Candidate {
+        session: Session,
+        /// Always "content".
+        r#match: String,
+        /// Share of the executed cells that the notebook has, 0 to 1.
+        score: f64,
+    }
+
+    /// `keeper/listKernelspecs`
+    ListKernelspecsParams { notebook_uri: Option<String> }
+    /// A kernel that could be started.
+    Kernelspec {
+        name: String,
+        display_name: String,
+        language: String,
+        /// "jupyter" (an installed kernelspec) or "environment" (a Python environment of the workspace).
+        source: String,
+        /// The program that runs it; null where it is unknown.
+        #[cfg_attr(test, ts(type = "string | null"))]
+        interpreter: Option<String>,
+        /// False: the environment lacks ipykernel.
+        ready: bool,
+    }
+    KernelspecsResult { kernelspecs: Vec<Kernelspec> }
+
+    /// `keeper/ensureSession`
+    EnsureSessionParams {
+        notebook_uri: String,
+        /// Absent: the notebook's metadata, else the only kernelspec, else an offer `pick`.
+        kernel_name: Option<String>,
+        /// Default true. False: by path resumed, by file migrated, nothing is started, stopped or asked.
+        ask: Option<bool>,
+    }
+    /// Of `ensureSession` and `answerOffer`.
+    EnsureResult {
+        /// attached | resumed | migrated | started | ask | dismissed
+        outcome: String,
+        #[cfg_attr(test, ts(type = "Session | null"))]
+        session: Option<Session>,
+        /// The session's latest execution.
+        #[cfg_attr(test, ts(type = "Execution | null"))]
+        last_execution: Option<Execution>,
+        /// The question, where `outcome` is "ask".
+        #[cfg_attr(test, ts(type = "Offer | null"))]
+        offer: Option<Offer>,
+    }
+    /// `keeper/answerOffer`
+    AnswerOfferParams { offer_id: String, action: String }
+    OffersResult { offers: Vec<Offer> }
+
+    /// `keeper/startSession`
+    StartSessionParams {
+        notebook_uri: String,
+        kernel_name: String,
+        label: Option<String>,
+        /// The kernel's working folder; default the notebook's own.
+        cwd: Option<String>,
+        /// Added to the kernel's environment.
+        env: Option<BTreeMap<String, String>>,
+    }
+    SessionResult { session: Session }
+
+    /// `keeper/attachSession`; exactly one of `sourcePid` and `sessionId`.
+    AttachSessionParams {
+        target_notebook_uri: String,
+        source_pid: Option<u32>,
+        session_id: Option<String>,
+        /// `SessionMoved` where the session is bound to another notebook by now.
+        expected_notebook_uri: Option<String>,
+        /// Stop the kernel that lives on the target.
+        replace: Option<bool>,
+        /// The old notebook keeps it too.
+        share: Option<bool>,
+    }
+    AttachSessionResult {
+        success: bool,
+        /// Native path; null for an untitled notebook.
+        #[cfg_attr(test, ts(type = "string | null"))]
+        old_path: Option<String>,
+        #[cfg_attr(test, ts(type = "string | null"))]
+        new_path: Option<String>,
+        session: Session,
+    }
+
+    /// `keeper/detachSession`
+    DetachSessionParams {
+        session_id: String,
+        /// A shared notebook that lets go; absent: this window does.
+        notebook_uri: Option<String>,
+    }
+    /// `keeper/stopSession`, `interruptSession`, `restartSession`, `unsubscribe`
+    SessionParams { session_id: String }
+    StopAllResult { stopped: u32 }
+    /// `keeper/labelSession`
+    LabelSessionParams {
+        session_id: String,
+        /// Empty: derived from the notebook's name again.
+        label: String,
+    }
+    /// `keeper/pinSession`
+    PinSessionParams { session_id: String, pinned: bool }
+
+    /// `keeper/execute`
+    ExecuteParams {
+        session_id: String,
+        code: String,
+        /// Default: the session's first notebook.
+        notebook_uri: Option<String>,
+        cell: Option<CellRef>,
+        /// Default true: a failure makes what waits from the same notebook `aborted`.
+        stop_on_error: Option<bool>,
+    }
+    ExecuteResult { execution_id: String }
+    /// `keeper/cancelExecution`
+    CancelExecutionParams { session_id: String, execution_id: String }
+    ExecutionResult { execution: Execution }
+    /// `keeper/replyInput`
+    ReplyInputParams { session_id: String, execution_id: String, value: String }
+
+    /// `keeper/executionHistory`; exactly one of `notebookUri` and `sessionId`.
+    ExecutionHistoryParams {
+        notebook_uri: Option<String>,
+        session_id: Option<String>,
+        /// Default 50.
+        limit: Option<u32>,
+    }
+    /// Newest first.
+    ExecutionsResult { executions: Vec<Execution> }
+
+    /// `keeper/cellOutputs`
+    CellOutputsParams {
+        session_id: String,
+        notebook_uri: Option<String>,
+        /// Stream text of a cell is cut in its middle beyond this; default 10485760.
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        max_bytes_per_cell: Option<u64>,
+    }
+    CellOutputsResult {
+        /// Subscribe after this to miss nothing.
+        #[cfg_attr(test, ts(type = "number"))]
+        last_seq: u64,
+        cells: Vec<CellOutputs>,
+    }
+    /// `keeper/subscribe`
+    SubscribeParams {
+        session_id: String,
+        /// Absent: from now.
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        after_seq: Option<u64>,
+    }
+    SubscribeResult {
+        #[cfg_attr(test, ts(type = "number"))]
+        last_seq: u64,
+    }
+
+    /// `keeper/pruneStore`; absent: every ended session.
+    PruneStoreParams { ended_before: Option<Time> }
+    PruneStoreResult {
+        removed_sessions: u32,
+        #[cfg_attr(test, ts(type = "number"))]
+        freed_bytes: u64,
+    }
+
+    /// `keeper/sessionCreated`, `sessionUpdated`, `sessionDisconnected`, `sessionEnded`
+    SessionNotification { session: Session }
+    /// `keeper/offer`
+    OfferNotification { offer: Offer }
+    /// `keeper/offerWithdrawn`
+    OfferWithdrawn { offer_id: String }
+}
+
+/// `keeper/findActiveSession`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct FindActiveSessionResult {
+    pub found: bool,
+    pub session: Option<Session>,
+    /// "path", or "file": its file had another name when the session was bound to it.
+    pub r#match: Option<String>,
+    pub candidates: Vec<Candidate>,
+}
