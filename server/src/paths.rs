@@ -138,6 +138,34 @@ pub fn open_private(path: &Path) -> io::Result<std::fs::File> {
     options.open(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
 }
 
+/// What a file is, whatever its name: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// The identity of the file at a path, links followed; `None` where there is none, or the platform tells none.
+pub fn file_identity(path: &Path) -> Option<FileIdentity> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let found = std::fs::metadata(path).ok()?;
+        Some(FileIdentity { device: found.dev(), inode: found.ino() })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// Touches the bell, so that every sidecar looks at the registry again.
+pub fn ring(bell: &Path) -> io::Result<()> {
+    let file = open_private(bell)?;
+    file.set_modified(std::time::SystemTime::now())
+}
+
 fn default_state() -> io::Result<PathBuf> {
     let strategy = etcetera::choose_base_strategy().map_err(|_| {
         io::Error::new(

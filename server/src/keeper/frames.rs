@@ -142,7 +142,10 @@ pub async fn read<T: for<'a> Deserialize<'a>>(from: &mut (impl AsyncRead + Unpin
         Err(e) => return Err(e),
     };
     if length > LARGEST_FRAME {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {length} bytes is too large")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a frame of {length} bytes is too large"),
+        ));
     }
     let mut body = vec![0; length as usize];
     from.read_exact(&mut body).await?;

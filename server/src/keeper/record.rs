@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::paths::Folders;
 use crate::process::Identity;
-use crate::protocol::{
-    EndReason, KernelInfo, NotebookName, NotebookRef, Session, SessionState, Time,
-};
+use crate::protocol::{EndReason, KernelInfo, NotebookName, NotebookRef, Session, SessionState, Time};
+use crate::registry::{Binding, SessionRow};
 
 /// The format that this build writes. Later ones only add.
 const VERSION: u32 = 1;
@@ -39,6 +38,9 @@ pub struct Record {
     pub keeper: Option<Identity>,
     #[serde(default)]
     pub kernel_process: Option<Identity>,
+    /// Limit of the journal, from the settings of the window that started the session.
+    #[serde(default = "default_journal_limit")]
+    pub journal_max_bytes: u64,
     #[serde(default)]
     pub busy_seconds: f64,
     #[serde(default)]
@@ -70,14 +72,17 @@ pub struct KernelLaunch {
     pub name: String,
     pub display_name: String,
     pub language: String,
-    /// `{connection_file}` and `{resource_dir}` are filled in.
+    /// `{connection_file}` is filled in by the keeper, the rest was.
     pub argv: Vec<String>,
     /// The kernelspec's, and what the request added.
     pub env: BTreeMap<String, String>,
     /// Interrupt by a message rather than a signal.
     pub interrupt_by_message: bool,
-    pub resource_dir: Option<PathBuf>,
     pub cwd: PathBuf,
+}
+
+fn default_journal_limit() -> u64 {
+    1 << 30
 }
 
 impl Record {
@@ -97,6 +102,7 @@ impl Record {
             last_activity_at: now,
             keeper: None,
             kernel_process: None,
+            journal_max_bytes: default_journal_limit(),
             busy_seconds: 0.0,
             ended_at: None,
             end_reason: None,
@@ -115,7 +121,10 @@ impl Record {
         let record: Record = serde_json::from_slice(&text)
             .map_err(|e| named(io::ErrorKind::InvalidData, format!("not a session's record ({e})")))?;
         if record.version > VERSION {
-            let what = format!("written by a newer Kernel Keeper (format {}, this one knows {VERSION})", record.version);
+            let what = format!(
+                "written by a newer Kernel Keeper (format {}, this one knows {VERSION})",
+                record.version
+            );
             return Err(named(io::ErrorKind::InvalidData, what));
         }
         if record.id != id || record.notebooks.is_empty() {
@@ -138,6 +147,33 @@ impl Record {
     /// What people call it.
     pub fn label(&self) -> String {
         self.label.clone().unwrap_or_else(|| self.first().file_name())
+    }
+
+    /// The registry's row of it.
+    pub fn row(&self) -> SessionRow {
+        SessionRow {
+            id: self.id.clone(),
+            host: self.host.clone(),
+            boot: self.boot.clone(),
+            live: self.ended_at.is_none(),
+            document: serde_json::to_string(self).unwrap_or_default(),
+            created_at: self.created_at,
+            last_activity_at: self.last_activity_at,
+            ended_at: self.ended_at,
+        }
+    }
+
+    /// The registry's rows of its notebooks.
+    pub fn bindings(&self) -> Vec<Binding> {
+        let binding = |n: &BoundNotebook| Binding {
+            session_id: self.id.clone(),
+            number: n.number,
+            key: n.key.clone(),
+            uri: n.uri.clone(),
+            file: n.path.as_deref().and_then(crate::paths::file_identity),
+            live: self.ended_at.is_none(),
+        };
+        self.notebooks.iter().map(binding).collect()
     }
 
     fn first(&self) -> NotebookName {
