@@ -77,7 +77,8 @@ impl Channels {
     /// keeper gets what the kernel still sends in reply to requests of before.
     ///
     /// The kernel takes a moment to see the iopub subscription: send `kernel_info_request` and go on when its
-    /// `idle` came on iopub, else the first outputs can be missing.
+    /// `idle` came on iopub, else the first outputs can be missing. That `idle` can itself be missed (mostly over
+    /// tcp): when it is not there 50 ms after the reply, ask again. Of a busy kernel ask on control.
     pub async fn connect(
         connection: &ConnectionFile,
         identity: &str,

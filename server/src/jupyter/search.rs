@@ -79,6 +79,8 @@ impl Search {
             prefixes.extend(prefix_of(&python));
             prefixes.extend(python.canonicalize().ok().as_deref().and_then(prefix_of));
         }
+        // The system's own come last, in their own order; `/bin` is `/usr/bin` by another name.
+        prefixes.retain(|prefix| prefix.parent().is_some() && !self.system.contains(prefix));
         prefixes
     }
 

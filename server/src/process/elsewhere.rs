@@ -5,7 +5,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System}
 use super::sample::{Measured, Tree};
 
 pub(super) fn start_of_living(pid: u32) -> Option<u64> {
-    let mut system = System::new();
+    let mut system = System::new().ok()?;
     let pid = Pid::from_u32(pid);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind());
     let process = system.process(pid)?;
@@ -13,7 +13,7 @@ pub(super) fn start_of_living(pid: u32) -> Option<u64> {
 }
 
 pub(super) fn boot_id() -> String {
-    System::boot_time().to_string()
+    System::boot_time().map(|seconds| seconds.to_string()).unwrap_or_default()
 }
 
 pub(super) fn host() -> String {
@@ -22,7 +22,7 @@ pub(super) fn host() -> String {
 
 /// The living processes of the tree under `root`, `root` first, parents before their children.
 pub(super) fn tree(root: u32) -> Tree {
-    let mut system = System::new();
+    let Ok(mut system) = System::new() else { return Tree::new() };
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind().with_memory().with_cpu());
     let mut found = Tree::new();
     let mut next = vec![Pid::from_u32(root)];
