@@ -114,7 +114,7 @@ impl Keeper {
         let mut record = Record::read(&folders, session_id).map_err(|e| failed(e.to_string()))?;
         record.keeper = process::identity_of(std::process::id());
         let dir = folders.session(session_id);
-        let limits = Limits { max_bytes: record.journal_max_bytes, ..Limits::default() };
+        let limits = Limits { max_bytes: record.journal_max_bytes };
         let mut warnings = BTreeMap::new();
         let journal = match Journal::open(&dir, limits.clone()) {
             Ok(journal) => journal,

@@ -64,11 +64,9 @@ impl Sessions {
                 return Ok(self.asked(self.raise(new)?));
             }
         }
-        if ask {
-            if let Some(record) = self.died(notebook)? {
-                let new = NewOffer::recover(notebook.clone(), &record, kernel_name, self.last_of(&record.id));
-                return Ok(self.asked(self.raise(new)?));
-            }
+        if ask && let Some(record) = self.died(notebook)? {
+            let new = NewOffer::recover(notebook.clone(), &record, kernel_name, self.last_of(&record.id));
+            return Ok(self.asked(self.raise(new)?));
         }
         let Some(kernel) = kernel_name.map(str::to_owned).or_else(|| self.kernel_for(notebook)) else {
             let all = self.kernelspecs(Some(notebook));

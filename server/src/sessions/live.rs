@@ -33,10 +33,11 @@ impl Sessions {
                 if let Err(e) = sessions.join(&row.id).await {
                     tracing::warn!(session = %row.id, "not joined: {e}");
                 }
-                if announce && !known {
-                    if let Some(session) = sessions.cached(&row.id) {
-                        sessions.emit(Event::Created(session));
-                    }
+                if announce
+                    && !known
+                    && let Some(session) = sessions.cached(&row.id)
+                {
+                    sessions.emit(Event::Created(session));
                 }
             }));
         }

@@ -39,7 +39,7 @@ impl Sessions {
             .as_deref()
             .ok_or_else(|| invalid("notebook", "an untitled notebook has no file"))?;
         let key = self.key(notebook);
-        if self.living_windows().iter().any(|window| window.unsaved.iter().any(|open| *open == key)) {
+        if self.living_windows().iter().any(|window| window.unsaved.contains(&key)) {
             let what = format!("{key} is open in an editor with edits that are not saved: save it there");
             return Err(invalid("notebook", what));
         }
