@@ -93,9 +93,8 @@ async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io:
             },
             Some(complaint) = complained.recv() => complaint.to_string().into_bytes(),
         };
-        let mut bytes = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
-        bytes.extend_from_slice(&body);
-        to.write_all(&bytes).await?;
+        to.write_all(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes()).await?;
+        to.write_all(&body).await?;
         to.flush().await?;
     }
 }
