@@ -61,9 +61,6 @@ impl Reader {
                 });
             }
             expected = seq + 1;
-            if what == kind::RAW {
-                continue;
-            }
             let Some((body, size)) = self.body(row, what)? else { continue };
             let cell_id: Option<String> = row.get(9)?;
             let cell = match cell_id {

@@ -48,6 +48,12 @@ CREATE TABLE cells (
     execution INTEGER NOT NULL,
     PRIMARY KEY (notebook, cell_id)
 ) WITHOUT ROWID;
+CREATE TABLE raw (
+    id INTEGER PRIMARY KEY,
+    after_seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL
+);
 PRAGMA user_version = 1;
 ";
 
@@ -63,8 +69,6 @@ pub(super) mod kind {
     pub const COMM: i64 = 8;
     pub const FINISHED: i64 = 9;
     pub const GAP: i64 = 10;
-    /// A message that could not be read, as it came: not told to anybody.
-    pub const RAW: i64 = 11;
 }
 
 /// The journal's file in a session's folder.

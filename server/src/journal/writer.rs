@@ -125,11 +125,12 @@ impl Journal {
         }
     }
 
-    /// Keeps a message that cannot be read.
+    /// Keeps a message that cannot be read, beside the events.
     pub fn append_raw(&mut self, at: Time, channel: &str, raw: &Value) {
         let body = serde_json::json!({ "channel": channel, "message": raw }).to_string();
-        self.waiting_bytes += body.len();
-        self.push(at, Pending::Raw(body));
+        self.waiting_bytes += body.len() + 64;
+        // No number of its own: nobody is told of it, and what is told has no holes.
+        self.waiting.push(Waiting { seq: self.last_seq(), at, row: Pending::Raw(body) });
     }
 
     fn push(&mut self, at: Time, row: Pending) {
@@ -212,7 +213,12 @@ impl Journal {
                     put(&transaction, &self.dir, &mut self.runs, waiting, ordinal, body)?;
                 }
                 Pending::Raw(body) => {
-                    put_event(&transaction, waiting.seq, None, kind::RAW, waiting.at, body, None)?;
+                    let insert = "INSERT INTO raw (after_seq, at, body) VALUES (?1, ?2, ?3)";
+                    transaction.prepare_cached(insert)?.execute(params![
+                        waiting.seq as i64,
+                        waiting.at.0,
+                        body
+                    ])?;
                 }
             }
         }
@@ -225,7 +231,8 @@ impl Journal {
         for waiting in std::mem::take(&mut self.waiting) {
             let is_output = match &waiting.row {
                 Pending::Queue(_) => false,
-                Pending::Raw(_) => true,
+                // Nobody was to be told of it.
+                Pending::Raw(_) => continue,
                 Pending::Event { body, .. } => {
                     matches!(
                         body,
