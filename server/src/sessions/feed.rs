@@ -50,6 +50,13 @@ impl Feed {
         }
     }
 
+    /// After the session's end: waits until it is heard of again, as after a restart.
+    pub async fn more(&mut self) {
+        if self.position.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     fn named(&self, event: crate::protocol::StoredEvent, names: &Names) -> ExecutionEvent {
         ExecutionEvent {
             session_id: self.session_id.clone(),

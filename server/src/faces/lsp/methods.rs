@@ -228,7 +228,8 @@ async fn subscribe(backend: &Backend, params: Value) -> Answer<SubscribeResult> 
                         outgoing::executed(&client, event).await;
                     }
                 }
-                Ok(None) => return,
+                // Ended; a restart of the session goes on where it was.
+                Ok(None) => feed.more().await,
                 Err(e) => {
                     tracing::error!("a subscription ended: {e}");
                     return;
