@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod driver;
+mod executing;
 mod kernels;
 mod sessions;
 mod world;
