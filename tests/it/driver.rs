@@ -214,6 +214,17 @@ impl Window {
         self.until(&format!("a notification {method}"), PATIENCE, found)
     }
 
+    /// The same, for what may take longer than usual.
+    pub fn wait_for_long(&self, deadline: Duration, method: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        // What was looked at once need not be looked at again: there may be very much.
+        let mut seen = 0;
+        self.until(&format!("a notification {method}"), deadline, |inbox| {
+            let found = inbox.told[seen..].iter().find(|(name, params, _)| name == method && is_it(params));
+            seen = inbox.told.len();
+            found.map(|(_, params, _)| params.clone())
+        })
+    }
+
     /// The events of a session so far, checked to be in order.
     pub fn events(&self, session: &str) -> Vec<Value> {
         let all = self.told("keeper/executionEvent");
