@@ -191,8 +191,10 @@ impl Keeper {
                     self.record.kernel.language.clone(),
                 )));
             }
-            Err(e) => self
-                .start_failed(format!("{} could not be started: {e}", self.record.kernel.display_name), None),
+            Err(e) => {
+                let what = format!("{} could not be started: {}", self.record.kernel.display_name, e.why);
+                self.start_failed(what, e.code);
+            }
         }
     }
 
