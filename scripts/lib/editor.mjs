@@ -35,7 +35,15 @@ export async function installEditor(options) {
     throw new Failure('The served VS Code needs g++ and make, e.g. `sudo apt-get install build-essential`; or install VS Code itself.');
   }
   const part = `${home}.part-${process.pid}`;
-  rmSync(part, { recursive: true, force: true });
+  try {
+    await installInto(part, arch, options);
+    if (!existsSync(home)) renameSync(part, home); // else another start was faster
+  } finally {
+    rmSync(part, { recursive: true, force: true });
+  }
+}
+
+async function installInto(part, arch, options) {
   const folders = { node: join(part, 'node'), server: join(part, 'server') };
   for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true });
   await run(npm[0], [...npm.slice(1), 'pack', '--silent', `node-linux-${arch}@${node}`], { ...options, cwd: part });
@@ -55,13 +63,11 @@ export async function installEditor(options) {
   }
   for (const path of unused) rmSync(join(code, path), { recursive: true, force: true });
   rmSync(join(part, `node-linux-${arch}-${node}.tgz`), { force: true });
-  if (!existsSync(home)) renameSync(part, home);
-  else rmSync(part, { recursive: true, force: true }); // another start was faster
 }
 
 /** The node-gyp that every npm brings along. */
 async function nodeGyp(options) {
-  const prefix = npm.length > 1 ? join(npm[1], '..', '..') : join((await run('npm', ['root', '--global'], options)).trim(), 'npm');
+  const prefix = npm.length > 1 ? join(npm[1], '..', '..') : join((await run('npm', ['root', '--global'], options)).trim().split('\n').at(-1), 'npm');
   const path = join(prefix, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
   if (!existsSync(path)) throw new Failure(`npm's own node-gyp is not at ${path}: reinstall npm (\`npm install --global npm\`).`);
   return path;
