@@ -25,7 +25,8 @@ export class Workbench {
 
   async ready() {
     await this.page.locator('.monaco-workbench .part.statusbar').waitFor({ timeout: 60_000 });
-    await this.page.locator('.explorer-folders-view').waitFor({ timeout: 30_000 });
+    // Until what extensions contribute is known, a notebook would open as plain text.
+    await this.activity('Kernel Keeper').waitFor({ timeout: 60_000 });
   }
 
   /** Runs a command by its title. F1 works wherever the focus is, but inside an output. */
@@ -141,8 +142,12 @@ export class Workbench {
     return this.page.locator('.statusbar-item', { hasText: text }).first();
   }
 
+  activity(title) {
+    return this.page.locator('.activitybar .action-item').filter({ has: this.page.locator(`[aria-label^="${title}"]`) });
+  }
+
   async showView(title) {
-    const item = this.page.locator('.activitybar .action-item').filter({ has: this.page.locator(`[aria-label^="${title}"]`) });
+    const item = this.activity(title);
     if (!(await item.getAttribute('class')).includes('checked')) await item.click();
   }
 
