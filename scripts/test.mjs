@@ -2,7 +2,7 @@
 // Guarantees: installs what it needs or fails saying what; never skips; the last line is the sum over all runners.
 // Leaves out: benchmarks. KERNEL_KEEPER_STRESS (default 1) scales the counts of the stress tests.
 // With names of steps behind it (`npm test -- e2e`), only these and what they need are run.
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { chromium, installChromium } from './lib/browser.mjs';
@@ -33,12 +33,14 @@ main(async () => {
   const unit = async (options) => {
     await run(process.execPath, ['editor-client/esbuild.mjs', '--tests'], { ...options, env });
     const names = readdirSync(join(root, 'dist', 'test'), { recursive: true }).filter((name) => /\.test\.[cm]?js$/.test(name));
-    const files = names.sort().map((name) => join('dist', 'test', name));
+    const own = readdirSync(join(root, 'tests', 'scripts')).map((name) => join('tests', 'scripts', name));
+    const files = [...names.sort().map((name) => join('dist', 'test', name)), ...own];
     await run(process.execPath, ['--enable-source-maps', '--test', '--test-reporter=spec', ...files], { ...options, env });
   };
   const e2e = (options) => {
     const names = readdirSync(join(root, 'tests', 'e2e')).filter((name) => name.endsWith('.test.mjs'));
     const files = names.sort().map((name) => join('tests', 'e2e', name));
+    rmSync(join(root, 'tests', 'e2e', 'shots'), { recursive: true, force: true });
     const flags = ['--test', '--test-concurrency=1', '--test-reporter=spec'];
     return run(process.execPath, [...flags, ...files], { ...options, env: { ...env, KERNEL_KEEPER_VSIX: vsix, CHROME_PATH: chromium() } });
   };
@@ -53,8 +55,8 @@ main(async () => {
     // Rust. One profile for everything: dependencies are compiled once. Cargo locks the target folder, so one after the other.
     ['format-rust', [], cargo('fmt', '--check')],
     ['binary', ['format-rust'], releaseBinary],
-    ['clippy', ['binary'], cargo('clippy', '--release', '--locked', '--all-targets', '--', '-D', 'warnings')],
-    ['rust', ['clippy', 'python', 'deno', 'packages'], cargo('test', '--release', '--locked', '--no-fail-fast'), { tests: true }],
+    ['clippy', ['format-rust', 'binary:done'], cargo('clippy', '--release', '--locked', '--all-targets', '--', '-D', 'warnings')],
+    ['rust', ['binary', 'python', 'deno', 'packages', 'clippy:done'], cargo('test', '--release', '--locked', '--no-fail-fast'), { tests: true }],
     // The extension.
     ['types', ['packages'], tool('typescript/bin/tsc', '--noEmit', '-p', 'editor-client')],
     ['eslint', ['types'], tool('eslint/bin/eslint.js', '--max-warnings=0', '.')],
@@ -67,16 +69,8 @@ main(async () => {
 
   const wanted = closure(plan, process.argv.slice(2));
   console.log(`${wanted.size} steps on ${cpus().length} cores; logs in .cache/logs`);
-  const done = new Map();
   for (const [name, needs, work, options] of plan) {
-    if (!wanted.has(name)) continue;
-    // `x:done` waits for x, whether it succeeded or not: the two share the cores, not a result.
-    const after = needs.filter((need) => need.endsWith(':done')).map((need) => done.get(need.slice(0, -5)));
-    const results = needs.filter((need) => !need.endsWith(':done'));
-    done.set(name, steps.add(name, results, async (given) => {
-      await Promise.all(after);
-      await work(given);
-    }, options));
+    if (wanted.has(name)) steps.add(name, needs, work, options);
   }
   process.exit((await steps.end()) ? 0 : 1);
 });

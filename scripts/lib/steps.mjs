@@ -25,7 +25,10 @@ export class Steps {
   passed = 0;
   failed = 0;
 
-  /** Begins `work` once all of `needs` have succeeded. With `tests`, its log must report at least one test. */
+  /**
+   * Begins `work` once all of `needs` have succeeded; `x:done` among them only waits for x: the two share cores or files, not a
+   * result. With `tests`, its log must report at least one test.
+   */
   add(name, needs, work, { tests = false } = {}) {
     const promise = this.#run(name, needs, work, tests);
     this.#steps.set(name, promise);
@@ -33,9 +36,14 @@ export class Steps {
   }
 
   async #run(name, needs, work, tests) {
-    const results = await Promise.all(needs.map((need) => this.#steps.get(need) ?? Promise.reject(new Error(`no step ${need}`))));
-    if (results.includes(false)) {
-      this.#fail(name, `${name} was not run: it needs ${needs.filter((_, index) => !results[index]).join(', ')}`, { cause: false });
+    await Promise.all(needs.map((need) => this.#steps.get(need.replace(':done', ''))));
+    const missing = [];
+    for (const need of needs) {
+      if (!need.endsWith(':done') && !(await this.#steps.get(need))) missing.push(need);
+    }
+    if (missing.length) {
+      this.failed += 1;
+      console.log(`        ✗ ${name} was not run: it needs ${missing.join(', ')}`);
       return false;
     }
     const begun = Date.now();
@@ -58,15 +66,8 @@ export class Steps {
     console.log(`${at}  ${error ? '✗' : '✓'} ${name} (${seconds}${counted})`);
     if (!error) return true;
     if (!sum.failed) this.failed += 1;
-    this.#fail(name, cause(error, text));
+    this.failures.push({ name, message: cause(error, text) });
     return false;
-  }
-
-  #fail(name, message, { cause: isCause = true } = {}) {
-    if (!isCause) {
-      this.failed += 1;
-      console.log(`        ✗ ${message}`);
-    } else this.failures.push({ name, message });
   }
 
   /** Waits for all, tells why it failed, and prints the totals as the last line. */
