@@ -43,9 +43,7 @@ async function kernels(python) {
 }
 
 function sayWhatGoesOn() {
-  const listed = output(binary, ['list', '--json']);
-  const sessions = listed ? JSON.parse(listed) : [];
-  const live = sessions.filter((session) => session.state !== 'ended');
+  const live = JSON.parse(output(binary, ['list', '--json']) ?? '[]').filter((session) => session.state !== 'ended');
   if (!live.length) return console.log('\nThe editor is closed. No kernel is running.');
   console.log(`\nThe editor is closed. ${live.length === 1 ? 'One kernel goes' : `${live.length} kernels go`} on running:\n`);
   console.log(output(binary, ['list']));

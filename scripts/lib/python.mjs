@@ -29,7 +29,7 @@ export function installedKernels() {
   if (answer) {
     try {
       const listed = JSON.parse(answer);
-      return (listed.kernelspecs ?? listed).map((spec) => spec.name);
+      return (listed.kernelspecs ?? listed).filter((spec) => spec.source !== 'environment').map((spec) => spec.name);
     } catch {
       // An older binary without that command: look for ourselves.
     }

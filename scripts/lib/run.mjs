@@ -8,6 +8,7 @@ import { logs, root } from './paths.mjs';
 /** A failure whose message is meant for the person at the terminal: no stack is shown. */
 export class Failure extends Error {}
 
+const width = process.stdout.columns || 140;
 const running = new Set();
 export function endAll(signal = 'SIGTERM') {
   for (const child of running) {
@@ -72,7 +73,7 @@ export function run(command, args, { log, show, cwd = root, env, quietFailure = 
     if (!show) return;
     const lines = (rest + text).split(/\r\n|\n|\r/);
     rest = lines.pop();
-    for (const line of lines) if (line.trim()) console.log(`  ${show} │ ${line}`);
+    for (const line of lines) if (line.trim()) console.log(`  ${show} │ ${line}`.slice(0, width));
   };
   child.stdout.on('data', take);
   child.stderr.on('data', take);
