@@ -54,7 +54,9 @@ function sayWhatGoesOn() {
 async function openDesktop(code, env) {
   const profile = makeProfile(join(cache, 'profile-desktop'));
   const asRoot = process.getuid?.() === 0 ? ['--no-sandbox'] : []; // VS Code refuses to run as root without it
-  await step('the extension is in the profile', () => installExtension(profile, vsix, packagePrint(), [code, ...asRoot], { log: 'start-extension' }));
+  await step('the extension is in the profile', () =>
+    installExtension(profile, vsix, packagePrint(), [code, ...asRoot], { log: 'start-extension' }),
+  );
   const flags = ['--user-data-dir', profile.data, '--extensions-dir', profile.extensions, '--disable-workspace-trust', '--wait'];
   const editor = spawn(code, [...asRoot, ...flags, examples], { env: cleanEnvironment(env), stdio: 'inherit', detached: true });
   const ended = new Promise((resolve) => editor.on('exit', resolve));

@@ -28,8 +28,14 @@ main(async () => {
     CARGO_TERM_COLOR: 'never',
     FORCE_COLOR: '0',
   };
-  const tool = (name, ...args) => (options) => run(process.execPath, [join(modules, name), ...args], { ...options, env });
-  const cargo = (...args) => (options) => run('cargo', args, { ...options, env });
+  const tool =
+    (name, ...args) =>
+    (options) =>
+      run(process.execPath, [join(modules, name), ...args], { ...options, env });
+  const cargo =
+    (...args) =>
+    (options) =>
+      run('cargo', args, { ...options, env });
   const unit = async (options) => {
     await run(process.execPath, ['editor-client/esbuild.mjs', '--tests'], { ...options, env });
     const names = readdirSync(join(root, 'dist', 'test'), { recursive: true }).filter((name) => /\.test\.[cm]?js$/.test(name));
@@ -56,7 +62,12 @@ main(async () => {
     ['format-rust', [], cargo('fmt', '--check')],
     ['binary', ['format-rust'], releaseBinary],
     ['clippy', ['format-rust', 'binary:done'], cargo('clippy', '--release', '--locked', '--all-targets', '--', '-D', 'warnings')],
-    ['rust', ['binary', 'python', 'deno', 'packages', 'clippy:done'], cargo('test', '--release', '--locked', '--no-fail-fast'), { tests: true }],
+    [
+      'rust',
+      ['binary', 'python', 'deno', 'packages', 'clippy:done'],
+      cargo('test', '--release', '--locked', '--no-fail-fast'),
+      { tests: true },
+    ],
     // The extension.
     ['types', ['packages'], tool('typescript/bin/tsc', '--noEmit', '-p', 'editor-client')],
     ['eslint', ['types'], tool('eslint/bin/eslint.js', '--max-warnings=0', '.')],
@@ -81,7 +92,11 @@ function closure(plan, names) {
   const found = new Set();
   const visit = (name) => {
     if (!byName.has(name)) throw new Error(`no step ${name}; there are ${[...byName.keys()].join(', ')}`);
-    if (!found.has(name)) byName.get(name)[1].filter((need) => !need.endsWith(':done')).forEach(visit);
+    if (!found.has(name))
+      byName
+        .get(name)[1]
+        .filter((need) => !need.endsWith(':done'))
+        .forEach(visit);
     found.add(name);
   };
   (names.length ? names : byName.keys()).forEach(visit);

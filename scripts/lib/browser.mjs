@@ -22,6 +22,8 @@ export async function installChromium(options) {
     await apt('update');
     await apt('install', '-y', '--no-install-recommends', ...missing);
   } catch (error) {
-    throw new Failure(`${missing.join(' and ')} could not be installed with apt-get: install it by hand, or set CHROME_PATH.\n${error.message}`);
+    throw new Failure(
+      `${missing.join(' and ')} could not be installed with apt-get: install it by hand, or set CHROME_PATH.\n${error.message}`,
+    );
   }
 }

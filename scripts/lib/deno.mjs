@@ -8,7 +8,12 @@ import { once } from './stamp.mjs';
 
 const version = '2.9.6';
 const folder = join(cache, 'test-deno');
-const programs = { 'linux-x64': 'linux-x64-glibc', 'linux-arm64': 'linux-arm64-glibc', 'darwin-x64': 'darwin-x64', 'darwin-arm64': 'darwin-arm64' };
+const programs = {
+  'linux-x64': 'linux-x64-glibc',
+  'linux-arm64': 'linux-arm64-glibc',
+  'darwin-x64': 'darwin-x64',
+  'darwin-arm64': 'darwin-arm64',
+};
 
 export async function denoKernel(options) {
   const name = programs[`${process.platform}-${process.arch}`];

@@ -29,7 +29,9 @@ export async function installEditor(options) {
   if (existsSync(join(home, entry)) && existsSync(join(home, program))) return;
   const { platform, arch } = process;
   if (platform !== 'linux' || !['x64', 'arm64'].includes(arch)) {
-    throw new Failure('The served VS Code is for Linux. Install VS Code itself and its `code` command (Command Palette: "Shell Command: Install").');
+    throw new Failure(
+      'The served VS Code is for Linux. Install VS Code itself and its `code` command (Command Palette: "Shell Command: Install").',
+    );
   }
   if (!find('g++') || !find('make')) {
     throw new Failure('The served VS Code needs g++ and make, e.g. `sudo apt-get install build-essential`; or install VS Code itself.');
@@ -67,7 +69,8 @@ async function installInto(part, arch, options) {
 
 /** The node-gyp that every npm brings along. */
 async function nodeGyp(options) {
-  const prefix = npm.length > 1 ? join(npm[1], '..', '..') : join((await run('npm', ['root', '--global'], options)).trim().split('\n').at(-1), 'npm');
+  const prefix =
+    npm.length > 1 ? join(npm[1], '..', '..') : join((await run('npm', ['root', '--global'], options)).trim().split('\n').at(-1), 'npm');
   const path = join(prefix, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
   if (!existsSync(path)) throw new Failure(`npm's own node-gyp is not at ${path}: reinstall npm (\`npm install --global npm\`).`);
   return path;

@@ -51,7 +51,10 @@ function kernelFolders() {
     VIRTUAL_ENV,
     CONDA_PREFIX,
     onPath && output(onPath, ['-c', 'import sys; print(sys.prefix)']),
-    ...(PATH ?? '').split(delimiter).filter((folder) => /[/\\]bin$/.test(folder)).map(dirname),
+    ...(PATH ?? '')
+      .split(delimiter)
+      .filter((folder) => /[/\\]bin$/.test(folder))
+      .map(dirname),
     '/usr/local',
     '/usr',
   ];

@@ -4,7 +4,7 @@ import { Failure, find, output } from './run.mjs';
 
 const wayOut = {
   linux: {
-    cargo: 'install Rust with https://rustup.rs (or your distribution\'s rustup), then open a new terminal',
+    cargo: "install Rust with https://rustup.rs (or your distribution's rustup), then open a new terminal",
     compiler: 'install a C compiler and make, e.g. `sudo apt-get install build-essential`',
     python: 'install Python 3.10 or newer with venv, e.g. `sudo apt-get install python3 python3-venv`',
   },

@@ -10,7 +10,10 @@ story('beside', 'a second extension offers a kernel too', {
   'each kernel can be chosen, and runs': async (run) => {
     const vsix = join(run.folder, 'other.vsix');
     const flags = ['package', '--no-dependencies', '--allow-missing-repository', '--skip-license', '--out', vsix];
-    const packed = spawnSync(process.execPath, [join(modules, '@vscode', 'vsce', 'vsce'), ...flags], { cwd: otherKernel, encoding: 'utf8' });
+    const packed = spawnSync(process.execPath, [join(modules, '@vscode', 'vsce', 'vsce'), ...flags], {
+      cwd: otherKernel,
+      encoding: 'utf8',
+    });
     assert.equal(packed.status, 0, packed.stderr);
     await run.install(vsix);
     run.notebook('draft.ipynb', { first: "value = 6 * 7\nprint('value is', value)", second: "print('second', value)" });

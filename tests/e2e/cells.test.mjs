@@ -6,7 +6,7 @@ import { eventually } from './harness/workbench.mjs';
 const cells = {
   text: "print('hello')\n6 * 7",
   plot: "import matplotlib\nmatplotlib.use('module://matplotlib_inline.backend_inline')\nimport matplotlib.pyplot as plt\nplt.plot([1, 4, 9]);",
-  html: "from IPython.display import HTML\nHTML('<b id=\"bold\">bold words</b>')",
+  html: 'from IPython.display import HTML\nHTML(\'<b id="bold">bold words</b>\')',
   input: "name = input('Your name? ')\nprint('Hello', name)",
   progress: "import time\nfor percent in range(0, 101, 20):\n    print(f'\\r{percent:3d} % done', end='')\n    time.sleep(0.05)",
   clear: "from IPython.display import clear_output\nprint('before')\nclear_output(wait=True)\nprint('after')",
@@ -36,7 +36,7 @@ story('cells', 'cells run as they do in Jupyter', {
     const [width, height] = await image.evaluate((element) => [element.naturalWidth, element.naturalHeight]);
     assert.ok(width > 100 && height > 100, `${width} × ${height}`);
   },
-  'HTML': async ({ workbench: editor }) => {
+  HTML: async ({ workbench: editor }) => {
     await editor.runCell(index.html);
     await editor.output('b#bold', 'bold words');
   },
@@ -45,7 +45,7 @@ story('cells', 'cells run as they do in Jupyter', {
     await editor.answer('Ada', 'Your name?');
     await editor.output('.output', 'Hello Ada');
   },
-  'a progress line, cleared and updated outputs, the kernel\'s own pip': async ({ workbench: editor }) => {
+  "a progress line, cleared and updated outputs, the kernel's own pip": async ({ workbench: editor }) => {
     for (const id of ['progress', 'clear', 'update', 'pip']) {
       await editor.runCell(index[id]);
       await editor.ended(index[id]);
@@ -70,7 +70,7 @@ story('cells', 'cells run as they do in Jupyter', {
     assert.doesNotMatch(saved.progress.stdout, /80 %/);
     assert.equal(saved.clear.stdout, 'after\n');
     assert.deepEqual(saved.update.data('text/plain'), ["'changed words'"]);
-    assert.match(saved.pip.stdout, /test-python/, 'the pip of the kernel\'s own environment');
+    assert.match(saved.pip.stdout, /test-python/, "the pip of the kernel's own environment");
     assert.equal(saved.error.error.ename, 'ValueError');
     assert.match(saved.error.error.traceback.join('\n'), /broken/);
   },

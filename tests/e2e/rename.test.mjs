@@ -37,7 +37,7 @@ story('rename', 'a notebook is renamed in a shell', {
   },
   'mv is noticed and offered; the kernel moves along': migrate,
   'variables are there': variables,
-  'the history is final.ipynb\'s': async (run) => {
+  "the history is final.ipynb's": async (run) => {
     const history = JSON.parse(run.cli('history', run.path('final.ipynb'), '--json'));
     assert.ok(history.some((execution) => execution.code === cells.setup));
     assert.ok(!existsSync(run.path('draft.ipynb')), 'the old file is not written again');

@@ -29,7 +29,11 @@ export function readNotebook(path) {
 
 function readCell(cell) {
   const outputs = cell.outputs ?? [];
-  const stream = (name) => outputs.filter((output) => output.output_type === 'stream' && output.name === name).map((output) => joined(output.text)).join('');
+  const stream = (name) =>
+    outputs
+      .filter((output) => output.output_type === 'stream' && output.name === name)
+      .map((output) => joined(output.text))
+      .join('');
   return {
     source: joined(cell.source),
     count: cell.execution_count ?? null,

@@ -30,12 +30,25 @@ export class Run {
     mkdirSync(run.workspace);
     mkdirSync(shots, { recursive: true });
     run.environment = { KERNEL_KEEPER_STATE_DIR: join(run.folder, 'state'), KERNEL_KEEPER_RUNTIME_DIR: join(run.folder, 'run') };
-    run.profile = makeProfile(run.folder, { 'files.autoSave': 'off', 'files.simpleDialog.enable': true, 'git.enabled': false, 'workbench.reduceMotion': 'on' });
+    run.profile = makeProfile(run.folder, {
+      'files.autoSave': 'off',
+      'files.simpleDialog.enable': true,
+      'git.enabled': false,
+      'workbench.reduceMotion': 'on',
+    });
     await run.install(required('KERNEL_KEEPER_VSIX'));
     run.port = await freePort();
     run.browser = await chromium.launch({
       executablePath: required('CHROME_PATH'),
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
     });
     return run;
   }
@@ -60,7 +73,10 @@ export class Run {
     }
     if (!again) await this.context?.close();
     if (!again || !this.context) {
-      this.context = await this.browser.newContext({ viewport: { width: 1400, height: 900 }, permissions: ['clipboard-read', 'clipboard-write'] });
+      this.context = await this.browser.newContext({
+        viewport: { width: 1400, height: 900 },
+        permissions: ['clipboard-read', 'clipboard-write'],
+      });
     }
     this.page = await this.context.newPage();
     this.page.setDefaultTimeout(20_000);

@@ -114,14 +114,18 @@ export class Workbench {
 
   /** An element within the notebook's outputs, which are drawn in frames of their own. */
   output(selector, text, milliseconds = 20_000) {
-    return eventually(`output ${selector} ${text ?? ''}`, async () => {
-      for (const frame of this.page.frames()) {
-        if (!/\/webview\/browser\/pre\//.test(frame.url())) continue;
-        const found = frame.locator(selector, text ? { hasText: text } : {}).first();
-        if ((await found.count()) && (await found.isVisible())) return found;
-      }
-      return null;
-    }, milliseconds);
+    return eventually(
+      `output ${selector} ${text ?? ''}`,
+      async () => {
+        for (const frame of this.page.frames()) {
+          if (!/\/webview\/browser\/pre\//.test(frame.url())) continue;
+          const found = frame.locator(selector, text ? { hasText: text } : {}).first();
+          if ((await found.count()) && (await found.isVisible())) return found;
+        }
+        return null;
+      },
+      milliseconds,
+    );
   }
 
   toast(text) {
