@@ -8,7 +8,7 @@ import { extensionBundle, extensionPackage, packagePrint, packages, releaseBinar
 import { endServer, freePort, installEditor, installExtension, makeProfile, serve, servedCommand } from './lib/editor.mjs';
 import { binary, cache, examples, root, vsix } from './lib/paths.mjs';
 import { environment, installedKernels } from './lib/python.mjs';
-import { cleanEnvironment, find, main, output } from './lib/run.mjs';
+import { cleanEnvironment, find, interrupted, main, output } from './lib/run.mjs';
 import { checkTools } from './lib/tools.mjs';
 
 const usage = `npm start [-- --browser] [-- --port PORT]
@@ -80,12 +80,6 @@ async function openServed(env, wanted) {
   console.log('Ctrl-C here closes it; kernels go on running.');
   await Promise.race([server.ended, interrupted()]);
   await endServer(server);
-}
-
-function interrupted() {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, resolve);
-  });
 }
 
 function endProcess(pid) {

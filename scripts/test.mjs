@@ -16,7 +16,7 @@ import { Steps } from './lib/steps.mjs';
 import { checkTools } from './lib/tools.mjs';
 
 main(async () => {
-  const tools = checkTools();
+  const tools = begin();
   process.chdir(root);
   const steps = new Steps();
   const kernels = join(cache, 'test-python', 'share', 'jupyter') + delimiter + join(cache, 'test-deno', 'share', 'jupyter');
@@ -85,6 +85,16 @@ main(async () => {
   }
   process.exit((await steps.end()) ? 0 : 1);
 });
+
+/** Checks the tools; the last line is the totals' even when nothing could be begun. */
+function begin() {
+  try {
+    return checkTools();
+  } catch (error) {
+    console.log(`${error.message}\n\n0 passed, 1 failed`);
+    process.exit(1);
+  }
+}
 
 /** The named steps and what they need; all of them where none is named. */
 function closure(plan, names) {

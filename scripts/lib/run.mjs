@@ -21,6 +21,17 @@ export function endAll(signal = 'SIGTERM') {
 }
 process.on('exit', () => endAll());
 
+// Programs started here have process groups of their own, so the terminal's Ctrl-C reaches only us.
+let interrupt = () => process.exit(130);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt());
+
+/** From now on a Ctrl-C resolves this instead of ending the script. */
+export function interrupted() {
+  return new Promise((resolve) => {
+    interrupt = resolve;
+  });
+}
+
 /** The first of `names` that is an executable file on PATH. */
 export function find(...names) {
   for (const name of names) {

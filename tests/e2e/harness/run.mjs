@@ -36,6 +36,7 @@ export class Run {
       'git.enabled': false,
       'workbench.reduceMotion': 'on',
     });
+    process.once('SIGTERM', () => run.abandon());
     await run.install(required('KERNEL_KEEPER_VSIX'));
     run.port = await freePort();
     run.browser = await chromium.launch({
@@ -118,6 +119,16 @@ export class Run {
   async shot(title) {
     const file = join(shots, `${this.name}-${title.replace(/\W+/g, '-')}.png`);
     await this.page?.screenshot({ path: file }).catch(() => {});
+  }
+
+  /** The test run itself is ended: at once, but leaving nothing behind. */
+  abandon() {
+    try {
+      if (this.server) process.kill(-this.server.pid, 'SIGKILL');
+      this.cli('stop', '--all');
+    } finally {
+      process.exit(143);
+    }
   }
 
   async end(failed) {
