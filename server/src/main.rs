@@ -1,5 +1,96 @@
-//! The one binary: sidecar, keeper and command line.
+//! The one binary: sidecar, keeper and command line. Parses, dispatches, turns errors into exit codes.
 
-fn main() {
-    println!("kernel-keeper {}", env!("CARGO_PKG_VERSION"));
+mod args;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use clap::{CommandFactory, Parser};
+use kernel_keeper::faces::{cli, lsp};
+use kernel_keeper::keeper::{self, Purpose};
+use kernel_keeper::paths::Folders;
+use kernel_keeper::protocol::{Error, ErrorKind};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log_to_stderr(&args.command);
+    match dispatch(args.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            if let Some(help) = cli::help(&error) {
+                eprintln!("help: {help}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Error> {
+    match &command {
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Args::command(), "kernel-keeper", &mut std::io::stdout());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Man => {
+            let page = clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout());
+            return page.map(|()| ExitCode::SUCCESS).map_err(io_failed);
+        }
+        _ => {}
+    }
+    let folders = Folders::from_environment().map_err(io_failed)?;
+    let done = match command {
+        Command::Lsp => lsp::run(folders).map_err(io_failed),
+        Command::Keep { session, purpose, launch: true } => {
+            keeper::run_launcher(&session, &purpose).map_err(io_failed)
+        }
+        Command::Keep { session, purpose, launch: false } => {
+            let purpose = if purpose == "adopt" { Purpose::Adopt } else { Purpose::Start };
+            keeper::run(folders, &session, purpose)
+        }
+        Command::List { json, all } => cli::run(folders, |s| async move { cli::list(&s, json, all).await }),
+        Command::Stop { which, all } => {
+            cli::run(folders, |s| async move { cli::stop(&s, &which, all).await })
+        }
+        Command::Attach { which, notebook, replace } => {
+            cli::run(folders, |s| async move { cli::attach(&s, &which, &notebook, replace).await })
+        }
+        Command::History { notebook, limit, json } => {
+            cli::run(folders, |s| async move { cli::history(&s, &notebook, limit, json).await })
+        }
+        Command::Exec { which, code } => {
+            return cli::run(folders, |s| async move { cli::exec(&s, &which, &code).await });
+        }
+        Command::Run { notebook, kernel, detach } => {
+            return cli::run(
+                folders,
+                |s| async move { cli::run_notebook(&s, &notebook, kernel, detach).await },
+            );
+        }
+        Command::Save { notebook, json } => {
+            cli::run(folders, |s| async move { cli::save(&s, &notebook, json).await })
+        }
+        Command::Logs { which, follow } => {
+            cli::run(folders, |s| async move { cli::logs(&s, &which, follow).await })
+        }
+        Command::Kernelspecs { json } => cli::run(folders, |s| async move { cli::kernelspecs(&s, json) }),
+        Command::Completions { .. } | Command::Man => Ok(()),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+fn io_failed(e: std::io::Error) -> Error {
+    Error::new(ErrorKind::StoreFailed, e.to_string())
+}
+
+/// Logs go to standard error: of a sidecar the editor's output channel, of a keeper its keeper.log. The command line says
+/// what went wrong itself. `KERNEL_KEEPER_LOG` sets another filter.
+fn log_to_stderr(command: &Command) {
+    let default = match command {
+        Command::Lsp | Command::Keep { .. } => "kernel_keeper=info,warn",
+        _ => "off",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KERNEL_KEEPER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }

@@ -53,6 +53,29 @@ impl ErrorKind {
         }
     }
 
+    /// The reverse of [`name`](Self::name).
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.name() == name)
+    }
+
+    const ALL: [Self; 15] = [
+        Self::InvalidParams,
+        Self::SessionNotFound,
+        Self::NotebookHasSession,
+        Self::KernelspecNotFound,
+        Self::KernelFailed,
+        Self::SessionEnded,
+        Self::TokenRejected,
+        Self::LimitReached,
+        Self::StoreFailed,
+        Self::OfferGone,
+        Self::SessionMoved,
+        Self::NotWaiting,
+        Self::NotFound,
+        Self::ForeignHost,
+        Self::Internal,
+    ];
+
     /// `data.kind`.
     pub fn name(self) -> &'static str {
         match self {

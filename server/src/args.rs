@@ -1,0 +1,109 @@
+//! The command line's words.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Jupyter kernels that outlive the editor.
+#[derive(Debug, Parser)]
+#[command(name = "kernel-keeper", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the kernels that are kept
+    List {
+        /// As a JSON array of sessions
+        #[arg(long)]
+        json: bool,
+        /// Also those that have ended
+        #[arg(long)]
+        all: bool,
+    },
+    /// Stop kernels: asked first, killed if they do not end
+    Stop {
+        /// Which: a session's id, a kernel's PID, or a notebook
+        #[arg(value_name = "SESSION|PID|NOTEBOOK", required_unless_present = "all", conflicts_with = "all")]
+        which: Vec<String>,
+        /// All of them
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give a kernel to another notebook, with its variables and its history
+    Attach {
+        #[arg(value_name = "SESSION|PID")]
+        which: String,
+        /// The notebook that is to have it
+        notebook: PathBuf,
+        /// Stop the kernel that the notebook has
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Show what ran in a notebook, newest first
+    History {
+        notebook: PathBuf,
+        /// How many executions
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        /// As a JSON array of executions
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run code in a kernel, and print what it puts out
+    Exec {
+        #[arg(value_name = "SESSION|PID|NOTEBOOK")]
+        which: String,
+        /// The code; "-" reads it from standard input
+        code: String,
+    },
+    /// Run all code cells of a notebook in a kept kernel; outputs go into its journal
+    Run {
+        notebook: PathBuf,
+        /// The kernelspec; by default the notebook's own
+        #[arg(long)]
+        kernel: Option<String>,
+        /// Return at once, and let it run
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Write what a notebook's kernel put out into the notebook's file
+    Save {
+        notebook: PathBuf,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a session's logs: its keeper's, and what the kernel wrote past its channels
+    Logs {
+        #[arg(value_name = "SESSION|PID|NOTEBOOK")]
+        which: String,
+        /// Go on as it grows
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// List the kernels that could be started
+    Kernelspecs {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the man page
+    Man,
+    /// Serve an editor window: LSP on standard input and output
+    Lsp,
+    /// Keep one kernel (started by the other commands)
+    #[command(hide = true)]
+    Keep {
+        #[arg(long)]
+        session: String,
+        #[arg(long, value_parser = ["start", "adopt"])]
+        purpose: String,
+        #[arg(long)]
+        launch: bool,
+    },
+}

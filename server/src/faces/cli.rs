@@ -1,0 +1,202 @@
+//! The command line: what the editor does, from a shell. Tables and words for people, the protocol's own objects with
+//! `--json` for programs.
+
+mod exec;
+mod show;
+
+use std::future::Future;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+pub use exec::{exec, run_notebook};
+
+use crate::paths::Folders;
+use crate::protocol::{AttachSessionParams, Error, ErrorKind, NotebookName};
+use crate::sessions::{Sessions, Settings, ThisWindow};
+
+/// Opens the core for one command.
+pub fn run<T, F>(folders: Folders, command: impl FnOnce(Arc<Sessions>) -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+    let done = runtime.block_on(async {
+        let window = ThisWindow { id: "cli".into(), ..ThisWindow::default() };
+        let (sessions, mut events) = Sessions::open(folders, window, Settings::default())?;
+        while let Ok(crate::sessions::Event::Warning(text)) = events.try_recv() {
+            eprintln!("warning: {text}");
+        }
+        sessions.refresh(false).await?;
+        command(sessions).await
+    });
+    runtime.shutdown_background();
+    done
+}
+
+/// The way out of an error, where there is one to name.
+pub fn help(error: &Error) -> Option<&'static str> {
+    Some(match error.kind {
+        ErrorKind::SessionNotFound => "kernel-keeper list --all shows every session",
+        ErrorKind::SessionEnded => "kernel-keeper run NOTEBOOK starts a new kernel",
+        ErrorKind::NotebookHasSession => {
+            "kernel-keeper stop NOTEBOOK stops the kernel that it has; attach --replace does both"
+        }
+        ErrorKind::KernelspecNotFound => "kernel-keeper kernelspecs lists the kernels that can be started",
+        ErrorKind::StoreFailed => {
+            "the state folder is $KERNEL_KEEPER_STATE_DIR, by default ~/.local/state/kernel-keeper"
+        }
+        _ => return None,
+    })
+}
+
+/// `list`
+pub async fn list(sessions: &Arc<Sessions>, json: bool, all: bool) -> Result<(), Error> {
+    let listed = sessions.list(all).await?;
+    if json {
+        return print_json(&listed);
+    }
+    if listed.is_empty() {
+        println!("No kernels are running.");
+    } else {
+        println!("{}", show::sessions(&listed));
+    }
+    Ok(())
+}
+
+/// `stop`
+pub async fn stop(sessions: &Arc<Sessions>, which: &[String], all: bool) -> Result<(), Error> {
+    if all {
+        let stopped = sessions.stop_all().await?;
+        println!("Stopped {stopped} kernel{}.", if stopped == 1 { "" } else { "s" });
+        return Ok(());
+    }
+    for word in which {
+        let id = sessions.resolve(word).await?;
+        let session = sessions.stop(&id).await?;
+        println!("Stopped {} ({id}).", session.label);
+    }
+    Ok(())
+}
+
+/// `attach`
+pub async fn attach(
+    sessions: &Arc<Sessions>,
+    which: &str,
+    notebook: &Path,
+    replace: bool,
+) -> Result<(), Error> {
+    let name = name(notebook)?;
+    let id = sessions.resolve(which).await?;
+    let asked = AttachSessionParams {
+        target_notebook_uri: name.uri,
+        source_pid: None,
+        session_id: Some(id),
+        expected_notebook_uri: None,
+        replace: Some(replace),
+        share: None,
+    };
+    let done = sessions.attach(&asked).await?;
+    let from = done.old_path.unwrap_or_else(|| "an untitled notebook".into());
+    println!("The kernel of {from} is {}'s now.", done.new_path.unwrap_or_default());
+    Ok(())
+}
+
+/// `history`
+pub async fn history(sessions: &Arc<Sessions>, notebook: &Path, limit: u32, json: bool) -> Result<(), Error> {
+    let executions = sessions.notebook_history(&name(notebook)?, limit)?;
+    if json {
+        return print_json(&executions);
+    }
+    if executions.is_empty() {
+        println!("Nothing ran in {} that is still known.", notebook.display());
+    } else {
+        println!("{}", show::executions(&executions));
+    }
+    Ok(())
+}
+
+/// `save`
+pub async fn save(sessions: &Arc<Sessions>, notebook: &Path, json: bool) -> Result<(), Error> {
+    let report = sessions.save(&name(notebook)?).await?;
+    if json {
+        return print_json(&report);
+    }
+    println!("Wrote the outputs of {} cell(s) into {}.", report.written, report.notebook_path);
+    for skipped in &report.skipped {
+        println!("Left out cell {}: {}.", skipped.cell_id, skipped.reason);
+    }
+    Ok(())
+}
+
+/// `kernelspecs`
+pub fn kernelspecs(sessions: &Arc<Sessions>, json: bool) -> Result<(), Error> {
+    let here = std::env::current_dir().map(|dir| NotebookName::from_any_path(&dir.join("x.ipynb"))).ok();
+    let all = sessions.kernelspecs(here.as_ref());
+    if json {
+        return print_json(&all);
+    }
+    println!("{}", show::kernelspecs(&all));
+    Ok(())
+}
+
+/// `logs`
+pub async fn logs(sessions: &Arc<Sessions>, which: &str, follow: bool) -> Result<(), Error> {
+    let id = sessions.resolve(which).await?;
+    let files = [sessions.folders.keeper_log(&id), sessions.folders.kernel_log(&id)];
+    let mut at = [0u64; 2];
+    loop {
+        for (file, at) in files.iter().zip(&mut at) {
+            *at = print_from(file, *at).map_err(|e| Error::new(ErrorKind::StoreFailed, e.to_string()))?;
+        }
+        if !follow {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    }
+}
+
+fn print_from(file: &Path, at: u64) -> std::io::Result<u64> {
+    use std::io::{Seek, SeekFrom};
+    let mut open = match std::fs::File::open(file) {
+        Ok(open) => open,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(at),
+        Err(e) => return Err(e),
+    };
+    let length = open.metadata()?.len();
+    // A log that was begun anew.
+    let at = if length < at { 0 } else { at };
+    open.seek(SeekFrom::Start(at))?;
+    Ok(at + std::io::copy(&mut open, &mut std::io::stdout().lock())?)
+}
+
+/// A notebook as it was typed.
+fn name(path: &Path) -> Result<NotebookName, Error> {
+    let absolute =
+        std::path::absolute(path).map_err(|e| Error::new(ErrorKind::InvalidParams, e.to_string()))?;
+    NotebookName::from_path(&absolute).map_err(|e| Error::new(ErrorKind::InvalidParams, e))
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let text =
+        serde_json::to_string_pretty(value).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+    // A reader that has seen enough, such as `head`, is no failure.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    Ok(())
+}
+
+/// Whether colours belong into the output.
+fn is_colourful() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// The exit code of a command that ran code.
+fn code(succeeded: bool) -> ExitCode {
+    if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

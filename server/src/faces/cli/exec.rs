@@ -1,0 +1,204 @@
+//! `exec` and `run`: code from a shell, its outputs on the terminal.
+
+use std::collections::HashMap;
+use std::io::{BufRead, IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{code, name};
+use crate::protocol::{
+    CellRef, Error, ErrorKind, EventBody, ExecuteParams, ExecutionStatus, Output, StreamName,
+};
+use crate::sessions::{Feed, NotebookFile, Sessions, Start};
+
+/// `exec`: runs code, prints what it puts out. Ctrl-C interrupts the execution, not this program alone.
+pub async fn exec(sessions: &Arc<Sessions>, which: &str, typed: &str) -> Result<ExitCode, Error> {
+    let id = sessions.resolve(which).await?;
+    let source = if typed == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|e| Error::new(ErrorKind::InvalidParams, e.to_string()))?;
+        text
+    } else {
+        typed.to_owned()
+    };
+    let (feed, _) = sessions.feed(&id, None)?;
+    let execution = submit(sessions, &id, source, None).await?;
+    let mut print =
+        Print { waits: HashMap::from([(execution.clone(), "the code".to_owned())]), failed: false };
+    tokio::select! {
+        done = print.follow(sessions, &id, feed) => done?,
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("\ninterrupted");
+            sessions.cancel(&id, &execution).await?;
+            return Ok(ExitCode::from(130));
+        }
+    }
+    Ok(code(!print.failed))
+}
+
+/// `run`: all code cells, in order, in a session that stays.
+pub async fn run_notebook(
+    sessions: &Arc<Sessions>,
+    path: &Path,
+    kernel: Option<String>,
+    detach: bool,
+) -> Result<ExitCode, Error> {
+    let notebook = name(path)?;
+    let file = NotebookFile::read(path).map_err(|e| Error::new(ErrorKind::InvalidParams, e.to_string()))?;
+    let found =
+        sessions.find_active(&notebook).await?.session.filter(|s| s.notebook_path == notebook.path_text());
+    let session = match found {
+        Some(session) => {
+            if kernel.as_ref().is_some_and(|kernel| !kernel.eq_ignore_ascii_case(&session.kernel.name)) {
+                let what = format!(
+                    "{} has a live kernel, {}: stop it first",
+                    session.label, session.kernel.display_name
+                );
+                return Err(Error::new(ErrorKind::NotebookHasSession, what));
+            }
+            session
+        }
+        None => {
+            let named = kernel.or_else(|| sessions.kernel_for(&notebook));
+            let kernel_name = named.ok_or_else(|| {
+                let what = "the notebook names no kernel that is installed: choose one with --kernel";
+                Error::new(ErrorKind::KernelspecNotFound, what)
+            })?;
+            sessions.start(&notebook, Start { kernel_name, ..Start::default() }).await?
+        }
+    };
+    let (feed, _) = sessions.feed(&session.id, None)?;
+    let mut waits = HashMap::new();
+    for cell in file.code_cells().into_iter().filter(|cell| !cell.source.trim().is_empty()) {
+        let place = format!("cell {}", cell.index + 1);
+        let reference = CellRef { id: cell.id, index: cell.index };
+        waits.insert(submit(sessions, &session.id, cell.source, Some(reference)).await?, place);
+    }
+    let pid = session.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
+    eprintln!("Running {} cells of {} in session {}{pid}.", waits.len(), session.label, session.id);
+    if detach {
+        eprintln!("Follow it with: kernel-keeper history {}", path.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut print = Print { waits, failed: false };
+    tokio::select! {
+        done = print.follow(sessions, &session.id, feed) => done?,
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("\nNot waiting any more: the kernel runs on. Stop it with: kernel-keeper stop {}", session.id);
+            return Ok(ExitCode::from(130));
+        }
+    }
+    Ok(code(!print.failed))
+}
+
+async fn submit(
+    sessions: &Arc<Sessions>,
+    session_id: &str,
+    source: String,
+    cell: Option<CellRef>,
+) -> Result<String, Error> {
+    let asked = ExecuteParams {
+        session_id: session_id.to_owned(),
+        code: source,
+        notebook_uri: None,
+        cell,
+        stop_on_error: Some(true),
+    };
+    sessions.submitted(session_id, sessions.submit(asked)?).await
+}
+
+/// Prints what the awaited executions put out.
+struct Print {
+    waits: HashMap<String, String>,
+    failed: bool,
+}
+
+impl Print {
+    async fn follow(
+        &mut self,
+        sessions: &Arc<Sessions>,
+        session_id: &str,
+        mut feed: Feed,
+    ) -> Result<(), Error> {
+        while !self.waits.is_empty() {
+            let Some(events) = feed.next().await? else {
+                let what = "the session ended before the code did";
+                return Err(Error::new(ErrorKind::SessionEnded, what));
+            };
+            for event in events {
+                match (&event.execution_id, event.event) {
+                    (None, EventBody::Gap { .. }) => eprintln!("warning: some output may be missing here"),
+                    (Some(id), body) if self.waits.contains_key(id) => {
+                        if let EventBody::InputRequest { prompt, .. } = &body {
+                            answer(sessions, session_id, id, prompt).await?;
+                        }
+                        self.print(id, body);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, id: &str, body: EventBody) {
+        let mut out = std::io::stdout();
+        match body {
+            EventBody::Output { output } => match output {
+                Output::Stream { name: StreamName::Stdout, text } => {
+                    let _ = write!(out, "{text}");
+                }
+                Output::Stream { name: StreamName::Stderr, text } => eprint!("{text}"),
+                Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. } => {
+                    let _ = writeln!(out, "{}", plain(&data));
+                }
+                Output::Error { traceback, ename, evalue } if traceback.is_empty() => {
+                    eprintln!("{ename}: {evalue}")
+                }
+                Output::Error { traceback, .. } => eprintln!("{}", traceback.join("\n")),
+            },
+            EventBody::Finished { status, .. } => {
+                let place = self.waits.remove(id).unwrap_or_default();
+                if status != ExecutionStatus::Ok {
+                    self.failed = true;
+                    let how = if status == ExecutionStatus::Error { "failed" } else { status.as_str() };
+                    eprintln!("{place}: {how}");
+                }
+            }
+            _ => {}
+        }
+        let _ = out.flush();
+    }
+}
+
+async fn answer(sessions: &Arc<Sessions>, session_id: &str, id: &str, prompt: &str) -> Result<(), Error> {
+    if !std::io::stdin().is_terminal() {
+        eprintln!("The code asks for input ({prompt}): answer it in the editor, or run this in a terminal.");
+        return Ok(());
+    }
+    eprint!("{prompt}");
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    let line = read.await.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+    let line = line.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+    sessions.reply_input(session_id, id, line.trim_end_matches(['\r', '\n'])).await
+}
+
+/// A MIME bundle on a terminal.
+fn plain(data: &Value) -> String {
+    match data["text/plain"].as_str() {
+        Some(text) => text.to_owned(),
+        None => {
+            let kinds: Vec<&str> =
+                data.as_object().into_iter().flatten().map(|(mime, _)| mime.as_str()).collect();
+            format!("<{}>", kinds.join(", "))
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Tables.
+
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+
+use crate::protocol::{EndReason, Execution, ExecutionStatus, Kernelspec, Session, SessionState, Time};
+use crate::sessions::since;
+
+/// Sessions, one a line.
+pub fn sessions(sessions: &[Session]) -> Table {
+    let mut table =
+        table(&["SESSION", "LABEL", "STATE", "PID", "SINCE", "KERNEL", "MEMORY", "CPU", "NOTEBOOK"]);
+    for session in sessions {
+        let gone = if session.notebook_exists { "" } else { " (gone)" };
+        let place = session.notebook_path.clone().unwrap_or_else(|| session.notebook_uri.clone());
+        table.add_row([
+            Cell::new(&session.id),
+            Cell::new(&session.label).add_attribute(Attribute::Bold),
+            state(session),
+            Cell::new(session.pid.map(|pid| pid.to_string()).unwrap_or_default()),
+            Cell::new(when(session.started_at)),
+            Cell::new(&session.kernel.display_name),
+            Cell::new(session.memory_bytes.map(bytes).unwrap_or_default()),
+            Cell::new(session.cpu_percent.map(|c| format!("{c:.0} %")).unwrap_or_default()),
+            Cell::new(format!("{place}{gone}")),
+        ]);
+    }
+    table
+}
+
+fn state(session: &Session) -> Cell {
+    let (word, color) = match (session.state, session.end_reason) {
+        (SessionState::Ended, Some(EndReason::Stopped)) => ("stopped", Color::DarkGrey),
+        (SessionState::Ended, Some(EndReason::Exited)) => ("exited", Color::DarkGrey),
+        (SessionState::Ended, Some(EndReason::Crashed)) => ("crashed", Color::Red),
+        (SessionState::Ended, _) => ("lost", Color::Red),
+        _ if !session.responding => ("not responding", Color::Red),
+        (SessionState::Busy, _) => ("busy", Color::Yellow),
+        (SessionState::Idle, _) => ("idle", Color::Green),
+        (SessionState::Starting, _) => ("starting", Color::Blue),
+        (SessionState::Restarting, _) => ("restarting", Color::Blue),
+    };
+    coloured(word, color)
+}
+
+/// Executions, one a line.
+pub fn executions(executions: &[Execution]) -> Table {
+    let mut table = table(&["WHEN", "CELL", "COUNT", "STATUS", "TOOK", "CODE"]);
+    for execution in executions {
+        let (word, color) = match execution.status {
+            ExecutionStatus::Ok => ("ok", Color::Green),
+            ExecutionStatus::Error => ("error", Color::Red),
+            ExecutionStatus::Lost => ("lost", Color::Red),
+            ExecutionStatus::Running => ("running", Color::Yellow),
+            ExecutionStatus::Pending => ("pending", Color::Blue),
+            ExecutionStatus::Aborted => ("aborted", Color::DarkGrey),
+        };
+        let name = execution.error.as_ref().map(|e| format!("{word}: {}", e.ename));
+        let first = execution.code.trim().lines().next().unwrap_or_default();
+        let more = if execution.code.trim().lines().count() > 1 { " …" } else { "" };
+        let took =
+            execution.started_at.zip(execution.completed_at).map(|(from, to)| duration(to.since(from)));
+        table.add_row([
+            Cell::new(when(execution.started_at.unwrap_or(execution.queued_at))),
+            Cell::new(execution.cell_index.map_or_else(|| execution.origin.clone(), |i| (i + 1).to_string())),
+            Cell::new(execution.execution_count.map(|n| format!("[{n}]")).unwrap_or_default()),
+            coloured(&name.unwrap_or_else(|| word.to_owned()), color),
+            Cell::new(took.unwrap_or_default()),
+            Cell::new(format!("{}{more}", first.chars().take(60).collect::<String>())),
+        ]);
+    }
+    table
+}
+
+/// Kernelspecs, one a line.
+pub fn kernelspecs(all: &[Kernelspec]) -> Table {
+    let mut table = table(&["NAME", "KERNEL", "LANGUAGE", "SOURCE", "READY"]);
+    for spec in all {
+        let ready = if spec.ready { "yes" } else { "no ipykernel" };
+        table.add_row([&spec.name, &spec.display_name, &spec.language, &spec.source, ready]);
+    }
+    table
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().map(|name| {
+        let cell = Cell::new(name);
+        if super::is_colourful() { cell.fg(Color::DarkGrey) } else { cell }
+    }));
+    if !super::is_colourful() {
+        table.force_no_tty();
+    }
+    table
+}
+
+fn coloured(word: &str, color: Color) -> Cell {
+    if super::is_colourful() { Cell::new(word).fg(color) } else { Cell::new(word) }
+}
+
+fn when(time: Time) -> String {
+    since(time, Time::now(), &jiff::tz::TimeZone::system())
+}
+
+/// Bytes as people read them.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KB", "MB", "GB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit < UNITS.len() - 1 {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit < 3 { format!("{value:.0} {}", UNITS[unit]) } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+fn duration(milliseconds: i64) -> String {
+    match milliseconds {
+        ..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),
+        _ => format!("{} min {} s", milliseconds / 60_000, milliseconds / 1000 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times() {
+        assert_eq!(
+            [bytes(12), bytes(999_600), bytes(812_000_000), bytes(1_100_000_000)],
+            ["12 B", "1 MB", "812 MB", "1.1 GB"]
+        );
+        assert_eq!([duration(7), duration(1_500), duration(61_000)], ["7 ms", "1.5 s", "1 min 1 s"]);
+    }
+}

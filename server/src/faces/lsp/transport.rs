@@ -1,0 +1,155 @@
+//! Between standard input and output and the LSP library: whole frames only.
+//!
+//! The library ends at the first body that is not JSON, and does not return after `exit` while standard input is open.
+//! So frames are read here: an unreadable one is answered and passed over, a huge one refused before it is held in
+//! memory, and the end of input is told.
+
+use std::io;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// A message over this is refused.
+const LARGEST: usize = 256 << 20;
+/// Of the pipes to and from the library.
+const PIPE: usize = 256 << 10;
+
+/// The library's ends, and what is to be waited for.
+pub struct Pipes {
+    pub input: DuplexStream,
+    pub output: DuplexStream,
+    /// True once the editor is gone.
+    pub ended: watch::Receiver<bool>,
+    /// Ends when all is written.
+    pub written: JoinHandle<()>,
+}
+
+/// Connects standard input and output.
+pub fn connect() -> Pipes {
+    let (input, to_library) = tokio::io::duplex(PIPE);
+    let (from_library, output) = tokio::io::duplex(PIPE);
+    let (end, ended) = watch::channel(false);
+    let (complaints, complained) = mpsc::channel(16);
+    tokio::spawn(async move {
+        if let Err(e) = read(tokio::io::stdin(), to_library, complaints).await {
+            tracing::warn!("standard input failed: {e}");
+        }
+        // The library gets a moment to answer what it has.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let _ = end.send(true);
+    });
+    let written = tokio::spawn(async move {
+        if let Err(e) = write(from_library, complained).await {
+            tracing::warn!("standard output failed: {e}");
+        }
+    });
+    Pipes { input, output, ended, written }
+}
+
+async fn read(
+    from: impl tokio::io::AsyncRead + Unpin,
+    mut to: DuplexStream,
+    complaints: mpsc::Sender<Value>,
+) -> io::Result<()> {
+    let mut from = BufReader::new(from);
+    while let Some(body) = frame(&mut from).await? {
+        let complaint = match body {
+            Ok(body) => match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
+                Ok(_) if body.trim_ascii_start().starts_with(b"{") => {
+                    to.write_all(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes()).await?;
+                    to.write_all(&body).await?;
+                    continue;
+                }
+                Ok(_) => (-32600, "a message is one JSON object".to_owned()),
+                Err(e) => (-32700, format!("the message is not JSON: {e}")),
+            },
+            Err(size) => (-32600, format!("a message of {size} bytes is too large")),
+        };
+        let (code, message) = complaint;
+        let answer = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": message } });
+        let _ = complaints.send(answer).await;
+    }
+    Ok(())
+}
+
+async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io::Result<()> {
+    let (bodies, mut outgoing) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut from = BufReader::new(from);
+        while let Ok(Some(Ok(body))) = frame(&mut from).await {
+            if bodies.send(body).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut to = tokio::io::stdout();
+    loop {
+        let body = tokio::select! {
+            body = outgoing.recv() => match body {
+                Some(body) => body,
+                None => return Ok(()),
+            },
+            Some(complaint) = complained.recv() => complaint.to_string().into_bytes(),
+        };
+        let mut bytes = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+        bytes.extend_from_slice(&body);
+        to.write_all(&bytes).await?;
+        to.flush().await?;
+    }
+}
+
+/// One message's body; `Err` with its size where it is too large, then it was skipped. `None` at the end.
+async fn frame(
+    from: &mut (impl tokio::io::AsyncBufRead + Unpin),
+) -> io::Result<Option<Result<Vec<u8>, usize>>> {
+    let mut length = None;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A header line is short: what is longer is not one.
+        let read = (&mut *from).take(8_192).read_until(b'\n', &mut line).await?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim();
+        if text.is_empty() {
+            if length.is_some() {
+                break;
+            }
+            continue;
+        }
+        if let Some((name, value)) = text.split_once(':')
+            && name.trim().eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse::<usize>().ok();
+        }
+    }
+    let length = length.unwrap_or(0);
+    if length > LARGEST {
+        let skipped = tokio::io::copy(&mut (&mut *from).take(length as u64), &mut tokio::io::sink()).await?;
+        return Ok((skipped == length as u64).then_some(Err(length)));
+    }
+    let mut body = vec![0; length];
+    match from.read_exact(&mut body).await {
+        Ok(_) => Ok(Some(Ok(body))),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn frames() {
+        let input = b"Content-Length: 2\r\n\r\n{}garbage\r\ncontent-length: 4\r\nX: y\r\n\r\nnullContent-Length: 9\r\n\r\n{";
+        let mut from = BufReader::new(&input[..]);
+        assert_eq!(frame(&mut from).await.unwrap(), Some(Ok(b"{}".to_vec())));
+        assert_eq!(frame(&mut from).await.unwrap(), Some(Ok(b"null".to_vec())));
+        assert_eq!(frame(&mut from).await.unwrap(), None);
+    }
+}

@@ -1,0 +1,279 @@
+//! Folding events into a cell's outputs, as nbformat and Jupyter's front ends have them: streams joined, `\r` and `\b`
+//! carried out, `clear_output`. Pure. A stream that will be cut is never whole in memory.
+
+use crate::protocol::{Output, StreamName};
+
+/// The words in place of what is left out.
+pub(super) fn left_out(bytes: u64) -> String {
+    format!("\n… {bytes} bytes left out …\n")
+}
+
+/// Outputs of one execution, as they come about.
+pub(super) struct Fold {
+    pub outputs: Vec<Folded>,
+    most: u64,
+    /// `clear_output(wait=True)` came: the next output empties the cell.
+    clear_next: bool,
+}
+
+/// An output, with the number of the event that made it.
+pub(super) enum Folded {
+    Stream { name: StreamName, text: Text },
+    Other { seq: u64, output: Output },
+}
+
+impl Fold {
+    /// Streams keep `most` bytes each.
+    pub fn new(most: u64) -> Fold {
+        Fold { outputs: Vec::new(), most, clear_next: false }
+    }
+
+    pub fn clear(&mut self, wait: bool) {
+        self.clear_next = wait;
+        if !wait {
+            self.outputs.clear();
+        }
+    }
+
+    pub fn stream(&mut self, name: StreamName, piece: &str) {
+        self.take_clear();
+        if let Some(Folded::Stream { name: last, text }) = self.outputs.last_mut()
+            && *last == name
+        {
+            return text.add(piece);
+        }
+        let mut text = Text::new(self.most);
+        text.add(piece);
+        self.outputs.push(Folded::Stream { name, text });
+    }
+
+    pub fn output(&mut self, seq: u64, output: Output) {
+        if let Output::Stream { name, text } = output {
+            return self.stream(name, &text);
+        }
+        self.take_clear();
+        self.outputs.push(Folded::Other { seq, output });
+    }
+
+    fn take_clear(&mut self) {
+        if std::mem::take(&mut self.clear_next) {
+            self.outputs.clear();
+        }
+    }
+}
+
+/// A stream's text: the head and the tail of it, once it is longer than both.
+pub(super) struct Text {
+    head: String,
+    tail: String,
+    /// Where the cursor is in the last line, in bytes from the line's beginning, when it is not at its end.
+    half: usize,
+    /// Bytes left out between head and tail.
+    pub left_out: u64,
+    /// The last line, which `\r` and `\b` may still change.
+    line: String,
+    cursor: usize,
+}
+
+impl Text {
+    fn new(most: u64) -> Text {
+        let half = usize::try_from(most / 2).unwrap_or(usize::MAX / 4).min(usize::MAX / 4);
+        Text { head: String::new(), tail: String::new(), half, left_out: 0, line: String::new(), cursor: 0 }
+    }
+
+    /// Bytes of the folded text, cut or not.
+    pub fn total(&self) -> u64 {
+        (self.head.len() + self.tail.len() + self.line.len()) as u64 + self.left_out
+    }
+
+    fn add(&mut self, piece: &str) {
+        for part in piece.split_inclusive('\n') {
+            if part.ends_with('\n') && self.line.is_empty() && !part.contains(['\r', '\u{8}']) {
+                self.push(part);
+                continue;
+            }
+            self.edit(part.strip_suffix('\n').unwrap_or(part));
+            if part.ends_with('\n') {
+                let mut line = std::mem::take(&mut self.line);
+                line.push('\n');
+                self.cursor = 0;
+                self.push(&line);
+            }
+        }
+        // A line without an end does not have to be held whole either.
+        if self.line.len() > self.half.max(64 << 10) && self.cursor == self.line.len() {
+            let line = std::mem::take(&mut self.line);
+            self.cursor = 0;
+            self.push(&line);
+        }
+    }
+
+    /// Types into the last line as a terminal does.
+    fn edit(&mut self, text: &str) {
+        for part in text.split_inclusive(['\r', '\u{8}']) {
+            let control = part.chars().next_back().filter(|c| matches!(c, '\r' | '\u{8}'));
+            let plain = part.strip_suffix(['\r', '\u{8}']).unwrap_or(part);
+            if self.cursor == self.line.len() {
+                self.line.push_str(plain);
+                self.cursor = self.line.len();
+            } else {
+                for c in plain.chars() {
+                    let over = self.line[self.cursor..].chars().next().map_or(0, char::len_utf8);
+                    let mut bytes = [0; 4];
+                    self.line.replace_range(self.cursor..self.cursor + over, c.encode_utf8(&mut bytes));
+                    self.cursor += c.len_utf8();
+                }
+            }
+            match control {
+                Some('\r') => self.cursor = 0,
+                Some(_) => {
+                    if let Some((at, _)) = self.line[..self.cursor].char_indices().next_back() {
+                        // At the end it takes a character away; after a `\r` the next one is written over it.
+                        if self.cursor == self.line.len() {
+                            self.line.remove(at);
+                        }
+                        self.cursor = at;
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        let mut text = text;
+        if self.left_out == 0 && self.tail.is_empty() && self.head.len() < self.half {
+            let room = floor(text, self.half - self.head.len());
+            self.head.push_str(&text[..room]);
+            text = &text[room..];
+        }
+        self.tail.push_str(text);
+        // Cut back now and then, not at each piece.
+        if self.tail.len() > self.half.saturating_mul(2) + (64 << 10) {
+            let keep = ceil(&self.tail, self.tail.len() - self.half);
+            self.left_out += keep as u64;
+            self.tail.drain(..keep);
+        }
+    }
+
+    /// The text in at most `most` bytes, but for the words in the middle.
+    pub fn into_text(self, most: u64) -> String {
+        let mut end = self.tail;
+        end.push_str(&self.line);
+        let whole = (self.head.len() + end.len()) as u64;
+        if self.left_out == 0 && whole <= most {
+            return self.head + &end;
+        }
+        let half = usize::try_from(most / 2).unwrap_or(usize::MAX);
+        let head_end = floor(&self.head, half.min(self.head.len()));
+        // A short head came with a long tail only where most of it was never cut: then the tail begins the head.
+        let from = ceil(&end, end.len().saturating_sub(half));
+        let out = self.left_out + (self.head.len() - head_end) as u64 + from as u64;
+        format!("{}{}{}", &self.head[..head_end], left_out(out), &end[from..])
+    }
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn ceil(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn stream(pieces: &[&str]) -> String {
+        let mut fold = Fold::new(u64::MAX);
+        pieces.iter().for_each(|piece| fold.stream(StreamName::Stdout, piece));
+        let texts = fold.outputs.into_iter().map(|o| match o {
+            Folded::Stream { text, .. } => text.into_text(u64::MAX),
+            Folded::Other { .. } => unreachable!("only streams were added"),
+        });
+        texts.collect()
+    }
+
+    #[test]
+    fn carriage_returns_and_backspaces() {
+        let check = |pieces: &[&str], expect: &str| assert_eq!(stream(pieces), expect, "{pieces:?}");
+        check(&["a\nb\n"], "a\nb\n");
+        check(&["50 %\r100 %\n"], "100 %\n");
+        check(&["50 %", "\r", "100 %"], "100 %");
+        check(&["longer\rab\n"], "abnger\n");
+        check(&["a\r\nb\r\n"], "a\nb\n");
+        check(&["a\r", "\nb"], "a\nb");
+        check(&["a\r\r\nb"], "a\nb");
+        check(&["abc\u{8}d"], "abd");
+        check(&["abc\u{8}"], "ab");
+        check(&["\u{8}\u{8}a"], "a");
+        check(&["a\n\u{8}b"], "a\nb");
+        check(&["äöü\r€"], "€öü");
+        check(&["ab\rx\u{8}y"], "yb");
+        check(&["\x1b[31mred\x1b[0m\n"], "\x1b[31mred\x1b[0m\n");
+        check(&["x\n12", "3\n\r\n"], "x\n123\n\n");
+    }
+
+    #[test]
+    fn clearing_and_interleaving() {
+        let kinds = |fold: Fold| -> Vec<String> {
+            let name = |o: Folded| match o {
+                Folded::Stream { name, text } => format!("{name:?}:{}", text.into_text(u64::MAX)),
+                Folded::Other { seq, .. } => seq.to_string(),
+            };
+            fold.outputs.into_iter().map(name).collect()
+        };
+        let display = || Output::DisplayData { data: json!({}), metadata: json!({}), display_id: None };
+        let mut fold = Fold::new(u64::MAX);
+        fold.stream(StreamName::Stdout, "a");
+        fold.stream(StreamName::Stderr, "b");
+        fold.stream(StreamName::Stdout, "c");
+        fold.output(7, display());
+        fold.stream(StreamName::Stdout, "d");
+        fold.stream(StreamName::Stdout, "e");
+        assert_eq!(kinds(fold), ["Stdout:a", "Stderr:b", "Stdout:c", "7", "Stdout:de"]);
+
+        let mut fold = Fold::new(u64::MAX);
+        fold.stream(StreamName::Stdout, "a");
+        fold.clear(true);
+        assert_eq!(fold.outputs.len(), 1, "with wait the old output stays until the next comes");
+        fold.output(8, display());
+        assert_eq!(kinds(fold), ["8"]);
+
+        let mut fold = Fold::new(u64::MAX);
+        fold.stream(StreamName::Stdout, "a");
+        fold.clear(false);
+        assert!(fold.outputs.is_empty());
+    }
+
+    #[test]
+    fn a_long_stream_keeps_head_and_tail() {
+        let mut text = Text::new(1_000);
+        let whole: String = (0..100_000).map(|i| format!("line {i}\n")).collect();
+        for piece in whole.as_bytes().chunks(60_000) {
+            text.add(std::str::from_utf8(piece).unwrap());
+        }
+        assert_eq!(text.total(), whole.len() as u64);
+        let cut = text.into_text(1_000);
+        assert!(
+            cut.starts_with("line 0\n") && cut.ends_with("line 99999\n") && cut.contains("bytes left out")
+        );
+        assert!(cut.len() < 1_100);
+        let short = {
+            let mut text = Text::new(1_000);
+            text.add(&"é".repeat(500));
+            text
+        };
+        assert_eq!(short.into_text(1_000), "é".repeat(500), "what fits is not cut");
+    }
+}

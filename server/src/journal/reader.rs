@@ -1,0 +1,200 @@
+//! Reading, from any process, while the journal is being written.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::assets::read_slice;
+use super::outputs::{self, StoredOutput};
+use super::schema::{self, kind};
+use super::{CellRow, ExecutionRow, Result};
+use crate::protocol::{CellRef, EventBody, ExecutionStatus, Output, StoredEvent, StreamName, Time};
+
+pub(super) const EXECUTION_COLUMNS: &str = "execution_id, notebook, cell_id, cell_index, code, execution_count, origin, \
+     status, queued_at, started_at, completed_at, error, stop_on_error";
+
+/// A journal open for reading; one that is not there yet reads as empty.
+pub struct Reader {
+    pub(super) dir: PathBuf,
+    db: Option<Connection>,
+}
+
+impl Reader {
+    /// Opens the journal of a session's folder.
+    pub fn open(dir: &Path) -> Result<Reader> {
+        Ok(Reader { dir: dir.to_owned(), db: schema::open_reader(dir)? })
+    }
+
+    /// Whether there is one yet.
+    pub fn exists(&self) -> bool {
+        self.db.is_some()
+    }
+
+    /// The last number that can be read; 0 where there is none.
+    pub fn last_seq(&self) -> Result<u64> {
+        let Some(db) = &self.db else { return Ok(0) };
+        last_seq(db)
+    }
+
+    /// Events after a number, in order, up to about `max_bytes`. What was pruned comes as one `gap`.
+    pub fn events(&self, after_seq: u64, max_bytes: usize) -> Result<Vec<StoredEvent>> {
+        let Some(db) = &self.db else { return Ok(Vec::new()) };
+        let mut statement = db.prepare_cached(
+            "SELECT e.seq, e.kind, e.at, e.body, e.asset, e.start, e.length,
+                    x.execution_id, x.notebook, x.cell_id, x.cell_index
+             FROM events e LEFT JOIN executions x ON x.ordinal = e.execution
+             WHERE e.seq > ?1 ORDER BY e.seq",
+        )?;
+        let mut rows = statement.query([i64::try_from(after_seq).unwrap_or(i64::MAX)])?;
+        let (mut events, mut bytes, mut expected) = (Vec::new(), 0, after_seq.saturating_add(1));
+        while let Some(row) = rows.next()? {
+            let seq = row.get::<_, i64>(0)? as u64;
+            let (what, at) = (row.get::<_, i64>(1)?, Time(row.get(2)?));
+            if seq > expected && what != kind::GAP {
+                let body = EventBody::Gap { from: at, to: at, lost_at_most: None };
+                events.push(StoredEvent {
+                    seq: seq - 1,
+                    execution_id: None,
+                    notebook: None,
+                    cell: None,
+                    body,
+                });
+            }
+            expected = seq + 1;
+            if what == kind::RAW {
+                continue;
+            }
+            let Some((body, size)) = self.body(row, what)? else { continue };
+            let cell_id: Option<String> = row.get(9)?;
+            let cell = match cell_id {
+                Some(id) => Some(CellRef { id, index: row.get::<_, Option<u32>>(10)?.unwrap_or(0) }),
+                None => None,
+            };
+            events.push(StoredEvent { seq, execution_id: row.get(7)?, notebook: row.get(8)?, cell, body });
+            bytes += size;
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
+    /// An event's body, text out of its asset; `None` where it cannot be read.
+    fn body(&self, row: &Row<'_>, what: i64) -> Result<Option<(EventBody, usize)>> {
+        let text: String = row.get::<_, Option<String>>(3)?.unwrap_or_default();
+        if let (kind::OUTPUT, Some(asset)) = (what, row.get::<_, Option<String>>(4)?) {
+            let (start, length) = (row.get::<_, i64>(5)? as u64, row.get::<_, i64>(6)? as u64);
+            let name = if text == "stderr" { StreamName::Stderr } else { StreamName::Stdout };
+            let text =
+                read_slice(&self.dir, &asset, start, length).unwrap_or_else(|| super::fold::left_out(length));
+            let size = text.len();
+            return Ok(Some((EventBody::Output { output: Output::Stream { name, text } }, size)));
+        }
+        let size = text.len();
+        Ok(serde_json::from_str(&text).ok().map(|body| (body, size)))
+    }
+
+    /// The latest executions, newest first.
+    pub fn executions(&self, limit: usize, notebook: Option<u32>) -> Result<Vec<ExecutionRow>> {
+        let Some(db) = &self.db else { return Ok(Vec::new()) };
+        let filter = if notebook.is_some() { "WHERE notebook = ?2" } else { "WHERE ?2 IS NULL" };
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT {EXECUTION_COLUMNS} FROM executions {filter} ORDER BY ordinal DESC LIMIT ?1"
+        ))?;
+        let rows = statement.query_map(params![limit as i64, notebook], execution_of)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// One execution.
+    pub fn execution(&self, execution_id: &str) -> Result<Option<ExecutionRow>> {
+        let Some(db) = &self.db else { return Ok(None) };
+        let mut statement = db
+            .prepare_cached(&format!("SELECT {EXECUTION_COLUMNS} FROM executions WHERE execution_id = ?1"))?;
+        Ok(statement.query_row([execution_id], execution_of).optional()?)
+    }
+
+    /// The latest execution.
+    pub fn last_execution(&self) -> Result<Option<ExecutionRow>> {
+        Ok(self.executions(1, None)?.pop())
+    }
+
+    /// Of each cell the execution that began last: the cell's id, and the code as it ran.
+    pub fn executed_cells(&self, notebook: Option<u32>) -> Result<Vec<(String, String)>> {
+        let Some(db) = &self.db else { return Ok(Vec::new()) };
+        let mut statement = db.prepare_cached(
+            "SELECT c.cell_id, x.code FROM cells c JOIN executions x ON x.ordinal = c.execution
+             WHERE ?1 IS NULL OR c.notebook = ?1",
+        )?;
+        let rows = statement.query_map([notebook], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// For each cell its latest execution that began, outputs as they stand, and the last number that they hold: all of
+    /// one moment.
+    pub fn cell_outputs(
+        &self,
+        notebook: Option<u32>,
+        max_bytes_per_cell: u64,
+    ) -> Result<(u64, Vec<CellRow>)> {
+        let Some(db) = &self.db else { return Ok((0, Vec::new())) };
+        let moment = db.unchecked_transaction()?;
+        let last = last_seq(&moment)?;
+        let mut statement = moment.prepare_cached(
+            "SELECT c.notebook, c.cell_id, x.cell_index, x.execution_id, x.execution_count, x.status, x.started_at,
+                    x.completed_at, x.ordinal, x.pruned
+             FROM cells c JOIN executions x ON x.ordinal = c.execution
+             WHERE ?1 IS NULL OR c.notebook = ?1 ORDER BY c.notebook, x.cell_index, x.ordinal",
+        )?;
+        let mut rows = statement.query([notebook])?;
+        let mut cells = Vec::new();
+        while let Some(row) = rows.next()? {
+            let ordinal: i64 = row.get(8)?;
+            let execution_id: String = row.get(3)?;
+            let stored = StoredOutput { dir: &self.dir, db: &moment, ordinal, pruned: row.get(9)? };
+            let folded = outputs::fold_execution(&stored, &execution_id, max_bytes_per_cell)?;
+            cells.push(CellRow {
+                notebook: row.get(0)?,
+                cell_id: row.get(1)?,
+                cell_index: row.get(2)?,
+                execution_id,
+                execution_count: row.get(4)?,
+                status: status(row, 5)?,
+                started_at: row.get::<_, Option<i64>>(6)?.map(Time),
+                completed_at: row.get::<_, Option<i64>>(7)?.map(Time),
+                outputs: folded.0,
+                truncated: folded.1,
+            });
+        }
+        Ok((last, cells))
+    }
+}
+
+fn last_seq(db: &Connection) -> Result<u64> {
+    let last: Option<i64> =
+        db.prepare_cached("SELECT max(seq) FROM events")?.query_row([], |row| row.get(0))?;
+    Ok(last.unwrap_or(0) as u64)
+}
+
+fn status(row: &Row<'_>, at: usize) -> rusqlite::Result<ExecutionStatus> {
+    let word: String = row.get(at)?;
+    Ok(ExecutionStatus::parse(&word).unwrap_or(ExecutionStatus::Lost))
+}
+
+pub(super) fn execution_of(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
+    Ok(ExecutionRow {
+        execution_id: row.get(0)?,
+        notebook: row.get(1)?,
+        cell_id: row.get(2)?,
+        cell_index: row.get(3)?,
+        code: row.get(4)?,
+        execution_count: row.get(5)?,
+        origin: row.get(6)?,
+        status: status(row, 7)?,
+        queued_at: Time(row.get(8)?),
+        started_at: row.get::<_, Option<i64>>(9)?.map(Time),
+        completed_at: row.get::<_, Option<i64>>(10)?.map(Time),
+        error: row.get::<_, Option<String>>(11)?.and_then(|text| serde_json::from_str(&text).ok()),
+        stop_on_error: row.get(12)?,
+        input: None,
+    })
+}

@@ -1,0 +1,129 @@
+//! The file: its tables, its settings, and how it is opened.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Error, Result};
+
+/// The format that this build writes; later ones only add.
+const KNOWN: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE executions (
+    ordinal INTEGER PRIMARY KEY,
+    execution_id TEXT NOT NULL UNIQUE,
+    notebook INTEGER NOT NULL,
+    cell_id TEXT,
+    cell_index INTEGER,
+    code TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    stop_on_error INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    queued_at INTEGER NOT NULL,
+    started_at INTEGER,
+    completed_at INTEGER,
+    execution_count INTEGER,
+    error TEXT,
+    pruned INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX unfinished ON executions (ordinal) WHERE status IN ('pending', 'running');
+CREATE INDEX by_notebook ON executions (notebook, ordinal);
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    execution INTEGER,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    body TEXT,
+    display_id TEXT,
+    asset TEXT,
+    start INTEGER,
+    length INTEGER
+);
+CREATE INDEX by_execution ON events (execution, seq) WHERE execution IS NOT NULL;
+CREATE INDEX by_display ON events (display_id, seq) WHERE display_id IS NOT NULL;
+CREATE TABLE cells (
+    notebook INTEGER NOT NULL,
+    cell_id TEXT NOT NULL,
+    execution INTEGER NOT NULL,
+    PRIMARY KEY (notebook, cell_id)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+";
+
+/// What a row of `events` is. The numbers are on disk.
+pub(super) mod kind {
+    pub const QUEUED: i64 = 1;
+    pub const STARTED: i64 = 2;
+    pub const OUTPUT: i64 = 3;
+    pub const CLEAR: i64 = 4;
+    pub const UPDATE: i64 = 5;
+    pub const INPUT_REQUEST: i64 = 6;
+    pub const INPUT_REPLIED: i64 = 7;
+    pub const COMM: i64 = 8;
+    pub const FINISHED: i64 = 9;
+    pub const GAP: i64 = 10;
+    /// A message that could not be read, as it came: not told to anybody.
+    pub const RAW: i64 = 11;
+}
+
+/// The journal's file in a session's folder.
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join("journal.db")
+}
+
+/// Opens it for writing, and makes it where it is missing: private from its creation.
+pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
+    let path = path(dir);
+    crate::paths::open_private(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+    let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    let prepare = || -> rusqlite::Result<()> {
+        db.pragma_update(None, "page_size", 16_384)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        db.pragma_update(None, "cache_size", -1_024)?;
+        // The log is cut back after a flood.
+        db.pragma_update(None, "journal_size_limit", 8 << 20)
+    };
+    prepare().map_err(|e| named(e, &path))?;
+    match version(&db, &path)? {
+        0 => db.execute_batch(&format!("BEGIN; {TABLES} COMMIT;")).map_err(|e| named(e, &path))?,
+        KNOWN => {}
+        found => return Err(Error::Newer { path, found, known: KNOWN }),
+    }
+    Ok(db)
+}
+
+/// Opens it for reading. `None`: there is none yet.
+pub(super) fn open_reader(dir: &Path) -> Result<Option<Connection>> {
+    let path = path(dir);
+    match std::fs::metadata(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::Io { path, source }),
+        Ok(found) if found.len() == 0 => return Ok(None),
+        Ok(_) => {}
+    }
+    // A reader of a WAL file takes part in its shared memory: it opens for writing, and writes no row.
+    let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .or_else(|_| Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+        .map_err(|e| named(e, &path))?;
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.pragma_update(None, "query_only", true).map_err(|e| named(e, &path))?;
+    match version(&db, &path)? {
+        0 => Ok(None),
+        KNOWN => Ok(Some(db)),
+        found => Err(Error::Newer { path, found, known: KNOWN }),
+    }
+}
+
+fn version(db: &Connection, path: &Path) -> Result<i64> {
+    db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| named(e, path))
+}
+
+fn named(error: rusqlite::Error, path: &Path) -> Error {
+    match Error::from(error) {
+        Error::Corrupt { why, .. } => Error::Corrupt { path: path.to_owned(), why },
+        other => other,
+    }
+}

@@ -1,0 +1,425 @@
+//! Writing. Rows gather in memory and go out in one transaction; stream text is joined on the way, once, so that all
+//! readers get the same pieces.
+//!
+//! On a full disk nothing blocks: what cannot be written waits, up to a limit; beyond it outputs are dropped, and a `gap`
+//! stands in their place when there is room again.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::Value;
+
+use super::assets::{self, Run};
+use super::reader::{EXECUTION_COLUMNS, execution_of};
+use super::schema::{self, kind};
+use super::{ExecutionRow, Limits, Result};
+use crate::protocol::{CellRef, EventBody, ExecutionStatus, Output, StreamName, Time};
+
+/// Stream text of one row at most.
+const LONGEST_PIECE: usize = 64 << 10;
+/// What may wait in memory while the disk is full.
+const MOST_WAITING: usize = 1 << 20;
+/// A limit is kept by taking away until this share of it is left.
+const LEFT_AFTER_PRUNING: f64 = 0.9;
+
+/// Code about to wait for its turn.
+#[derive(Clone, Debug)]
+pub struct NewExecution {
+    pub execution_id: String,
+    pub notebook: u32,
+    pub cell: Option<CellRef>,
+    pub code: String,
+    pub origin: String,
+    pub stop_on_error: bool,
+    pub queued_at: Time,
+}
+
+/// A row that is not committed yet.
+enum Pending {
+    Queue(NewExecution),
+    Event { execution_id: Option<String>, body: EventBody },
+    Raw(String),
+}
+
+struct Waiting {
+    seq: u64,
+    at: Time,
+    row: Pending,
+}
+
+/// The one writer of a session's journal.
+pub struct Journal {
+    dir: PathBuf,
+    db: Connection,
+    limits: Limits,
+    waiting: Vec<Waiting>,
+    waiting_bytes: usize,
+    next_seq: u64,
+    last_at: Option<Time>,
+    /// Streams that are being written, by execution: whether they are in an asset.
+    runs: HashMap<i64, Run>,
+    /// Dropped while the disk was full: first and last time, messages, and the last one's number.
+    dropped: Option<(Time, Time, u64, u64)>,
+    /// Whether anything was committed since the limits were looked at.
+    grown: bool,
+}
+
+impl Journal {
+    /// Opens or makes the journal in a session's folder.
+    pub fn open(dir: &Path, limits: Limits) -> Result<Journal> {
+        let db = schema::open_writer(dir)?;
+        let last: Option<(u64, i64)> = db
+            .query_row("SELECT seq, at FROM events ORDER BY seq DESC LIMIT 1", [], |row| {
+                Ok((row.get::<_, i64>(0)? as u64, row.get(1)?))
+            })
+            .optional()?;
+        Ok(Journal {
+            dir: dir.to_owned(),
+            db,
+            limits,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            next_seq: last.map_or(0, |l| l.0) + 1,
+            last_at: last.map(|l| Time(l.1)),
+            runs: HashMap::new(),
+            dropped: None,
+            grown: true,
+        })
+    }
+
+    /// Puts an execution in as pending.
+    pub fn queue(&mut self, new: NewExecution) {
+        self.waiting_bytes += new.code.len();
+        self.push(new.queued_at, Pending::Queue(new));
+    }
+
+    /// Adds what happened. Text that follows text of the same stream is joined to it.
+    pub fn append(&mut self, execution_id: Option<&str>, at: Time, body: EventBody) {
+        if let EventBody::Output { output: Output::Stream { name, text } } = &body {
+            self.waiting_bytes += text.len();
+            if let Some(Waiting { row: Pending::Event { execution_id: same, body: last }, .. }) =
+                self.waiting.last_mut()
+                && same.as_deref() == execution_id
+                && let EventBody::Output { output: Output::Stream { name: other, text: before } } = last
+                && other == name
+                && before.len() + text.len() <= LONGEST_PIECE
+            {
+                before.push_str(text);
+                return;
+            }
+        }
+        let execution_id = execution_id.map(str::to_owned);
+        self.push(at, Pending::Event { execution_id, body });
+    }
+
+    /// Keeps a message that cannot be read.
+    pub fn append_raw(&mut self, at: Time, channel: &str, raw: &Value) {
+        let body = serde_json::json!({ "channel": channel, "message": raw }).to_string();
+        self.waiting_bytes += body.len();
+        self.push(at, Pending::Raw(body));
+    }
+
+    fn push(&mut self, at: Time, row: Pending) {
+        self.waiting_bytes += 64;
+        self.waiting.push(Waiting { seq: self.next_seq, at, row });
+        self.next_seq += 1;
+        self.last_at = Some(at);
+    }
+
+    /// Rows that wait for the next commit.
+    pub fn pending_rows(&self) -> usize {
+        self.waiting.len() + usize::from(self.dropped.is_some())
+    }
+
+    /// The last number given, committed or not; 0 where there is none.
+    pub fn last_seq(&self) -> u64 {
+        self.next_seq - 1
+    }
+
+    /// When something was journaled last.
+    pub fn last_at(&self) -> Option<Time> {
+        self.last_at
+    }
+
+    /// Writes what waits, in one transaction. The number up to which all can be read.
+    ///
+    /// # Errors
+    /// Nothing was written then; it is tried again with the next call.
+    pub fn commit(&mut self) -> Result<u64> {
+        let runs = self.runs.clone();
+        match self.write() {
+            Ok(()) => {
+                self.waiting.clear();
+                self.waiting_bytes = 0;
+                self.dropped = None;
+                self.grown = true;
+                Ok(self.last_seq())
+            }
+            Err(e) => {
+                self.runs = runs;
+                if self.waiting_bytes > MOST_WAITING {
+                    self.drop_outputs();
+                }
+                Err(e)
+            }
+        }
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let transaction = self.db.transaction()?;
+        if let Some((from, to, messages, seq)) = self.dropped {
+            let body = EventBody::Gap { from, to, lost_at_most: Some(messages) };
+            put_event(&transaction, seq, None, kind::GAP, to, &json(&body), None)?;
+        }
+        for waiting in &self.waiting {
+            match &waiting.row {
+                Pending::Queue(new) => {
+                    let ordinal = insert_execution(&transaction, new)?;
+                    let body = EventBody::Queued { code: new.code.clone(), origin: new.origin.clone() };
+                    put_event(
+                        &transaction,
+                        waiting.seq,
+                        Some(ordinal),
+                        kind::QUEUED,
+                        waiting.at,
+                        &json(&body),
+                        None,
+                    )?;
+                }
+                Pending::Event { execution_id, body } => {
+                    let ordinal = match execution_id {
+                        Some(id) => ordinal_of(&transaction, id)?,
+                        None => None,
+                    };
+                    put(&transaction, &self.dir, &mut self.runs, waiting, ordinal, body)?;
+                }
+                Pending::Raw(body) => {
+                    put_event(&transaction, waiting.seq, None, kind::RAW, waiting.at, body, None)?;
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// There is no room, on disk or in memory: outputs go, what ran and how it ended stays.
+    fn drop_outputs(&mut self) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            let is_output = match &waiting.row {
+                Pending::Queue(_) => false,
+                Pending::Raw(_) => true,
+                Pending::Event { body, .. } => {
+                    matches!(
+                        body,
+                        EventBody::Output { .. } | EventBody::UpdateDisplay { .. } | EventBody::Comm { .. }
+                    )
+                }
+            };
+            if is_output {
+                let (from, messages) = self.dropped.map_or((waiting.at, 0), |d| (d.0, d.2));
+                self.dropped = Some((from, waiting.at, messages + 1, waiting.seq));
+            } else {
+                self.waiting.push(waiting);
+            }
+        }
+        self.waiting_bytes = self.waiting.len() * 64;
+    }
+
+    /// The executions that have not ended, in order, with the question that the running one asks.
+    pub fn unfinished(&self) -> Result<Vec<ExecutionRow>> {
+        let mut statement = self.db.prepare_cached(&format!(
+            "SELECT {EXECUTION_COLUMNS}, ordinal FROM executions
+             WHERE status IN ('pending', 'running') ORDER BY ordinal"
+        ))?;
+        let rows = statement.query_map([], |row| Ok((execution_of(row)?, row.get::<_, i64>(13)?)))?;
+        let mut unfinished = Vec::new();
+        for row in rows {
+            let (mut execution, ordinal) = row?;
+            if execution.status == ExecutionStatus::Running {
+                let asked: Option<(i64, String)> = self
+                    .db
+                    .prepare_cached(
+                        "SELECT kind, body FROM events WHERE execution = ?1 AND kind IN (6, 7) ORDER BY seq DESC LIMIT 1",
+                    )?
+                    .query_row([ordinal], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                execution.input = asked
+                    .filter(|a| a.0 == kind::INPUT_REQUEST)
+                    .and_then(|(_, body)| serde_json::from_str(&body).ok());
+            }
+            unfinished.push(execution);
+        }
+        Ok(unfinished)
+    }
+
+    /// Time spent executing over all of the history.
+    pub fn busy_milliseconds(&self) -> Result<i64> {
+        let sum = "SELECT coalesce(sum(completed_at - started_at), 0) FROM executions WHERE completed_at IS NOT NULL AND started_at IS NOT NULL";
+        Ok(self.db.query_row(sum, [], |row| row.get(0))?)
+    }
+
+    /// Keeps the journal within its limit: its oldest outputs go, and their cells say so.
+    pub fn enforce_limits(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.grown) {
+            return Ok(());
+        }
+        let used = assets::used_bytes(&self.db, &self.dir)?;
+        if used <= self.limits.max_bytes {
+            return Ok(());
+        }
+        let surplus = used.saturating_sub((self.limits.max_bytes as f64 * LEFT_AFTER_PRUNING) as u64);
+        let pruned = assets::prune_oldest(&mut self.db, &self.dir, surplus)?;
+        // What follows a pruned part begins a file of its own.
+        self.runs.retain(|_, run| run.asset.as_ref().is_none_or(|(name, _)| !pruned.contains(name)));
+        tracing::info!(used, surplus, "the journal reached its limit: its oldest outputs were removed");
+        Ok(())
+    }
+
+    /// Makes the database unable to grow, as a full disk does.
+    #[cfg(test)]
+    fn pretend_full(&self, full: bool) {
+        let pages: i64 = self.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let most = if full { pages } else { 1 << 30 };
+        self.db
+            .query_row(&format!("PRAGMA max_page_count = {most}"), [], |row| row.get::<_, i64>(0))
+            .unwrap();
+    }
+}
+
+fn json(body: &EventBody) -> String {
+    serde_json::to_string(body).unwrap_or_default()
+}
+
+fn insert_execution(db: &Transaction<'_>, new: &NewExecution) -> Result<i64> {
+    db.prepare_cached(
+        "INSERT INTO executions (execution_id, notebook, cell_id, cell_index, code, origin, stop_on_error, status, queued_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8)",
+    )?
+    .execute(params![
+        new.execution_id,
+        new.notebook,
+        new.cell.as_ref().map(|c| &c.id),
+        new.cell.as_ref().map(|c| c.index),
+        new.code,
+        new.origin,
+        new.stop_on_error,
+        new.queued_at.0,
+    ])?;
+    Ok(db.last_insert_rowid())
+}
+
+fn ordinal_of(db: &Connection, execution_id: &str) -> Result<Option<i64>> {
+    let mut statement = db.prepare_cached("SELECT ordinal FROM executions WHERE execution_id = ?1")?;
+    Ok(statement.query_row([execution_id], |row| row.get(0)).optional()?)
+}
+
+/// A piece that lies in an asset.
+type Slice<'a> = Option<(&'a str, u64, u64)>;
+
+fn put_event(
+    db: &Connection,
+    seq: u64,
+    execution: Option<i64>,
+    kind: i64,
+    at: Time,
+    body: &str,
+    slice: Slice<'_>,
+) -> Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO events (seq, execution, kind, at, body, asset, start, length)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        seq as i64,
+        execution,
+        kind,
+        at.0,
+        body,
+        slice.map(|s| s.0),
+        slice.map(|s| s.1 as i64),
+        slice.map(|s| s.2 as i64),
+    ])?;
+    Ok(())
+}
+
+fn put(
+    db: &Transaction<'_>,
+    dir: &Path,
+    runs: &mut HashMap<i64, Run>,
+    waiting: &Waiting,
+    execution: Option<i64>,
+    body: &EventBody,
+) -> Result<()> {
+    let (seq, at) = (waiting.seq, waiting.at);
+    let row = |kind| put_event(db, seq, execution, kind, at, &json(body), None);
+    if let (EventBody::Output { output: Output::Stream { name, text } }, Some(ordinal)) = (body, execution) {
+        let run = Run::of(runs, ordinal, *name, seq);
+        return match run.add(db, dir, ordinal, text)? {
+            None => row(kind::OUTPUT),
+            Some(start) => {
+                let (asset, _) = run.asset.clone().unwrap_or_default();
+                let name = if *name == StreamName::Stderr { "stderr" } else { "stdout" };
+                put_event(
+                    db,
+                    seq,
+                    execution,
+                    kind::OUTPUT,
+                    at,
+                    name,
+                    Some((&asset, start, text.len() as u64)),
+                )
+            }
+        };
+    }
+    if let Some(ordinal) = execution
+        && matches!(
+            body,
+            EventBody::Output { .. } | EventBody::ClearOutput { .. } | EventBody::Finished { .. }
+        )
+    {
+        runs.remove(&ordinal);
+    }
+    match body {
+        EventBody::Queued { .. } => row(kind::QUEUED),
+        EventBody::Started { started_at, execution_count } => {
+            row(kind::STARTED)?;
+            db.prepare_cached(
+                "UPDATE executions SET status = 'running', started_at = ?2, execution_count = ?3
+                 WHERE ordinal = ?1 AND status = 'pending'",
+            )?
+            .execute(params![execution, started_at.0, execution_count])?;
+            db.prepare_cached(
+                "INSERT OR REPLACE INTO cells (notebook, cell_id, execution)
+                 SELECT notebook, cell_id, ordinal FROM executions WHERE ordinal = ?1 AND cell_id IS NOT NULL",
+            )?
+            .execute([execution])?;
+            Ok(())
+        }
+        EventBody::Output { .. } => row(kind::OUTPUT),
+        EventBody::ClearOutput { .. } => row(kind::CLEAR),
+        EventBody::UpdateDisplay { display_id, .. } => {
+            row(kind::UPDATE)?;
+            db.prepare_cached("UPDATE events SET display_id = ?2 WHERE seq = ?1")?
+                .execute(params![seq as i64, display_id])?;
+            Ok(())
+        }
+        EventBody::InputRequest { .. } => row(kind::INPUT_REQUEST),
+        EventBody::InputReplied {} => row(kind::INPUT_REPLIED),
+        EventBody::Comm { .. } => row(kind::COMM),
+        EventBody::Finished { status, completed_at, error } => {
+            row(kind::FINISHED)?;
+            let error = error.as_ref().and_then(|e| serde_json::to_string(e).ok());
+            db.prepare_cached(
+                "UPDATE executions SET status = ?2, completed_at = ?3, error = ?4 WHERE ordinal = ?1",
+            )?
+            .execute(params![execution, status.as_str(), completed_at.0, error])?;
+            Ok(())
+        }
+        EventBody::Gap { .. } => row(kind::GAP),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,25 @@
+//! Speaking with Jupyter kernels: which there are, the connection file, messages, the channels.
+//!
+//! Knows nothing of sessions, journals or processes. A message that cannot be read is handed on as
+//! [`Decoded::Unreadable`] with everything that came, never dropped.
+
+mod channels;
+mod connection;
+mod environments;
+mod gaps;
+mod heartbeat;
+mod kernelspec;
+mod message;
+mod repair;
+mod search;
+mod silent;
+
+pub use channels::{Channel, Channels, Error, Incoming};
+pub use connection::{ConnectionError, ConnectionFile, PortReservation, Transport};
+pub use environments::{Environment, environments};
+pub use gaps::Counter;
+pub use heartbeat::Heartbeat;
+pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed};
+pub use message::{Decoded, Header, Message, Signer, Unreadable};
+pub use search::Search;
+pub use silent::{Unlimited, unlimited_iopub, unlimited_iopub_outcome};

@@ -1,0 +1,185 @@
+//! Counting messages that the kernel made and that never came.
+//!
+//! ipykernel (and what uses `jupyter_client`'s Session) numbers its messages: `SESSION_PID_COUNTER`, one counter for
+//! all channels. A number that does not come within a grace period is lost at most (it can have been for another
+//! client). Never reports for kernels with other ids. Pure: time is a parameter.
+
+use std::collections::VecDeque;
+
+use crate::protocol::Time;
+
+/// The channels are separate sockets, so a later number can come first; longer than this it does not take.
+const GRACE_MILLISECONDS: i64 = 2_000;
+/// More holes than this are counted together, to bound memory.
+const HOLES_MAX: usize = 1_024;
+/// Forked children number on their own: so many senders are told apart.
+const SENDERS_MAX: usize = 4;
+
+/// Sees every message id of one kernel, of every channel.
+#[derive(Debug, Default)]
+pub struct Counter {
+    senders: VecDeque<Sender>,
+}
+
+#[derive(Debug)]
+struct Sender {
+    /// `SESSION_PID`: changes when the kernel restarts.
+    prefix: String,
+    next: u64,
+    holes: Vec<Hole>,
+    /// Of holes that there was no room for.
+    overflowed: u64,
+}
+
+#[derive(Debug)]
+struct Hole {
+    from: u64,
+    to: u64,
+    noticed: Time,
+}
+
+impl Counter {
+    pub fn new() -> Counter {
+        Counter::default()
+    }
+
+    /// Takes note of a message that came.
+    pub fn saw(&mut self, msg_id: &str, now: Time) {
+        let Some((prefix, number)) = split(msg_id) else { return };
+        if let Some(sender) = self.senders.iter_mut().find(|s| s.prefix == prefix) {
+            return sender.saw(number, now);
+        }
+        if self.senders.len() == SENDERS_MAX {
+            self.senders.pop_front();
+        }
+        // What the sender said before we listened is none of our concern.
+        let sender = Sender { prefix: prefix.to_owned(), next: number + 1, holes: Vec::new(), overflowed: 0 };
+        self.senders.push_back(sender);
+    }
+
+    /// How many were lost at most, each told once; `None` when none.
+    pub fn missing(&mut self, now: Time) -> Option<u64> {
+        let lost: u64 = self.senders.iter_mut().map(|sender| sender.take_older(now)).sum();
+        (lost > 0).then_some(lost)
+    }
+
+    /// Forgets everything, at a reconnection: what was sent meanwhile is a gap of its own kind.
+    pub fn reset(&mut self) {
+        self.senders.clear();
+    }
+}
+
+impl Sender {
+    fn saw(&mut self, number: u64, now: Time) {
+        if number >= self.next {
+            if number > self.next {
+                self.open(Hole { from: self.next, to: number - 1, noticed: now });
+            }
+            self.next = number + 1;
+        } else if !self.fill(number) {
+            // Seen twice. Python's counter is not locked: two threads can both get the later of two numbers,
+            // and the earlier one is then nobody's.
+            self.fill(number.wrapping_sub(1));
+        }
+    }
+
+    fn open(&mut self, hole: Hole) {
+        if self.holes.len() == HOLES_MAX {
+            self.overflowed += hole.to - hole.from + 1;
+        } else {
+            self.holes.push(hole);
+        }
+    }
+
+    fn fill(&mut self, number: u64) -> bool {
+        let Some(at) = self.holes.iter().position(|h| (h.from..=h.to).contains(&number)) else {
+            return false;
+        };
+        let hole = self.holes.swap_remove(at);
+        let parts = [(hole.from, number - 1), (number + 1, hole.to)];
+        for (from, to) in parts.into_iter().filter(|(from, to)| from <= to) {
+            self.holes.push(Hole { from, to, noticed: hole.noticed });
+        }
+        true
+    }
+
+    fn take_older(&mut self, now: Time) -> u64 {
+        let mut lost = std::mem::take(&mut self.overflowed);
+        self.holes.retain(|hole| {
+            // A clock that was set back must not keep a hole for ever.
+            let kept = (0..GRACE_MILLISECONDS).contains(&now.since(hole.noticed));
+            if !kept {
+                lost += hole.to - hole.from + 1;
+            }
+            kept
+        });
+        lost
+    }
+}
+
+/// `SESSION_PID` and the counter.
+fn split(msg_id: &str) -> Option<(&str, u64)> {
+    let (prefix, number) = msg_id.rsplit_once('_')?;
+    let (session, pid) = prefix.rsplit_once('_')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if session.is_empty() || !digits(pid) || !digits(number) {
+        return None;
+    }
+    Some((prefix, number.parse().ok().filter(|&n| n < u64::MAX)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids with the second at which each comes; `expect` is what is missing at second 10.
+    fn check(ids: &[(&str, i64)], expect: Option<u64>) {
+        let mut counter = Counter::new();
+        let mut early = 0;
+        for (id, second) in ids {
+            counter.saw(id, Time(second * 1000));
+            early += counter.missing(Time(second * 1000)).unwrap_or(0);
+        }
+        assert_eq!(early, 0, "reported before the grace was over: {ids:?}");
+        assert_eq!(counter.missing(Time(10_000)), expect, "{ids:?}");
+        assert_eq!(counter.missing(Time(10_000)), None, "told twice: {ids:?}");
+    }
+
+    #[test]
+    fn counts_what_never_came() {
+        check(&[], None);
+        check(&[("s_1_7", 0), ("s_1_8", 0)], None);
+        check(&[("s_1_7", 0), ("s_1_9", 0)], Some(1));
+        check(&[("s_1_7", 0), ("s_1_20", 0), ("s_1_10", 1), ("s_1_12", 1)], Some(10));
+        check(&[("s_1_7", 0), ("s_1_9", 0), ("s_1_8", 1)], None);
+        check(&[("s_1_7", 0), ("s_1_6", 0), ("s_1_7", 0)], None);
+    }
+
+    #[test]
+    fn a_new_kernel_starts_anew() {
+        check(&[("s_1_7", 0), ("t_2_1", 0), ("t_2_2", 0)], None);
+        check(&[("s_1_7", 0), ("s_2_1", 0), ("s_1_8", 0), ("s_2_3", 0)], Some(1));
+    }
+
+    #[test]
+    fn a_number_given_out_twice_is_no_loss() {
+        check(&[("s_1_4", 0), ("s_1_6", 0), ("s_1_6", 0)], None);
+    }
+
+    #[test]
+    fn foreign_ids_report_nothing() {
+        let uuid = ["0e2e9b52-6f3a-4a5c-8d0a-b3f9d5bd8f10", "x_y", "_1_2", "a_b_3", "s_1_", ""];
+        check(&uuid.map(|id| (id, 0)), None);
+        check(&[("s_1_18446744073709551615", 0), ("s_1_99999999999999999999", 0)], None);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut counter = Counter::new();
+        for number in 0..10_000 {
+            counter.saw(&format!("s_1_{}", number * 2), Time(0));
+        }
+        assert_eq!(counter.senders[0].holes.len(), HOLES_MAX);
+        assert_eq!(counter.missing(Time(5_000)), Some(9_999));
+    }
+}

@@ -1,0 +1,80 @@
+//! The silent request that makes ipykernel lossless: an unlimited high-water mark on its iopub socket.
+//!
+//! ipykernel publishes over a socket that drops what is more than 1000 messages ahead of its reader. The limit is
+//! taken from each connection as it is made, so the request has to be sent after ours is connected, and again
+//! after each new one. Other kernels are not asked.
+
+use serde_json::{Value, json};
+
+use super::message::Message;
+
+const EXPRESSION: &str = "kernel_keeper";
+
+/// Every request ends with matplotlib showing and closing the figures that were drawn: also those of a cell that
+/// still runs when this comes over control. So the inline backend is told that nothing was drawn, until
+/// [`CODE`] tells it again. Silent code displays nothing and is no `Out`.
+const HIDE_FIGURES: &str = "(lambda inline: inline and (setattr(inline.show, '_kernel_keeper', inline.show._draw_called), \
+setattr(inline.show, '_draw_called', False)))(__import__('sys').modules.get('matplotlib_inline.backend_inline'))";
+
+/// Is evaluated in the namespace of the user, so it leaves no name behind; the setting happens in the socket's own
+/// thread, since ZMQ sockets are not thread-safe.
+const CODE: &str = "(lambda thread, zmq, inline: (\
+inline and inline.show.__dict__.pop('_kernel_keeper', False) and setattr(inline.show, '_draw_called', True), \
+thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0)), 'unlimited')[2])(\
+get_ipython().kernel.iopub_thread, __import__('zmq'), __import__('sys').modules.get('matplotlib_inline.backend_inline'))";
+
+/// What became of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unlimited {
+    Yes,
+    /// The kernel cannot: lost output is possible, and only counted.
+    No(String),
+}
+
+/// The request for ipykernel, of client session `session`; counts as no execution. On the shell channel it runs
+/// when the kernel is idle. On control it runs at once, also beside a running cell (ipykernel 7.4: 6 ms), whose
+/// outputs stay its own: for adoption, and for [`super::Channels::replace_iopub`].
+pub fn unlimited_iopub(session: &str) -> Message {
+    Message::request(
+        "execute_request",
+        session,
+        json!({
+            "code": HIDE_FIGURES,
+            "silent": true,
+            "store_history": false,
+            "user_expressions": { EXPRESSION: CODE },
+            "allow_stdin": false,
+            "stop_on_error": false,
+        }),
+    )
+}
+
+/// Reads the content of its `execute_reply`.
+pub fn unlimited_iopub_outcome(content: &Value) -> Unlimited {
+    let result = &content["user_expressions"][EXPRESSION];
+    if result["data"]["text/plain"] == "'unlimited'" {
+        return Unlimited::Yes;
+    }
+    let reason = [&result["evalue"], &content["evalue"], &content["status"]]
+        .into_iter()
+        .find_map(Value::as_str)
+        .unwrap_or("no answer in the reply");
+    Unlimited::No(reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_outcome() {
+        let check = |content: Value, expect: Unlimited| assert_eq!(unlimited_iopub_outcome(&content), expect);
+        let no = |reason: &str| Unlimited::No(reason.to_owned());
+        let done = json!({ "status": "ok", "data": { "text/plain": "'unlimited'" } });
+        check(json!({ "status": "ok", "user_expressions": { EXPRESSION: done } }), Unlimited::Yes);
+        let failed = json!({ "status": "error", "evalue": "no iopub_thread" });
+        check(json!({ "status": "ok", "user_expressions": { EXPRESSION: failed } }), no("no iopub_thread"));
+        check(json!({ "status": "aborted" }), no("aborted"));
+        check(json!(null), no("no answer in the reply"));
+    }
+}

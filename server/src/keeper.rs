@@ -1,0 +1,20 @@
+//! The keeper: one process a kernel, detached, which outlives every face.
+//!
+//! It owns the kernel's process and channels, journals everything before it tells anybody, and serves any number of
+//! faces on one local socket. `run` is its loop, `machine` what messages mean; `client` and `spawn` are what faces use.
+
+mod client;
+mod clients;
+mod ending;
+pub mod frames;
+mod kernel;
+mod machine;
+mod record;
+mod requests;
+mod run;
+mod spawn;
+
+pub use client::{KeeperClient, KeeperEvent, Reply};
+pub use record::{BoundNotebook, KernelLaunch, Record};
+pub use run::run;
+pub use spawn::{Purpose, launch, run_launcher, tail, take_lock};

@@ -1,0 +1,185 @@
+//! A face's connection to a keeper.
+//!
+//! Requests go out in the order in which they are sent, which is settled before the first `.await`. The connection's end
+//! means that the keeper is gone: every request that waits is answered with an error, and `Closed` is the last event.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+
+use super::frames::{self, Answer, CURRENT_VERSION, MIN_VERSION, Request, RequestFrame, Sample};
+use crate::protocol::{Error, ErrorKind, Session};
+
+/// How long a keeper may take to say hello before it counts as not answering.
+const HELLO: Duration = Duration::from_millis(1_500);
+
+/// What a keeper tells unasked.
+#[derive(Debug)]
+pub enum KeeperEvent {
+    Status(Box<Session>),
+    Sample(Sample),
+    /// The journal can be read up to here.
+    Committed(u64),
+    /// The keeper is gone, or closed the connection.
+    Closed,
+}
+
+type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Result<Value, Error>>>>>>;
+
+/// An open connection; cheap to clone. Closed when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct KeeperClient {
+    session_id: Arc<str>,
+    next: Arc<AtomicU64>,
+    outgoing: mpsc::UnboundedSender<Vec<u8>>,
+    waiting: Waiting,
+}
+
+/// A reply on its way.
+pub struct Reply {
+    session_id: Arc<str>,
+    receiver: oneshot::Receiver<Result<Value, Error>>,
+}
+
+impl Reply {
+    /// The answer, however long it takes.
+    pub async fn get(self) -> Result<Value, Error> {
+        self.receiver.await.unwrap_or_else(|_| Err(gone(&self.session_id)))
+    }
+}
+
+impl KeeperClient {
+    /// Connects and says hello; events arrive at the receiver, the newest status first.
+    ///
+    /// # Errors
+    /// The socket's own, `TimedOut` where the keeper does not answer, `InvalidData` where it speaks no version of ours.
+    pub async fn connect(
+        socket: &Path,
+        session_id: &str,
+    ) -> std::io::Result<(KeeperClient, mpsc::UnboundedReceiver<KeeperEvent>)> {
+        let stream = UnixStream::connect(socket).await?;
+        let (read, mut write) = stream.into_split();
+        let (outgoing, mut to_write) = mpsc::unbounded_channel::<Vec<u8>>();
+        let (events, receiver) = mpsc::unbounded_channel();
+        let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
+        let client = KeeperClient {
+            session_id: session_id.into(),
+            next: Arc::new(AtomicU64::new(1)),
+            outgoing,
+            waiting: waiting.clone(),
+        };
+        tokio::spawn(async move {
+            while let Some(bytes) = to_write.recv().await {
+                if write.write_all(&bytes).await.is_err() {
+                    break;
+                }
+            }
+        });
+        tokio::spawn(read_answers(read, waiting, events, client.session_id.clone()));
+        let hello = client.send(Request::Hello { min: MIN_VERSION, current: CURRENT_VERSION });
+        let answer = tokio::time::timeout(HELLO, hello.get())
+            .await
+            .map_err(|_| std::io::Error::new(std::io::ErrorKind::TimedOut, "the keeper does not answer"))?;
+        let answer = answer.map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e.message))?;
+        if answer["sessionId"].as_str().is_some_and(|id| id != session_id) {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                "this is another session's keeper",
+            ));
+        }
+        Ok((client, receiver))
+    }
+
+    /// Sends a request now; its reply can be awaited later.
+    pub fn send(&self, request: Request) -> Reply {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        let reply = Reply { session_id: self.session_id.clone(), receiver };
+        match frames::encode(&RequestFrame { id, request }) {
+            Ok(bytes) => {
+                if let Some(waiting) = lock(&self.waiting).as_mut() {
+                    waiting.insert(id, sender);
+                    let _ = self.outgoing.send(bytes);
+                }
+            }
+            Err(e) => {
+                let _ = sender
+                    .send(Err(Error::new(ErrorKind::InvalidParams, e.to_string()).with("field", "code")));
+            }
+        }
+        reply
+    }
+
+    /// Sends a request and awaits its reply.
+    pub async fn call(&self, request: Request) -> Result<Value, Error> {
+        self.send(request).get().await
+    }
+
+    /// The same, for the requests that are answered with the session.
+    pub async fn call_session(&self, request: Request) -> Result<Session, Error> {
+        let answer = self.call(request).await?;
+        serde_json::from_value(answer["session"].clone())
+            .map_err(|e| Error::new(ErrorKind::Internal, format!("the keeper's answer cannot be read: {e}")))
+    }
+}
+
+fn gone(session_id: &str) -> Error {
+    Error::new(
+        ErrorKind::KernelFailed,
+        format!("the keeper of session {session_id} ended before it answered: try again"),
+    )
+    .with("sessionId", session_id)
+    .with("keeperGone", true)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn read_answers(
+    read: tokio::net::unix::OwnedReadHalf,
+    waiting: Waiting,
+    events: mpsc::UnboundedSender<KeeperEvent>,
+    session_id: Arc<str>,
+) {
+    let mut read = tokio::io::BufReader::new(read);
+    loop {
+        let (id, answer) = match frames::read::<Answer>(&mut read).await {
+            Ok(Some(Answer::Ok { id, ok })) => (id, Ok(ok)),
+            Ok(Some(Answer::Failed { id, error })) => (id, Err(error.into())),
+            Ok(Some(Answer::Status { status })) => {
+                let _ = events.send(KeeperEvent::Status(status));
+                continue;
+            }
+            Ok(Some(Answer::Sample { sample })) => {
+                let _ = events.send(KeeperEvent::Sample(sample));
+                continue;
+            }
+            Ok(Some(Answer::Committed { committed })) => {
+                let _ = events.send(KeeperEvent::Committed(committed));
+                continue;
+            }
+            Ok(None) => break,
+            Err(e) => {
+                tracing::warn!(session = %session_id, "the keeper's socket failed: {e}");
+                break;
+            }
+        };
+        let sender = lock(&waiting).as_mut().and_then(|w| w.remove(&id));
+        if let Some(sender) = sender {
+            let _ = sender.send(answer);
+        }
+    }
+    // Nothing more will be answered: those who wait learn it now, later ones at once.
+    for (_, sender) in lock(&waiting).take().into_iter().flatten() {
+        let _ = sender.send(Err(gone(&session_id)));
+    }
+    let _ = events.send(KeeperEvent::Closed);
+}

@@ -1,0 +1,178 @@
+//! How a kernel ends, asked or not, and what becomes of the session.
+//!
+//! Asked: `shutdown_request`, after two seconds SIGTERM, after five SIGKILL, each to a process that is still the one we
+//! started. Only a stop, an exit or a death ends a session; nothing else in this program does.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::frames::Answer;
+use super::kernel;
+use super::run::Keeper;
+use crate::jupyter::Channel;
+use crate::process::{Signal, signal_group};
+use crate::protocol::{EndReason, Error, ErrorKind, ExecutionStatus, SessionState, Time};
+
+const TERMINATE_AFTER: Duration = Duration::from_secs(2);
+const KILL_AFTER: Duration = Duration::from_secs(3);
+
+/// A kernel that was asked to end.
+pub(super) struct Ending {
+    restart: bool,
+    /// What comes next, and when.
+    next_step: Option<Signal>,
+    pub next: Instant,
+    /// Who waits: connection and request.
+    waiters: Vec<(u64, u64)>,
+}
+
+impl Keeper {
+    /// Asks the kernel to end. A stop wins over a restart that is under way.
+    pub(super) fn end_kernel(&mut self, restart: bool, connection: u64, id: u64) {
+        let waiter = (connection, id);
+        if let Some(ending) = &mut self.ending {
+            ending.restart &= restart;
+            ending.waiters.push(waiter);
+            return;
+        }
+        self.state = if restart { SessionState::Restarting } else { self.state };
+        self.status_changed = true;
+        let reachable = self.channels.is_some();
+        let (next_step, wait) =
+            if reachable { (Signal::Terminate, TERMINATE_AFTER) } else { (Signal::Kill, Duration::ZERO) };
+        if reachable {
+            self.outbox.push((Channel::Control, kernel::shutdown_request(restart)));
+        }
+        self.ending = Some(Ending {
+            restart,
+            next_step: Some(next_step),
+            next: Instant::now() + wait,
+            waiters: vec![waiter],
+        });
+        if self.kernel.is_none() {
+            self.kernel_died(None);
+        }
+    }
+
+    /// The kernel did not end in time: the next, harder step.
+    pub(super) fn press_on(&mut self) {
+        let Some(ending) = &mut self.ending else { return };
+        let step = ending.next_step.take();
+        ending.next = Instant::now() + KILL_AFTER;
+        if step == Some(Signal::Terminate) {
+            ending.next_step = Some(Signal::Kill);
+        }
+        if let (Some(step), Some(kernel)) = (step, &self.kernel) {
+            tracing::info!(pid = kernel.pid, ?step, "the kernel did not end when asked");
+            if let Err(e) = signal_group(kernel, step) {
+                tracing::warn!("the kernel could not be signalled: {e}");
+            }
+        }
+    }
+
+    /// The kernel's process is gone.
+    pub(super) fn kernel_died(&mut self, code: Option<i32>) {
+        self.death = None;
+        self.greeting = None;
+        self.kernel = None;
+        self.rejoining = false;
+        let now = Time::now();
+        let ending = self.ending.take();
+        let asked = ending.is_some();
+        let was_starting =
+            self.state == SessionState::Starting || self.state == SessionState::Restarting && !asked;
+        let running = if asked { ExecutionStatus::Aborted } else { ExecutionStatus::Lost };
+        let exiting = self.machine.exiting;
+        let effects = self.machine.kernel_gone(running, now);
+        self.carry_out(effects, now);
+        self.channels = None;
+        if let Some(ending) = ending {
+            if ending.restart {
+                self.state = SessionState::Restarting;
+                self.restart_waiters.extend(ending.waiters);
+                return self.start_kernel();
+            }
+            self.end_session(EndReason::Stopped);
+            for (connection, id) in ending.waiters {
+                self.answer_session(connection, id);
+            }
+            return;
+        }
+        if was_starting {
+            let what = match code {
+                Some(code) => {
+                    format!("{} ended with code {code} while starting", self.record.kernel.display_name)
+                }
+                None => format!("{} was killed while starting", self.record.kernel.display_name),
+            };
+            return self.start_failed(what, code);
+        }
+        self.end_session(if code == Some(0) || exiting { EndReason::Exited } else { EndReason::Crashed });
+    }
+
+    /// The kernel never answered. A session without any history is as if it had never been; another one ends.
+    pub(super) fn start_failed(&mut self, what: String, code: Option<i32>) {
+        let tail = self.stderr_tail();
+        let mut message = what;
+        if let Some(last) = tail.lines().last() {
+            message.push_str(": ");
+            message.push_str(last);
+        }
+        let error = Error::new(ErrorKind::KernelFailed, message)
+            .with("sessionId", self.record.id.clone())
+            .with("exitCode", json!(code))
+            .with("stderrTail", tail);
+        if let Some(kernel) = &self.kernel {
+            let _ = signal_group(kernel, Signal::Kill);
+        }
+        for (connection, id) in std::mem::take(&mut self.restart_waiters) {
+            self.answers.push((connection, Answer::Failed { id, error: error.clone().into() }));
+        }
+        let never_was = self.journal.last_seq() == 0 && self.journal.pending_rows() == 0;
+        self.end_session(EndReason::Crashed);
+        if never_was {
+            let registry = crate::registry::Registry::open(&self.folders.state);
+            let removed = registry.map_err(|e| e.to_string()).and_then(|opened| {
+                opened.registry.remove_session(&self.record.id).map_err(|e| e.to_string())
+            });
+            if let Err(e) = removed {
+                tracing::warn!("a session that never began could not be removed: {e}");
+            }
+            let _ = std::fs::remove_dir_all(self.folders.session(&self.record.id));
+            let _ = crate::paths::ring(&self.folders.bell());
+        }
+        self.owe_no_more(Err(error));
+    }
+
+    /// What the kernel wrote to its own standard error since this start.
+    fn stderr_tail(&self) -> String {
+        let log = self.folders.kernel_log(&self.record.id);
+        let written = std::fs::metadata(&log).map_or(0, |m| m.len()).saturating_sub(self.log_from);
+        super::spawn::tail(&log, written.min(4_000))
+    }
+
+    /// Ends the session: record, registry, bell, and the last status. The lock goes with the process.
+    fn end_session(&mut self, reason: EndReason) {
+        tracing::info!(session = %self.record.id, ?reason, "the session ended");
+        let now = Time::now();
+        self.state = SessionState::Ended;
+        self.status_changed = true;
+        self.record.ended_at = Some(now);
+        self.record.end_reason = Some(reason);
+        self.settle_up();
+        self.save_record();
+        match crate::registry::Registry::open(&self.folders.state) {
+            Ok(opened) => {
+                let document = serde_json::to_string(&self.record).unwrap_or_default();
+                if let Err(e) = opened.registry.end_session(&self.record.id, now, &document) {
+                    tracing::warn!("the registry does not know the end yet: {e}");
+                }
+            }
+            Err(e) => tracing::warn!("the registry cannot be opened: {e}"),
+        }
+        let _ = crate::paths::ring(&self.folders.bell());
+        self.over = true;
+    }
+}

@@ -1,0 +1,548 @@
+//! What kernel messages and requests mean: the queue, the running execution, and what goes into the journal. Pure: no
+//! I/O, time is a parameter; the run loop carries out the effects in order.
+//!
+//! One execution at a time is at the kernel, sent with `stop_on_error: false`: the queue and what a failure does to it
+//! are ours, so that another notebook's cells are never aborted by it.
+
+use std::collections::VecDeque;
+
+use serde_json::{Map, Value, json};
+
+use crate::protocol::{
+    CellRef, EventBody, ExecutionError, ExecutionStatus, InputPrompt, Output, StreamName, Time,
+};
+
+/// How long after its reply an execution waits for the kernel's `idle` on iopub, in milliseconds.
+const IDLE_GRACE: i64 = 3_000;
+
+/// An execution at the kernel, or waiting.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    pub execution_id: String,
+    pub notebook: u32,
+    pub cell: Option<CellRef>,
+    pub code: String,
+    pub stop_on_error: bool,
+}
+
+/// What to do next, in order.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Into the journal.
+    Journal { execution_id: Option<String>, body: EventBody },
+    /// A message that means nothing to us, into the journal as it is.
+    Raw,
+    /// To the kernel.
+    Send(Job),
+    /// An execution took that many milliseconds.
+    Busy(i64),
+}
+
+/// Where a message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    Iopub,
+    Shell,
+    Control,
+    Stdin,
+}
+
+/// The part of a message that decides.
+pub struct Incoming<'a> {
+    pub from: From,
+    pub kind: &'a str,
+    /// `parent_header.msg_id`, "" where there is none.
+    pub parent: &'a str,
+    pub content: &'a Value,
+    /// The whole message, for comms.
+    pub whole: &'a dyn Fn() -> Value,
+}
+
+/// The running execution.
+#[derive(Debug)]
+pub struct Running {
+    pub job: Job,
+    pub started_at: Option<Time>,
+    pub input: Option<InputPrompt>,
+    reply: Option<(ExecutionStatus, Option<ExecutionError>, Time)>,
+    idle: bool,
+}
+
+/// The owner of the queue.
+#[derive(Debug, Default)]
+pub struct Machine {
+    pub queue: VecDeque<Job>,
+    pub running: Option<Running>,
+    /// The kernel takes executions.
+    ready: bool,
+    /// The id of the request whose reply shows that the kernel is through with what it did before we came.
+    settling: Option<String>,
+    /// The kernel said that it exits because code asked for it.
+    pub exiting: bool,
+}
+
+impl Machine {
+    /// The kernel takes executions from now on.
+    pub fn kernel_ready(&mut self) -> Vec<Effect> {
+        self.ready = true;
+        self.exiting = false;
+        self.dispatch()
+    }
+
+    /// After an adoption: `running` was at the kernel, `queue` waits, and nothing is sent before `probe` is answered.
+    pub fn restore(
+        &mut self,
+        running: Option<(Job, Option<Time>, Option<InputPrompt>)>,
+        queue: Vec<Job>,
+        probe: String,
+    ) {
+        self.running = running.map(|(job, started_at, input)| Running {
+            job,
+            started_at,
+            input,
+            reply: None,
+            idle: false,
+        });
+        self.queue = queue.into();
+        self.settling = Some(probe);
+        self.ready = true;
+    }
+
+    /// Whether the kernel is at something.
+    pub fn is_busy(&self) -> bool {
+        self.running.is_some() || self.settling.is_some()
+    }
+
+    /// Takes a job that the journal has as pending.
+    pub fn enqueue(&mut self, job: Job) -> Vec<Effect> {
+        self.queue.push_back(job);
+        self.dispatch()
+    }
+
+    /// Ends a waiting execution. False: it does not wait.
+    pub fn abort_waiting(&mut self, execution_id: &str, now: Time) -> Option<Effect> {
+        let at = self.queue.iter().position(|j| j.execution_id == execution_id)?;
+        let job = self.queue.remove(at)?;
+        Some(finished(&job.execution_id, ExecutionStatus::Aborted, None, now))
+    }
+
+    /// The user's line goes to the kernel. False: it is not waited for.
+    pub fn input_replied(&mut self, execution_id: &str) -> Option<Effect> {
+        let running = self.running.as_mut().filter(|r| r.job.execution_id == execution_id)?;
+        running.input.take()?;
+        Some(Effect::Journal { execution_id: Some(execution_id.into()), body: EventBody::InputReplied {} })
+    }
+
+    /// The kernel's process is gone, or about to be: what ran ends as `running`, what waited is aborted.
+    pub fn kernel_gone(&mut self, running: ExecutionStatus, now: Time) -> Vec<Effect> {
+        self.ready = false;
+        self.settling = None;
+        let mut effects = Vec::new();
+        if let Some(mut gone) = self.running.take() {
+            // A reply that came before the end tells how it ended, whatever became of the kernel.
+            let (status, error, at) = gone.reply.take().unwrap_or((running, None, now));
+            close_input(&mut gone, &mut effects);
+            effects.push(finished(&gone.job.execution_id, status, error, at));
+            effects.push(Effect::Busy(gone.started_at.map_or(0, |t| now.since(t))));
+        }
+        for job in std::mem::take(&mut self.queue) {
+            effects.push(finished(&job.execution_id, ExecutionStatus::Aborted, None, now));
+        }
+        effects
+    }
+
+    /// A message from the kernel.
+    pub fn message(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
+        match m.from {
+            From::Iopub => self.iopub(m, now),
+            From::Shell => self.shell(m, now),
+            From::Stdin => self.stdin(m, now),
+            From::Control => Vec::new(),
+        }
+    }
+
+    /// Time passes: an execution whose reply is here but whose `idle` got lost ends too.
+    pub fn tick(&mut self, now: Time) -> Vec<Effect> {
+        let overdue =
+            self.running.as_ref().and_then(|r| r.reply.as_ref()).is_some_and(|r| now.since(r.2) > IDLE_GRACE);
+        if !overdue {
+            return Vec::new();
+        }
+        let from = self.running.as_ref().and_then(|r| r.reply.as_ref()).map_or(now, |r| r.2);
+        let gap = EventBody::Gap { from, to: now, lost_at_most: None };
+        let mut effects = vec![Effect::Journal { execution_id: None, body: gap }];
+        if let Some(running) = self.running.as_mut() {
+            running.idle = true;
+        }
+        effects.extend(self.settle_running(now));
+        effects
+    }
+
+    fn iopub(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
+        let ours = self.running.as_ref().is_some_and(|r| r.job.execution_id == m.parent);
+        if m.kind == "status" {
+            if ours && m.content["execution_state"] == "idle" {
+                if let Some(running) = self.running.as_mut() {
+                    running.idle = true;
+                }
+                return self.settle_running(now);
+            }
+            return Vec::new();
+        }
+        let execution_id = crate::ids::is_id(m.parent).then(|| m.parent.to_owned());
+        let mut effects = Vec::new();
+        if ours {
+            let count = m.content["execution_count"].as_u64().filter(|_| m.kind == "execute_input");
+            effects.extend(self.begin(count.map(|n| n as u32), now));
+        }
+        if m.kind == "execute_input" {
+            return effects;
+        }
+        match event_of(m) {
+            Some(body) => effects.push(Effect::Journal { execution_id, body }),
+            None => effects.push(Effect::Raw),
+        }
+        effects
+    }
+
+    fn shell(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
+        if self.settling.as_deref() == Some(m.parent) {
+            self.settling = None;
+            let mut effects = Vec::new();
+            // The kernel answers in order: an execution whose reply did not come before this one ended unseen.
+            if let Some(mut running) = self.running.take_if(|r| r.reply.is_none()) {
+                close_input(&mut running, &mut effects);
+                effects.push(finished(&running.job.execution_id, ExecutionStatus::Lost, None, now));
+            }
+            effects.extend(self.dispatch());
+            return effects;
+        }
+        let ours = self.running.as_ref().is_some_and(|r| r.job.execution_id == m.parent);
+        if m.kind != "execute_reply" || !ours {
+            return Vec::new();
+        }
+        let mut effects = self.begin(m.content["execution_count"].as_u64().map(|n| n as u32), now);
+        for payload in m.content["payload"].as_array().into_iter().flatten() {
+            match payload["source"].as_str() {
+                Some("ask_exit") => self.exiting = true,
+                Some("page") => effects.push(Effect::Journal {
+                    execution_id: Some(m.parent.into()),
+                    body: EventBody::Output {
+                        output: Output::DisplayData {
+                            data: payload["data"].clone(),
+                            metadata: json!({}),
+                            display_id: None,
+                        },
+                    },
+                }),
+                _ => {}
+            }
+        }
+        let (status, error) = match m.content["status"].as_str() {
+            Some("ok") => (ExecutionStatus::Ok, None),
+            Some("error") => (ExecutionStatus::Error, Some(error_of(m.content))),
+            _ => (ExecutionStatus::Aborted, None),
+        };
+        if let Some(running) = self.running.as_mut() {
+            running.reply = Some((status, error, now));
+        }
+        effects.extend(self.settle_running(now));
+        effects
+    }
+
+    fn stdin(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
+        if m.kind != "input_request" {
+            return Vec::new();
+        }
+        let mut effects = self.begin(None, now);
+        let Some(running) = self.running.as_mut() else { return effects };
+        let prompt = m.content["prompt"].as_str().unwrap_or_default().to_owned();
+        let password = m.content["password"].as_bool().unwrap_or(false);
+        running.input = Some(InputPrompt { prompt: prompt.clone(), password });
+        effects.push(Effect::Journal {
+            execution_id: Some(running.job.execution_id.clone()),
+            body: EventBody::InputRequest { prompt, password },
+        });
+        effects
+    }
+
+    /// The first sign of the running execution.
+    fn begin(&mut self, execution_count: Option<u32>, now: Time) -> Vec<Effect> {
+        let Some(running) = self.running.as_mut().filter(|r| r.started_at.is_none()) else {
+            return Vec::new();
+        };
+        running.started_at = Some(now);
+        vec![Effect::Journal {
+            execution_id: Some(running.job.execution_id.clone()),
+            body: EventBody::Started { started_at: now, execution_count },
+        }]
+    }
+
+    /// Ends the running execution once its reply and its `idle` are here, and sends the next.
+    fn settle_running(&mut self, now: Time) -> Vec<Effect> {
+        let Some(mut done) = self.running.take_if(|r| r.idle && r.reply.is_some()) else { return Vec::new() };
+        let mut effects = Vec::new();
+        close_input(&mut done, &mut effects);
+        let (status, error, at) = done.reply.take().unwrap_or((ExecutionStatus::Lost, None, now));
+        effects.push(finished(&done.job.execution_id, status, error, at));
+        effects.push(Effect::Busy(done.started_at.map_or(0, |t| at.since(t))));
+        if status != ExecutionStatus::Ok && done.job.stop_on_error {
+            let (aborted, kept): (Vec<Job>, Vec<Job>) =
+                std::mem::take(&mut self.queue).into_iter().partition(|j| j.notebook == done.job.notebook);
+            self.queue = kept.into();
+            effects.extend(
+                aborted.iter().map(|j| finished(&j.execution_id, ExecutionStatus::Aborted, None, now)),
+            );
+        }
+        effects.extend(self.dispatch());
+        effects
+    }
+
+    fn dispatch(&mut self) -> Vec<Effect> {
+        if !self.ready || self.running.is_some() || self.settling.is_some() || self.exiting {
+            return Vec::new();
+        }
+        let Some(job) = self.queue.pop_front() else { return Vec::new() };
+        self.running =
+            Some(Running { job: job.clone(), started_at: None, input: None, reply: None, idle: false });
+        vec![Effect::Send(job)]
+    }
+}
+
+fn close_input(running: &mut Running, effects: &mut Vec<Effect>) {
+    if running.input.take().is_some() {
+        let execution_id = Some(running.job.execution_id.clone());
+        effects.push(Effect::Journal { execution_id, body: EventBody::InputReplied {} });
+    }
+}
+
+fn finished(id: &str, status: ExecutionStatus, error: Option<ExecutionError>, at: Time) -> Effect {
+    let body = EventBody::Finished { status, completed_at: at, error };
+    Effect::Journal { execution_id: Some(id.into()), body }
+}
+
+fn error_of(content: &Value) -> ExecutionError {
+    let text = |name: &str| content[name].as_str().unwrap_or_default().to_owned();
+    ExecutionError { ename: text("ename"), evalue: text("evalue"), traceback: lines(&content["traceback"]) }
+}
+
+fn lines(value: &Value) -> Vec<String> {
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|l| l.as_str().map_or_else(|| l.to_string(), str::to_owned))
+        .collect()
+}
+
+fn object(value: &Value) -> Value {
+    if value.is_object() { value.clone() } else { Value::Object(Map::new()) }
+}
+
+/// The journal's form of an iopub message; `None` where it has none.
+fn event_of(m: &Incoming) -> Option<EventBody> {
+    let c = m.content;
+    let display_id = || c["transient"]["display_id"].as_str().map(str::to_owned);
+    let output = match m.kind {
+        "stream" => Output::Stream {
+            // Some kernels name streams of their own: what was printed is shown all the same.
+            name: if c["name"] == "stderr" { StreamName::Stderr } else { StreamName::Stdout },
+            text: c["text"].as_str()?.to_owned(),
+        },
+        "display_data" if c["data"].is_object() => Output::DisplayData {
+            data: c["data"].clone(),
+            metadata: object(&c["metadata"]),
+            display_id: display_id(),
+        },
+        "execute_result" if c["data"].is_object() => Output::ExecuteResult {
+            data: c["data"].clone(),
+            metadata: object(&c["metadata"]),
+            execution_count: c["execution_count"].as_u64().map(|n| n as u32),
+            display_id: display_id(),
+        },
+        "error" => {
+            let error = error_of(c);
+            Output::Error { ename: error.ename, evalue: error.evalue, traceback: error.traceback }
+        }
+        "clear_output" => return Some(EventBody::ClearOutput { wait: c["wait"].as_bool().unwrap_or(false) }),
+        "update_display_data" if c["data"].is_object() => {
+            return Some(EventBody::UpdateDisplay {
+                display_id: display_id()?,
+                data: c["data"].clone(),
+                metadata: object(&c["metadata"]),
+            });
+        }
+        "comm_open" | "comm_msg" | "comm_close" => return Some(EventBody::Comm { message: (m.whole)() }),
+        _ => return None,
+    };
+    Some(EventBody::Output { output })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(id: &str, notebook: u32) -> Job {
+        Job { execution_id: id.into(), notebook, cell: None, code: "1".into(), stop_on_error: true }
+    }
+
+    /// Runs a script of `channel kind parent content` lines, and writes the effects in short.
+    fn play(machine: &mut Machine, script: &[(From, &str, &str, Value)]) -> Vec<String> {
+        let mut out = Vec::new();
+        for (i, (from, kind, parent, content)) in script.iter().enumerate() {
+            let m = Incoming { from: *from, kind, parent, content, whole: &|| Value::Null };
+            out.extend(machine.message(&m, Time(i as i64)).iter().map(short));
+        }
+        out
+    }
+
+    fn short(effect: &Effect) -> String {
+        match effect {
+            Effect::Journal { execution_id, body } => {
+                let id = execution_id.as_deref().unwrap_or("-");
+                match body {
+                    EventBody::Finished { status, .. } => format!("{id} {}", status.as_str()),
+                    EventBody::Started { execution_count, .. } => format!("{id} started {execution_count:?}"),
+                    EventBody::Output { output: Output::Stream { text, .. } } => {
+                        format!("{id} stream {text}")
+                    }
+                    other => {
+                        format!("{id} {}", serde_json::to_value(other).unwrap()["kind"].as_str().unwrap())
+                    }
+                }
+            }
+            Effect::Send(job) => format!("send {}", job.execution_id),
+            Effect::Raw => "raw".into(),
+            Effect::Busy(_) => "busy".into(),
+        }
+    }
+
+    const A: &str = "aaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbb";
+    const C: &str = "cccccccccccc";
+
+    fn ready_with(jobs: &[Job]) -> Machine {
+        let mut machine = Machine::default();
+        for job in jobs {
+            assert!(machine.enqueue(job.clone()).is_empty(), "nothing is sent before the kernel is ready");
+        }
+        assert_eq!(machine.kernel_ready().len(), 1);
+        machine
+    }
+
+    #[test]
+    fn an_execution_ends_with_reply_and_idle_in_either_order() {
+        for swap in [false, true] {
+            let mut machine = ready_with(&[job(A, 0), job(B, 0)]);
+            let mut ends = vec![
+                (From::Shell, "execute_reply", A, json!({"status": "ok", "execution_count": 1})),
+                (From::Iopub, "status", A, json!({"execution_state": "idle"})),
+            ];
+            if swap {
+                ends.reverse();
+            }
+            let mut script = vec![
+                (From::Iopub, "status", A, json!({"execution_state": "busy"})),
+                (From::Iopub, "execute_input", A, json!({"execution_count": 1})),
+                (From::Iopub, "stream", A, json!({"name": "stdout", "text": "x"})),
+            ];
+            script.extend(ends);
+            let got = play(&mut machine, &script);
+            let expect = [
+                format!("{A} started Some(1)"),
+                format!("{A} stream x"),
+                format!("{A} ok"),
+                "busy".into(),
+                format!("send {B}"),
+            ];
+            assert_eq!(got, expect, "swap {swap}");
+        }
+    }
+
+    #[test]
+    fn a_failure_aborts_what_waits_from_its_notebook_alone() {
+        let mut machine = ready_with(&[job(A, 0), job(B, 0), job(C, 1)]);
+        let got = play(
+            &mut machine,
+            &[
+                (From::Iopub, "status", A, json!({"execution_state": "idle"})),
+                (
+                    From::Shell,
+                    "execute_reply",
+                    A,
+                    json!({"status": "error", "ename": "E", "evalue": "v", "traceback": ["t"]}),
+                ),
+            ],
+        );
+        assert_eq!(
+            got[1..],
+            [format!("{A} error"), "busy".into(), format!("{B} aborted"), format!("send {C}")]
+        );
+    }
+
+    #[test]
+    fn input_is_asked_and_closed() {
+        let mut machine = ready_with(&[job(A, 0)]);
+        play(
+            &mut machine,
+            &[(From::Stdin, "input_request", A, json!({"prompt": "name?", "password": false}))],
+        );
+        assert_eq!(machine.running.as_ref().unwrap().input.as_ref().unwrap().prompt, "name?");
+        assert!(machine.input_replied(B).is_none());
+        assert!(machine.input_replied(A).is_some());
+        assert!(machine.input_replied(A).is_none());
+    }
+
+    #[test]
+    fn after_an_adoption_an_unseen_end_is_lost_and_the_queue_goes_on() {
+        let mut machine = Machine::default();
+        machine.restore(Some((job(A, 0), Some(Time(0)), None)), vec![job(B, 0)], "probe".into());
+        assert!(machine.is_busy());
+        let got = play(
+            &mut machine,
+            &[
+                (From::Iopub, "stream", A, json!({"name": "stdout", "text": "later"})),
+                (From::Shell, "kernel_info_reply", "probe", json!({"status": "ok"})),
+            ],
+        );
+        assert_eq!(got, [format!("{A} stream later"), format!("{A} lost"), format!("send {B}")]);
+    }
+
+    #[test]
+    fn after_an_adoption_a_seen_end_is_what_it_was() {
+        let mut machine = Machine::default();
+        machine.restore(Some((job(A, 0), Some(Time(0)), None)), vec![], "probe".into());
+        let got = play(
+            &mut machine,
+            &[
+                (From::Shell, "execute_reply", A, json!({"status": "ok"})),
+                (From::Shell, "kernel_info_reply", "probe", json!({"status": "ok"})),
+                (From::Iopub, "status", A, json!({"execution_state": "idle"})),
+            ],
+        );
+        assert_eq!(got, [format!("{A} ok"), "busy".into()]);
+    }
+
+    #[test]
+    fn a_dead_kernel_loses_what_ran_and_aborts_what_waited() {
+        let mut machine = ready_with(&[job(A, 0), job(B, 0)]);
+        let got: Vec<String> =
+            machine.kernel_gone(ExecutionStatus::Lost, Time(9)).iter().map(short).collect();
+        assert_eq!(got, [format!("{A} lost"), "busy".into(), format!("{B} aborted")]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_kept_raw() {
+        let mut machine = ready_with(&[job(A, 0)]);
+        let got = play(
+            &mut machine,
+            &[
+                (From::Iopub, "stream", "somebody-elses", json!({"name": "log", "text": "x"})),
+                (From::Iopub, "stream", "x", json!({"name": "log"})),
+                (From::Iopub, "display_data", "x", json!({"data": {"text/plain": "1"}})),
+                (From::Iopub, "never_heard_of", "x", json!({})),
+            ],
+        );
+        assert_eq!(got, ["- stream x", "raw", "- output", "raw"]);
+    }
+}

@@ -1,0 +1,240 @@
+//! `session.json`: what a session is, as the state folder keeps it. The keeper owns it while it lives; afterwards
+//! whoever holds the keeper's lock. Replaced atomically, so that a reader finds the old or the new one, whole.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::paths::Folders;
+use crate::process::Identity;
+use crate::protocol::{EndReason, KernelInfo, NotebookName, NotebookRef, Session, SessionState, Time};
+use crate::registry::{Binding, SessionRow};
+
+/// The format that this build writes. Later ones only add.
+const VERSION: u32 = 1;
+
+/// A session on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    pub version: u32,
+    pub id: String,
+    pub host: String,
+    pub boot: String,
+    /// Set by a person; `None`: derived from the first notebook's name.
+    #[serde(default)]
+    pub label: Option<String>,
+    #[serde(default)]
+    pub pinned: bool,
+    pub notebooks: Vec<BoundNotebook>,
+    pub kernel: KernelLaunch,
+    pub created_at: Time,
+    /// Of the kernel's process.
+    pub started_at: Time,
+    pub last_activity_at: Time,
+    #[serde(default)]
+    pub keeper: Option<Identity>,
+    #[serde(default)]
+    pub kernel_process: Option<Identity>,
+    /// Limit of the journal, from the settings of the window that started the session.
+    #[serde(default = "default_journal_limit")]
+    pub journal_max_bytes: u64,
+    #[serde(default)]
+    pub busy_seconds: f64,
+    #[serde(default)]
+    pub ended_at: Option<Time>,
+    #[serde(default)]
+    pub end_reason: Option<EndReason>,
+    /// What may be missing or needs attention, for people.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A notebook of the session. Journal rows hold the number alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BoundNotebook {
+    pub number: u32,
+    /// As the window spelt it.
+    pub uri: String,
+    /// [`NotebookName::key`]: the path, or window and URI of an untitled one.
+    pub key: String,
+    /// `None` for an untitled one.
+    pub path: Option<PathBuf>,
+}
+
+/// All that is needed to start the kernel, and to start it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelLaunch {
+    pub name: String,
+    pub display_name: String,
+    pub language: String,
+    /// `{connection_file}` is filled in by the keeper, the rest was.
+    pub argv: Vec<String>,
+    /// The kernelspec's, and what the request added.
+    pub env: BTreeMap<String, String>,
+    /// Interrupt by a message rather than a signal.
+    pub interrupt_by_message: bool,
+    pub cwd: PathBuf,
+}
+
+fn default_journal_limit() -> u64 {
+    1 << 30
+}
+
+impl Record {
+    /// A session about to start.
+    pub fn new(id: String, notebook: BoundNotebook, kernel: KernelLaunch, now: Time) -> Record {
+        Record {
+            version: VERSION,
+            id,
+            host: crate::process::host(),
+            boot: crate::process::boot_id(),
+            label: None,
+            pinned: false,
+            notebooks: vec![notebook],
+            kernel,
+            created_at: now,
+            started_at: now,
+            last_activity_at: now,
+            keeper: None,
+            kernel_process: None,
+            journal_max_bytes: default_journal_limit(),
+            busy_seconds: 0.0,
+            ended_at: None,
+            end_reason: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Reads `session.json`.
+    ///
+    /// # Errors
+    /// Absent or unreadable; `InvalidData` where it is damaged or was written by a newer version. The message names the file.
+    pub fn read(folders: &Folders, id: &str) -> io::Result<Record> {
+        let path = folders.session_file(id);
+        let named = |kind, what: String| io::Error::new(kind, format!("{}: {what}", path.display()));
+        let text = std::fs::read(&path).map_err(|e| named(e.kind(), e.to_string()))?;
+        let record: Record = serde_json::from_slice(&text)
+            .map_err(|e| named(io::ErrorKind::InvalidData, format!("not a session's record ({e})")))?;
+        if record.version > VERSION {
+            let what = format!(
+                "written by a newer Kernel Keeper (format {}, this one knows {VERSION})",
+                record.version
+            );
+            return Err(named(io::ErrorKind::InvalidData, what));
+        }
+        if record.id != id || record.notebooks.is_empty() {
+            return Err(named(io::ErrorKind::InvalidData, "not this session's record".into()));
+        }
+        Ok(record)
+    }
+
+    /// Replaces `session.json`; the file is private from its creation.
+    pub fn write(&self, folders: &Folders) -> io::Result<()> {
+        let dir = folders.session(&self.id);
+        crate::paths::make_private(&dir)?;
+        let mut file = tempfile::Builder::new().prefix(".session-").tempfile_in(&dir)?;
+        file.write_all(&serde_json::to_vec_pretty(self).map_err(io::Error::other)?)?;
+        file.as_file().sync_data()?;
+        file.persist(folders.session_file(&self.id)).map_err(|e| e.error)?;
+        Ok(())
+    }
+
+    /// What people call it.
+    pub fn label(&self) -> String {
+        self.label.clone().unwrap_or_else(|| self.first().file_name())
+    }
+
+    /// The registry's row of it.
+    pub fn row(&self) -> SessionRow {
+        SessionRow {
+            id: self.id.clone(),
+            host: self.host.clone(),
+            boot: self.boot.clone(),
+            live: self.ended_at.is_none(),
+            document: serde_json::to_string(self).unwrap_or_default(),
+            created_at: self.created_at,
+            last_activity_at: self.last_activity_at,
+            ended_at: self.ended_at,
+        }
+    }
+
+    /// The registry's rows of its notebooks.
+    pub fn bindings(&self) -> Vec<Binding> {
+        let binding = |n: &BoundNotebook| Binding {
+            session_id: self.id.clone(),
+            number: n.number,
+            key: n.key.clone(),
+            uri: n.uri.clone(),
+            file: n.path.as_deref().and_then(crate::paths::file_identity),
+            live: self.ended_at.is_none(),
+        };
+        self.notebooks.iter().map(binding).collect()
+    }
+
+    fn first(&self) -> NotebookName {
+        self.notebooks[0].name()
+    }
+
+    /// The notebook with that number.
+    pub fn notebook(&self, number: u32) -> Option<&BoundNotebook> {
+        self.notebooks.iter().find(|n| n.number == number)
+    }
+
+    /// The session as faces show it, as far as the record knows.
+    pub fn to_session(&self, state: SessionState) -> Session {
+        let notebooks: Vec<NotebookRef> = self.notebooks.iter().map(|n| n.name().to_ref()).collect();
+        Session {
+            id: self.id.clone(),
+            label: self.label(),
+            notebook_uri: notebooks[0].notebook_uri.clone(),
+            notebook_path: notebooks[0].notebook_path.clone(),
+            notebook_exists: self.notebooks[0].exists(),
+            notebooks,
+            kernel: KernelInfo {
+                name: self.kernel.name.clone(),
+                display_name: self.kernel.display_name.clone(),
+                language: self.kernel.language.clone(),
+            },
+            pid: self.kernel_process.as_ref().map(|p| p.pid),
+            keeper_pid: self.keeper.as_ref().map(|p| p.pid).filter(|_| self.ended_at.is_none()),
+            host: self.host.clone(),
+            started_at: self.started_at,
+            last_activity_at: self.last_activity_at,
+            busy_seconds: self.busy_seconds,
+            state: if self.ended_at.is_some() { SessionState::Ended } else { state },
+            responding: true,
+            pinned: self.pinned,
+            warnings: self.warnings.clone(),
+            current_execution: None,
+            queued: 0,
+            runs: None,
+            windows: Vec::new(),
+            memory_bytes: None,
+            cpu_percent: None,
+            ended_at: self.ended_at,
+            end_reason: self.end_reason,
+        }
+    }
+}
+
+impl BoundNotebook {
+    /// Binds a notebook; `window` scopes an untitled one.
+    pub fn new(number: u32, name: &NotebookName, window: &str) -> BoundNotebook {
+        BoundNotebook { number, uri: name.uri.clone(), key: name.key(window), path: name.path.clone() }
+    }
+
+    /// Back to the name.
+    pub fn name(&self) -> NotebookName {
+        NotebookName { uri: self.uri.clone(), path: self.path.clone() }
+    }
+
+    /// Whether its file is there; an untitled one counts as there.
+    pub fn exists(&self) -> bool {
+        self.path.as_deref().is_none_or(Path::exists)
+    }
+}

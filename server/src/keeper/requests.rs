@@ -1,0 +1,231 @@
+//! What faces ask of the keeper. Each request is answered once; what changes the journal is answered after its commit.
+
+use serde_json::{Value, json};
+
+use super::clients::FromClient;
+use super::frames::{Answer, CURRENT_VERSION, Execute, MIN_VERSION, Migrate, Request};
+use super::kernel;
+use super::record::BoundNotebook;
+use super::run::Keeper;
+use crate::journal::NewExecution;
+use crate::jupyter::Channel;
+use crate::process::{Signal, signal_group};
+use crate::protocol::{AttachedWindow, Error, ErrorKind, SessionState, Time};
+use crate::registry::{self, Binding, Registry};
+
+impl Keeper {
+    /// One request, or the end of a connection.
+    pub(super) fn take(&mut self, from: FromClient) {
+        match from {
+            FromClient::Closed { connection } => self.status_changed |= self.clients.closed(connection),
+            FromClient::Request { connection, frame } => {
+                if let Err(error) = self.handle(connection, frame.id, frame.request) {
+                    self.answers.push((connection, Answer::Failed { id: frame.id, error: error.into() }));
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, connection: u64, id: u64, request: Request) -> Result<(), Error> {
+        match request {
+            Request::Hello { min, current } => {
+                let version = current.min(CURRENT_VERSION);
+                if version < min.max(MIN_VERSION) {
+                    let what = format!(
+                        "this keeper speaks versions {MIN_VERSION} to {CURRENT_VERSION} of its socket"
+                    );
+                    return Err(Error::new(ErrorKind::Internal, what));
+                }
+                let ok =
+                    json!({ "version": version, "sessionId": self.record.id, "pid": std::process::id() });
+                self.answer(connection, id, ok);
+            }
+            Request::Status {} => {
+                let ok = json!({ "session": self.session(), "lastSeq": self.journal.last_seq() });
+                self.answer(connection, id, ok);
+            }
+            Request::Stop {} => self.end_kernel(false, connection, id),
+            Request::Attach { window_id, folder } => {
+                self.clients
+                    .attach(connection, Some(AttachedWindow { window_id, folder, this_window: false }));
+                self.changed(connection, id);
+            }
+            Request::Detach {} => {
+                self.clients.attach(connection, None);
+                self.changed(connection, id);
+            }
+            Request::Execute(execute) => self.execute(connection, id, execute)?,
+            Request::Cancel { execution_id } => {
+                let now = Time::now();
+                if let Some(effect) = self.machine.abort_waiting(&execution_id, now) {
+                    self.carry_out(vec![effect], now);
+                } else if self.machine.running.as_ref().is_some_and(|r| r.job.execution_id == execution_id) {
+                    self.interrupt()?;
+                }
+                self.answer(connection, id, json!({}));
+            }
+            Request::ReplyInput { execution_id, value } => {
+                let effect = self.machine.input_replied(&execution_id).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::NotWaiting,
+                        format!("execution {execution_id} asks for no input now"),
+                    )
+                    .with("executionId", execution_id.clone())
+                })?;
+                self.carry_out(vec![effect], Time::now());
+                self.outbox.push((Channel::Stdin, kernel::input_reply(&value)));
+                self.answer(connection, id, json!({}));
+            }
+            Request::Interrupt {} => {
+                self.interrupt()?;
+                self.answer_session(connection, id);
+            }
+            Request::Restart {} => self.end_kernel(true, connection, id),
+            Request::Label { label } => {
+                self.record.label = label;
+                self.record_changed()?;
+                self.changed(connection, id);
+            }
+            Request::Pin { pinned } => {
+                self.record.pinned = pinned;
+                self.record_changed()?;
+                self.changed(connection, id);
+            }
+            Request::Migrate(migrate) => {
+                self.migrate(migrate)?;
+                self.changed(connection, id);
+            }
+            Request::Unknown => {
+                let what = "this kernel's keeper is of an earlier version and does not know that request: \
+                            restart the kernel when it suits you";
+                return Err(Error::new(ErrorKind::Internal, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, connection: u64, id: u64, execute: Execute) -> Result<(), Error> {
+        if self.ending.is_some() && self.state != SessionState::Restarting {
+            return Err(Error::new(ErrorKind::SessionEnded, "the session is being stopped"));
+        }
+        if self.record.notebook(execute.notebook).is_none() {
+            return Err(Error::new(ErrorKind::InvalidParams, "the session has no such notebook")
+                .with("field", "notebookUri"));
+        }
+        if self.disk_full {
+            self.settle_up();
+        }
+        if self.disk_full {
+            let what = "the journal cannot be written (is the disk full?): nothing was run, because its output would be lost";
+            return Err(Error::new(ErrorKind::StoreFailed, what));
+        }
+        let execution_id = crate::ids::unique();
+        self.enqueue(NewExecution {
+            execution_id: execution_id.clone(),
+            notebook: execute.notebook,
+            cell: execute.cell,
+            code: execute.code,
+            origin: execute.origin,
+            stop_on_error: execute.stop_on_error,
+            queued_at: Time::now(),
+        });
+        self.answer(connection, id, json!({ "executionId": execution_id }));
+        Ok(())
+    }
+
+    fn interrupt(&mut self) -> Result<(), Error> {
+        if self.record.kernel.interrupt_by_message {
+            self.outbox.push((Channel::Control, kernel::interrupt_request()));
+            return Ok(());
+        }
+        let Some(kernel) = &self.kernel else { return Ok(()) };
+        signal_group(kernel, Signal::Interrupt).map_err(|e| {
+            Error::new(ErrorKind::KernelFailed, format!("the kernel could not be interrupted: {e}"))
+        })
+    }
+
+    /// Binds one of the session's notebooks to another name: registry, then `session.json`. Killed in between, the file
+    /// still says the old name, and the file wins.
+    fn migrate(&mut self, to: Migrate) -> Result<(), Error> {
+        let Some(at) = self.record.notebooks.iter().position(|n| n.number == to.number) else {
+            return Err(Error::new(ErrorKind::InvalidParams, "the session has no such notebook"));
+        };
+        let moved = |keeper: &Self| {
+            let session = keeper.session();
+            let what =
+                format!("session {} is bound to {} by now", session.id, keeper.record.notebooks[at].key);
+            Error::new(ErrorKind::SessionMoved, what)
+                .with("session", serde_json::to_value(session).unwrap_or_default())
+        };
+        if to.expected_key.as_ref().is_some_and(|key| *key != self.record.notebooks[at].key) {
+            return Err(moved(self));
+        }
+        let now = BoundNotebook { number: to.number, uri: to.uri, key: to.key, path: to.path };
+        let binding = Binding {
+            session_id: self.record.id.clone(),
+            number: now.number,
+            key: now.key.clone(),
+            uri: now.uri.clone(),
+            file: now.path.as_deref().and_then(crate::paths::file_identity),
+            live: true,
+        };
+        let store = |e: registry::Error| match e {
+            registry::Error::Taken { session_id } => {
+                let what = format!("{} has a live kernel already", now.key);
+                Error::new(ErrorKind::NotebookHasSession, what).with("sessionId", session_id)
+            }
+            other => {
+                Error::new(ErrorKind::StoreFailed, format!("the registry could not be written: {other}"))
+            }
+        };
+        let opened = Registry::open(&self.folders.state).map_err(store)?;
+        // What this keeper believes is the truth: the registry's own idea of the old name does not matter.
+        opened
+            .registry
+            .rebind(&binding.session_id, binding.number, None, &binding, &to.release)
+            .map_err(store)?;
+        let before = std::mem::replace(&mut self.record.notebooks[at], now.clone());
+        if let Err(e) = self.record.write(&self.folders) {
+            let back = Binding { key: before.key.clone(), uri: before.uri.clone(), file: None, ..binding };
+            let _ = opened.registry.rebind(&back.session_id, back.number, None, &back, &[]);
+            self.record.notebooks[at] = before;
+            return Err(Error::new(
+                ErrorKind::StoreFailed,
+                format!("session.json could not be written: {e}"),
+            ));
+        }
+        self.put_row(&opened.registry);
+        let _ = crate::paths::ring(&self.folders.bell());
+        Ok(())
+    }
+
+    fn record_changed(&mut self) -> Result<(), Error> {
+        let failed =
+            |e: &dyn std::fmt::Display| Error::new(ErrorKind::StoreFailed, format!("not stored: {e}"));
+        self.record.write(&self.folders).map_err(|e| failed(&e))?;
+        let opened = Registry::open(&self.folders.state).map_err(|e| failed(&e))?;
+        self.put_row(&opened.registry);
+        Ok(())
+    }
+
+    fn put_row(&self, registry: &Registry) {
+        if let Err(e) = registry.put_session(&self.record.row()) {
+            tracing::warn!("the registry's row could not be written: {e}");
+        }
+    }
+
+    fn changed(&mut self, connection: u64, id: u64) {
+        self.status_changed = true;
+        self.answer_session(connection, id);
+    }
+
+    /// Answers with the session as it is.
+    pub(super) fn answer_session(&mut self, connection: u64, id: u64) {
+        let ok = json!({ "session": self.session() });
+        self.answer(connection, id, ok);
+    }
+
+    fn answer(&mut self, connection: u64, id: u64, ok: Value) {
+        self.answers.push((connection, Answer::Ok { id, ok }));
+    }
+}

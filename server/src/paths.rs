@@ -1,0 +1,213 @@
+//! Where everything is: the state folder, the runtime folder, and what lies in them.
+//!
+//! Both folders are private (0700). The runtime folder lies in the state folder by default, because platforms empty
+//! their own runtime folder at logout; where its paths would be too long for a socket, it is a short folder made from a
+//! hash of the long one, so that every process finds the same.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use sha2::{Digest, Sha256};
+
+/// The longest path that a Unix socket can have on Linux (macOS: 103), without the final NUL.
+const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+/// `/<id>/keeper.sock`, the longest name below the runtime folder.
+const BELOW_RUNTIME: usize = 1 + 8 + 1 + 11;
+
+/// The two folders, absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folders {
+    pub state: PathBuf,
+    pub runtime: PathBuf,
+}
+
+impl Folders {
+    /// From `KERNEL_KEEPER_STATE_DIR` and `KERNEL_KEEPER_RUNTIME_DIR`, else the platform's per-user state folder.
+    ///
+    /// # Errors
+    /// Where no home folder is known, or a folder cannot be made or made private; the message names it.
+    pub fn from_environment() -> io::Result<Folders> {
+        let state = match std::env::var_os("KERNEL_KEEPER_STATE_DIR").filter(|v| !v.is_empty()) {
+            Some(dir) => std::path::absolute(dir)?,
+            None => default_state()?,
+        };
+        let runtime = match std::env::var_os("KERNEL_KEEPER_RUNTIME_DIR").filter(|v| !v.is_empty()) {
+            Some(dir) => std::path::absolute(dir)?,
+            None => state.join("run"),
+        };
+        Self::at(&state, &runtime)
+    }
+
+    /// Makes both folders, private.
+    pub fn at(state: &Path, runtime: &Path) -> io::Result<Folders> {
+        let runtime = short_enough(runtime);
+        make_private(state)?;
+        make_private(&runtime)?;
+        make_private(&state.join("sessions"))?;
+        Ok(Folders { state: state.to_owned(), runtime })
+    }
+
+    /// `sessions/<id>`: session.json, journal.db, assets, logs.
+    pub fn session(&self, id: &str) -> PathBuf {
+        self.state.join("sessions").join(id)
+    }
+
+    /// All session folders that are there, by id.
+    pub fn session_ids(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.state.join("sessions"));
+        let names = entries.into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok());
+        names.filter(|n| crate::ids::is_id(n)).collect()
+    }
+
+    /// `session.json` of a session.
+    pub fn session_file(&self, id: &str) -> PathBuf {
+        self.session(id).join("session.json")
+    }
+
+    /// The kernel's own standard output and error.
+    pub fn kernel_log(&self, id: &str) -> PathBuf {
+        self.session(id).join("kernel.log")
+    }
+
+    /// The keeper's log.
+    pub fn keeper_log(&self, id: &str) -> PathBuf {
+        self.session(id).join("keeper.log")
+    }
+
+    /// A session's folder of sockets.
+    pub fn run(&self, id: &str) -> PathBuf {
+        self.runtime.join(id)
+    }
+
+    /// The socket that the keeper listens on.
+    pub fn socket(&self, id: &str) -> PathBuf {
+        self.run(id).join("keeper.sock")
+    }
+
+    /// The file that the keeper holds locked for life.
+    pub fn lock(&self, id: &str) -> PathBuf {
+        self.run(id).join("keeper.lock")
+    }
+
+    /// The kernel's connection file.
+    pub fn connection_file(&self, id: &str) -> PathBuf {
+        self.run(id).join("kernel.json")
+    }
+
+    /// Before the number of each of the kernel's sockets.
+    pub fn kernel_sockets(&self, id: &str) -> PathBuf {
+        self.run(id).join("kernel")
+    }
+
+    /// Touched after every commit to the registry.
+    pub fn bell(&self) -> PathBuf {
+        self.runtime.join("bell")
+    }
+}
+
+/// Makes a folder with all above it, and makes it private where it is not.
+pub fn make_private(dir: &Path) -> io::Result<()> {
+    let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", dir.display()));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(named)?;
+        let found = std::fs::metadata(dir).map_err(named)?;
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return Err(named(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the folder belongs to another user",
+            )));
+        }
+        if found.permissions().mode() & 0o077 != 0 {
+            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(named)?;
+        }
+    }
+    #[cfg(not(unix))]
+    std::fs::create_dir_all(dir).map_err(named)?;
+    Ok(())
+}
+
+/// Opens a file for appending, readable by this user alone from its creation.
+pub fn open_private(path: &Path) -> io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true).read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+}
+
+/// What a file is, whatever its name: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// The identity of the file at a path, links followed; `None` where there is none, or the platform tells none.
+pub fn file_identity(path: &Path) -> Option<FileIdentity> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let found = std::fs::metadata(path).ok()?;
+        Some(FileIdentity { device: found.dev(), inode: found.ino() })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// Touches the bell, so that every sidecar looks at the registry again.
+pub fn ring(bell: &Path) -> io::Result<()> {
+    let file = open_private(bell)?;
+    file.set_modified(std::time::SystemTime::now())
+}
+
+fn default_state() -> io::Result<PathBuf> {
+    let strategy = etcetera::choose_base_strategy().map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            "no home folder is known: set KERNEL_KEEPER_STATE_DIR to a private folder",
+        )
+    })?;
+    Ok(strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("kernel-keeper"))
+}
+
+fn short_enough(runtime: &Path) -> PathBuf {
+    if runtime.as_os_str().len() + BELOW_RUNTIME <= LONGEST_SOCKET {
+        return runtime.to_owned();
+    }
+    let hash = Sha256::digest(runtime.as_os_str().as_encoded_bytes());
+    let name: String = hash.iter().take(6).map(|b| format!("{b:02x}")).collect();
+    Path::new("/tmp").join(format!("kernel-keeper-{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_runtime_folders_get_a_short_stand_in() {
+        let long = Path::new("/home/somebody").join("x".repeat(90));
+        let short = short_enough(&long);
+        assert!(short.as_os_str().len() < 60 && short == short_enough(&long));
+        assert_eq!(short_enough(Path::new("/home/a/run")), Path::new("/home/a/run"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_are_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let open = dir.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let folders = Folders::at(&open, &open.join("run")).unwrap();
+        for dir in [&folders.state, &folders.runtime] {
+            assert_eq!(std::fs::metadata(dir).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+    }
+}

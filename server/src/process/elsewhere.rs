@@ -1,0 +1,62 @@
+//! Other platforms: what `sysinfo` knows.
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
+
+use super::sample::{Measured, Tree};
+
+pub(super) fn start_of_living(pid: u32) -> Option<u64> {
+    let mut system = System::new().ok()?;
+    let pid = Pid::from_u32(pid);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind());
+    let process = system.process(pid)?;
+    (!is_dead(process.status())).then(|| process.start_time())
+}
+
+pub(super) fn boot_id() -> String {
+    System::boot_time().map(|seconds| seconds.to_string()).unwrap_or_default()
+}
+
+pub(super) fn host() -> String {
+    System::host_name().unwrap_or_default()
+}
+
+/// The living processes of the tree under `root`, `root` first, parents before their children.
+pub(super) fn tree(root: u32) -> Tree {
+    let Ok(mut system) = System::new() else { return Tree::new() };
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind().with_memory().with_cpu());
+    let mut found = Tree::new();
+    let mut next = vec![Pid::from_u32(root)];
+    while let Some(pid) = next.pop() {
+        let Some(process) = system.process(pid).filter(|p| !is_dead(p.status())) else { continue };
+        found.push(Measured {
+            pid: pid.as_u32(),
+            name: process.name().to_string_lossy().into_owned(),
+            parent: process.parent().map(Pid::as_u32).unwrap_or_default(),
+            start: process.start_time(),
+            cpu_milliseconds: process.accumulated_cpu_time(),
+            resident_bytes: process.memory(),
+        });
+        let children = system.processes().iter().filter(|(_, child)| child.parent() == Some(pid));
+        next.extend(
+            children.map(|(child, _)| *child).filter(|child| !found.iter().any(|f| f.pid == child.as_u32())),
+        );
+    }
+    found
+}
+
+/// Not known here.
+pub(super) fn proportional_bytes(_pid: u32) -> Option<u64> {
+    None
+}
+
+pub(super) fn is_servant(_pid: u32) -> bool {
+    false
+}
+
+fn kind() -> ProcessRefreshKind {
+    ProcessRefreshKind::nothing().without_tasks()
+}
+
+fn is_dead(status: ProcessStatus) -> bool {
+    matches!(status, ProcessStatus::Zombie | ProcessStatus::Dead)
+}

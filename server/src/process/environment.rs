@@ -1,0 +1,163 @@
+//! The environment that a kernel gets: the user's, without what the editor put into it.
+//!
+//! Keeps everything that can be the user's own. Pure: in and out are lists of variables.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Where the snap of VS Code keeps the value that a variable had before it changed it.
+const SNAP_ORIGINAL: &str = "_VSCODE_SNAP_ORIG";
+/// Names that the editor, its extension host or a Jupyter server injects.
+const PREFIXES: [&str; 4] = ["ELECTRON_", "VSCODE_", "JPY_", "KERNEL_KEEPER_"];
+/// With these Node speaks to the process that forked it; `CHROME_DESKTOP` is Electron's.
+const NAMES: [&str; 4] =
+    ["NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID", "CHROME_DESKTOP"];
+/// Of the user, unless the value points into the editor.
+const POINTERS: [(&str, &str); 4] = [
+    ("GIT_ASKPASS", "/extensions/git/"),
+    ("SSH_ASKPASS", "/extensions/git/"),
+    ("BROWSER", "/bin/helpers/browser"),
+    ("NODE_OPTIONS", "ms-vscode.js-debug"),
+];
+
+/// What remains for a kernel.
+pub fn clean(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let variables: Vec<(OsString, OsString)> = variables.into_iter().collect();
+    let original = |name: &str| value(&variables, &format!("{name}{SNAP_ORIGINAL}"));
+    let mut kept = vec![];
+    for (name, value) in &variables {
+        let text = name.to_string_lossy();
+        if is_injected(&text, value) {
+            continue;
+        }
+        match original(&text) {
+            Some(before) if before.is_empty() => {}
+            Some(before) => kept.push((name.clone(), before.to_owned())),
+            None => kept.push((name.clone(), value.clone())),
+        }
+    }
+    kept
+}
+
+fn is_injected(name: &str, value: &OsStr) -> bool {
+    let points = |(pointer, into): &(&str, &str)| {
+        name == *pointer && value.to_string_lossy().replace('\\', "/").contains(into)
+    };
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || NAMES.contains(&name)
+        || name.ends_with(SNAP_ORIGINAL)
+        || POINTERS.iter().any(points)
+}
+
+/// Makes `!pip` and `!python` those of the kernel: the folder of its interpreter comes first in PATH, and the
+/// environment that it belongs to is the active one. Only for an interpreter that is an absolute path.
+pub fn with_interpreter_first(
+    mut variables: Vec<(OsString, OsString)>,
+    interpreter: &Path,
+) -> Vec<(OsString, OsString)> {
+    let Some(folder) = interpreter.parent().filter(|folder| folder.is_absolute()) else { return variables };
+    let path = value(&variables, "PATH").unwrap_or_default();
+    let rest = std::env::split_paths(path).filter(|other| other != folder);
+    // Joining fails for a folder with the separator in its name, which cannot be in a PATH at all.
+    if let Ok(joined) = std::env::join_paths(std::iter::once(PathBuf::from(folder)).chain(rest)) {
+        set(&mut variables, "PATH", Some(joined));
+    }
+    let root =
+        if folder.ends_with("bin") || folder.ends_with("Scripts") { folder.parent() } else { Some(folder) };
+    let Some(root) = root else { return variables };
+    let is_virtual = root.join("pyvenv.cfg").is_file();
+    let is_conda = root.join("conda-meta").is_dir();
+    if is_virtual || is_conda {
+        set(&mut variables, "VIRTUAL_ENV", is_virtual.then(|| root.into()));
+        set(&mut variables, "VIRTUAL_ENV_PROMPT", None);
+        // Names another installation, with which this interpreter would not even start.
+        set(&mut variables, "PYTHONHOME", None);
+    }
+    if is_conda {
+        set(&mut variables, "CONDA_PREFIX", Some(root.into()));
+        let name = root.file_name().map(OsStr::to_owned);
+        set(&mut variables, "CONDA_DEFAULT_ENV", name);
+    }
+    variables
+}
+
+fn value<'a>(variables: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
+    variables.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_os_str())
+}
+
+fn set(variables: &mut Vec<(OsString, OsString)>, name: &str, value: Option<OsString>) {
+    variables.retain(|(n, _)| n != name);
+    variables.extend(value.map(|value| (name.into(), value)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        variables.iter().map(|(n, v)| (n.into(), v.into())).collect()
+    }
+
+    #[test]
+    fn strips_what_the_editor_injects() {
+        let check =
+            |given: &[(&str, &str)], expect: &[(&str, &str)]| assert_eq!(clean(list(given)), list(expect));
+        let stripped = [
+            "ELECTRON_RUN_AS_NODE",
+            "ELECTRON_NO_ATTACH_CONSOLE",
+            "VSCODE_PID",
+            "VSCODE_IPC_HOOK_CLI",
+            "JPY_PARENT_PID",
+            "JPY_SESSION_NAME",
+            "KERNEL_KEEPER_HOME",
+            "NODE_CHANNEL_FD",
+            "CHROME_DESKTOP",
+        ];
+        stripped.iter().for_each(|name| check(&[(name, "1")], &[]));
+        let kept = [
+            "PATH",
+            "HOME",
+            "JUPYTER_PATH",
+            "NODE_EXTRA_CA_CERTS",
+            "NODE_OPTIONS",
+            "GIT_ASKPASS",
+            "BROWSER",
+            "XVSCODE_",
+        ];
+        kept.iter().for_each(|name| check(&[(name, "/mine")], &[(name, "/mine")]));
+        check(&[("GIT_ASKPASS", "/opt/code/extensions/git/dist/askpass.sh"), ("A", "")], &[("A", "")]);
+        check(&[("NODE_OPTIONS", "--require /x/ms-vscode.js-debug/bootloader.js")], &[]);
+    }
+
+    #[test]
+    fn gives_back_what_the_snap_changed() {
+        let given = [
+            ("GTK_PATH", "/snap/code/1"),
+            ("GTK_PATH_VSCODE_SNAP_ORIG", ""),
+            ("XDG_DATA_DIRS", "/snap/code/1:/usr"),
+            ("XDG_DATA_DIRS_VSCODE_SNAP_ORIG", "/usr"),
+        ];
+        assert_eq!(clean(list(&given)), list(&[("XDG_DATA_DIRS", "/usr")]));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_interpreter_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::write(root.join("pyvenv.cfg"), "").unwrap();
+        let bin = root.join("bin");
+        let start =
+            list(&[("PATH", "/usr/bin:/bin"), ("VIRTUAL_ENV", "/old"), ("PYTHONHOME", "/old"), ("A", "b")]);
+        let found = with_interpreter_first(start.clone(), &bin.join("python"));
+        assert_eq!(value(&found, "PATH").unwrap(), format!("{}:/usr/bin:/bin", bin.display()).as_str());
+        assert_eq!(value(&found, "VIRTUAL_ENV").unwrap(), root);
+        assert_eq!(value(&found, "PYTHONHOME"), None);
+        assert_eq!(value(&found, "A").unwrap(), "b");
+        assert_eq!(with_interpreter_first(found.clone(), &bin.join("python")).len(), found.len());
+
+        let plain = with_interpreter_first(start.clone(), Path::new("/usr/bin/python3"));
+        assert_eq!(value(&plain, "VIRTUAL_ENV").unwrap(), "/old");
+        assert_eq!(with_interpreter_first(start.clone(), Path::new("python3")), start);
+    }
+}

@@ -1,0 +1,182 @@
+//! The core: what can be done with sessions, whatever the face. One file a use case; plain types, no LSP, no terminal.
+//!
+//! [`Sessions`] is one process's view of all sessions of this user: a connection to each living keeper, the registry, and
+//! the window that it speaks for. The keepers are the truth, the registry an index, and the view follows both.
+
+mod attach;
+mod ensure;
+mod execute;
+mod feed;
+mod find;
+mod history;
+mod kernelspecs;
+mod list;
+mod live;
+mod notebook_file;
+mod offers;
+mod prune;
+mod reap;
+mod renamed;
+mod save;
+mod settings;
+mod start;
+mod stop;
+mod text;
+mod windows;
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use dashmap::{DashMap, DashSet};
+use tokio::sync::{mpsc, watch};
+
+use crate::keeper::{KeeperClient, Record};
+use crate::paths::Folders;
+use crate::protocol::{Error, ErrorKind, Offer, Session};
+use crate::registry::Registry;
+
+pub use execute::Submitted;
+pub use feed::Feed;
+pub use notebook_file::NotebookFile;
+pub use save::{SaveReport, Skipped};
+pub use settings::{OnOpen, OnRename, Settings};
+pub use start::Start;
+pub use text::since;
+pub use windows::ThisWindow;
+
+/// What a face may want to tell its client.
+#[derive(Clone, Debug)]
+pub enum Event {
+    Created(Session),
+    Updated(Session),
+    /// The last window let go.
+    Disconnected(Session),
+    Ended(Session),
+    Offer(Offer),
+    OfferWithdrawn(String),
+    /// A sentence for the log that people read.
+    Warning(String),
+}
+
+/// A session with a keeper, or one that is just starting.
+struct Live {
+    session: Session,
+    /// `None` while its keeper does not listen yet, or does not answer.
+    client: Option<KeeperClient>,
+}
+
+/// This process's view of all sessions.
+pub struct Sessions {
+    pub folders: Folders,
+    /// Our own program, to launch keepers with.
+    program: PathBuf,
+    registry: Registry,
+    /// Live sessions by id. Written by the tasks that read from keepers; a guard is never held over an `.await`.
+    live: DashMap<String, Live>,
+    /// Sessions that this window has attached, so that they are attached again with a new keeper.
+    attached: DashSet<String>,
+    /// How far each journal can be read.
+    committed: DashMap<String, watch::Sender<u64>>,
+    window: RwLock<ThisWindow>,
+    settings: RwLock<Settings>,
+    /// Offers that this window shows. Owned by `offers.rs`.
+    shown: Mutex<std::collections::BTreeMap<String, Offer>>,
+    /// Moves that the editor announced: old path and new path. Owned by `renamed.rs`.
+    announced: Mutex<Vec<renamed::Announced>>,
+    events: mpsc::UnboundedSender<Event>,
+    /// One joining or taking over of sessions at a time in this process.
+    joining: tokio::sync::Mutex<()>,
+}
+
+impl Sessions {
+    /// Opens the registry, and rebuilds it from the session folders where it is missing or damaged. No keeper is asked
+    /// yet: see [`refresh`](Self::refresh).
+    ///
+    /// # Errors
+    /// `StoreFailed`: the registry was written by a newer version, or cannot be read or written.
+    pub fn open(
+        folders: Folders,
+        window: ThisWindow,
+        settings: Settings,
+    ) -> Result<(std::sync::Arc<Sessions>, mpsc::UnboundedReceiver<Event>), Error> {
+        let opened = Registry::open(&folders.state).map_err(store_failed)?;
+        let registry = opened.registry;
+        if opened.rebuilt {
+            reap::rebuild(&folders, &registry);
+        }
+        let (events, receiver) = mpsc::unbounded_channel();
+        for warning in opened.warnings {
+            let _ = events.send(Event::Warning(warning));
+        }
+        let program = std::env::current_exe().map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+        let sessions = Sessions {
+            folders,
+            program,
+            registry,
+            live: DashMap::new(),
+            attached: DashSet::new(),
+            committed: DashMap::new(),
+            window: RwLock::new(window),
+            settings: RwLock::new(settings),
+            shown: Mutex::default(),
+            announced: Mutex::default(),
+            events,
+            joining: tokio::sync::Mutex::new(()),
+        };
+        Ok((std::sync::Arc::new(sessions), receiver))
+    }
+
+    /// The registry, for short transactions.
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Tells the other windows that the registry changed.
+    fn ring(&self) {
+        if let Err(e) = crate::paths::ring(&self.folders.bell()) {
+            tracing::warn!("the bell could not be rung: {e}");
+        }
+    }
+
+    fn emit(&self, event: Event) {
+        // A face without a client, such as the command line, does not listen.
+        let _ = self.events.send(event);
+    }
+
+    /// The record of a session, from its folder, else the registry's copy.
+    fn record(&self, id: &str) -> Result<Record, Error> {
+        let problem = match Record::read(&self.folders, id) {
+            Ok(record) => return Ok(record),
+            Err(e) => e,
+        };
+        let row = self.registry().session(id).map_err(store_failed)?;
+        if let Some(record) = row.and_then(|row| serde_json::from_str(&row.document).ok()) {
+            return Ok(record);
+        }
+        if problem.kind() == std::io::ErrorKind::NotFound {
+            return Err(not_found(id));
+        }
+        Err(Error::new(ErrorKind::StoreFailed, problem.to_string()).with("sessionId", id))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn store_failed(e: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::StoreFailed, e.to_string())
+}
+
+fn not_found(id: &str) -> Error {
+    let shown: String = id.chars().take(40).collect();
+    Error::new(
+        ErrorKind::SessionNotFound,
+        format!("there is no session \"{shown}\": list them to see which there are"),
+    )
+    .with("sessionId", shown)
+}
+
+fn invalid(field: &str, message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidParams, format!("{field}: {}", message.into())).with("field", field)
+}

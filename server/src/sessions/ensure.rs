@@ -1,0 +1,246 @@
+//! "This notebook needs its kernel": taken up where that is clear, asked where it is not, started where there is none.
+
+use std::sync::Arc;
+
+use super::offers::NewOffer;
+use super::start::Start;
+use super::{OnOpen, OnRename, Sessions, invalid, store_failed};
+use crate::journal::Reader;
+use crate::keeper::Record;
+use crate::protocol::{
+    EndReason, EnsureResult, Error, ErrorKind, Execution, NotebookName, Offer, OfferKind, Session, actions,
+};
+
+/// How a question was settled without asking, or by an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Attached,
+    Resumed,
+    Migrated,
+    Started,
+    Dismissed,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Resumed => "resumed",
+            Self::Migrated => "migrated",
+            Self::Started => "started",
+            Self::Dismissed => "dismissed",
+        }
+    }
+}
+
+impl Sessions {
+    /// `keeper/ensureSession`: at once an attached session, or a question. Nothing is stopped here but by the user's own
+    /// setting, and then nothing that is busy or shown elsewhere.
+    pub async fn ensure(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+        kernel_name: Option<&str>,
+        ask: bool,
+    ) -> Result<EnsureResult, Error> {
+        if let Some(name) = kernel_name {
+            self.kernelspec(name, notebook)?;
+        }
+        if let Some(session) = self.by_path(notebook).await? {
+            return self.ensure_live(notebook, session, kernel_name, ask).await;
+        }
+        if let Some((session, binding)) = self.by_file(notebook).await? {
+            let moved = format!("{}\u{0}{}", binding.key, self.key(notebook));
+            let refused = self
+                .registry()
+                .is_dismissed(&self.key(notebook), OfferKind::Migrate, &moved)
+                .map_err(store_failed)?;
+            let migrate = !ask || self.on_rename() == OnRename::Migrate;
+            if migrate {
+                let session = self.migrate(&session.id, notebook, Some(&binding.key), Vec::new()).await?;
+                return Ok(self.settled(Outcome::Migrated, session));
+            }
+            if !refused && self.on_rename() == OnRename::Ask {
+                let new = NewOffer::migrate(notebook.clone(), session, kernel_name);
+                return Ok(self.asked(self.raise(new)?));
+            }
+        }
+        if ask && let Some(record) = self.died(notebook)? {
+            let new = NewOffer::recover(notebook.clone(), &record, kernel_name, self.last_of(&record.id));
+            return Ok(self.asked(self.raise(new)?));
+        }
+        let Some(kernel) = kernel_name.map(str::to_owned).or_else(|| self.kernel_for(notebook)) else {
+            let all = self.kernelspecs(Some(notebook));
+            if !ask || all.is_empty() {
+                return Err(self
+                    .kernelspec("", notebook)
+                    .err()
+                    .unwrap_or_else(|| invalid("kernelName", "needed")));
+            }
+            return Ok(self.asked(self.raise(NewOffer::pick(notebook.clone(), all))?));
+        };
+        let start = Start { kernel_name: kernel, ..Start::default() };
+        match self.start(notebook, start).await {
+            Ok(session) => Ok(self.settled(Outcome::Started, session)),
+            // Another window was faster by a moment: its kernel is there now, and the question is the usual one.
+            Err(e) if e.kind == ErrorKind::NotebookHasSession => match self.by_path(notebook).await? {
+                Some(session) => self.ensure_live(notebook, session, kernel_name, ask).await,
+                None => Err(e),
+            },
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn ensure_live(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+        session: Session,
+        kernel_name: Option<&str>,
+        ask: bool,
+    ) -> Result<EnsureResult, Error> {
+        let other = kernel_name.is_some_and(|name| !name.eq_ignore_ascii_case(&session.kernel.name));
+        if self.attached.contains(&session.id) && !(other && ask) {
+            return Ok(self.settled(Outcome::Attached, session));
+        }
+        if !ask || (!other && self.on_open() == OnOpen::Resume) {
+            let session = self.attach_window(&session.id).await?;
+            self.review_offers();
+            return Ok(self.settled(Outcome::Resumed, session));
+        }
+        let free = session.current_execution.is_none() && session.queued == 0 && session.windows.is_empty();
+        if self.on_open() == OnOpen::Fresh && free && kernel_name.is_some() {
+            return self.fresh(notebook, Some(&session), kernel_name).await;
+        }
+        let new = NewOffer::resume(notebook.clone(), session, kernel_name);
+        Ok(self.asked(self.raise(new)?))
+    }
+
+    /// Starts a kernel, and before that stops the old one: a person's answer, or setting.
+    async fn fresh(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+        old: Option<&Session>,
+        kernel_name: Option<&str>,
+    ) -> Result<EnsureResult, Error> {
+        let kernel = match (kernel_name, old) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(old)) => old.kernel.name.clone(),
+            (None, None) => {
+                self.kernel_for(notebook).ok_or_else(|| invalid("kernelName", "no kernel is named"))?
+            }
+        };
+        // Looked up before anything is stopped.
+        self.kernelspec(&kernel, notebook)?;
+        if let Some(old) = old {
+            self.stop(&old.id).await?;
+        }
+        let session = self.start(notebook, Start { kernel_name: kernel, ..Start::default() }).await?;
+        Ok(self.settled(Outcome::Started, session))
+    }
+
+    /// `keeper/answerOffer`. Of two answers at once one wins; the other learns that the offer is gone.
+    pub async fn answer(self: &Arc<Self>, offer_id: &str, action: &str) -> Result<EnsureResult, Error> {
+        let offer = self.offer(offer_id)?;
+        let listed = offer.actions.iter().any(|a| a.action == action);
+        if !listed && action != super::offers::DISMISS {
+            let can: Vec<&str> = offer.actions.iter().map(|a| a.action.as_str()).collect();
+            return Err(invalid(
+                "action",
+                format!("\"{action}\" is no answer to this offer; {} are", can.join(", ")),
+            ));
+        }
+        let notebook = NotebookName::parse(&offer.notebook_uri).map_err(|e| invalid("notebookUri", e))?;
+        self.take_offer(&offer, action)?;
+        let kernel = offer.kernel_name.as_deref();
+        let session = offer.sessions.first();
+        let answer = match (offer.kind, action) {
+            (_, super::offers::DISMISS | actions::HISTORY) => {
+                let session = session.cloned();
+                return Ok(self.result(Outcome::Dismissed, session));
+            }
+            (OfferKind::Resume, actions::RESUME) => {
+                let id = &session.ok_or_else(gone)?.id;
+                let session = self.attach_window(id).await?;
+                self.settled(Outcome::Resumed, session)
+            }
+            (OfferKind::Resume, actions::FRESH) => self.fresh(&notebook, session, kernel).await?,
+            (OfferKind::Migrate, actions::MIGRATE) => {
+                let session = session.ok_or_else(gone)?;
+                let bound =
+                    NotebookName::parse(&session.notebook_uri).map_err(|e| invalid("notebookUri", e))?;
+                let session =
+                    self.migrate(&session.id, &notebook, Some(&self.key(&bound)), Vec::new()).await?;
+                self.settled(Outcome::Migrated, session)
+            }
+            (OfferKind::Replace, actions::REPLACE) => {
+                let id = session.ok_or_else(gone)?.id.clone();
+                if let Some(old) = self.by_path(&notebook).await?.filter(|old| old.id != id) {
+                    self.stop(&old.id).await?;
+                }
+                let session = self.migrate(&id, &notebook, None, Vec::new()).await?;
+                self.settled(Outcome::Migrated, session)
+            }
+            (OfferKind::Recover, actions::FRESH) => {
+                let kernel = kernel.map(str::to_owned).or_else(|| session.map(|s| s.kernel.name.clone()));
+                self.fresh(&notebook, None, kernel.as_deref()).await?
+            }
+            (OfferKind::Pick, picked) => self.picked(&notebook, picked, kernel).await?,
+            _ => return Err(invalid("action", format!("\"{action}\" is no answer to this offer"))),
+        };
+        self.ring();
+        Ok(answer)
+    }
+
+    async fn picked(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+        picked: &str,
+        kernel: Option<&str>,
+    ) -> Result<EnsureResult, Error> {
+        if let Some(id) = picked.strip_prefix(actions::SESSION_PREFIX) {
+            let session = self.migrate(id, notebook, None, Vec::new()).await?;
+            return Ok(self.settled(Outcome::Migrated, session));
+        }
+        let name = picked.strip_prefix(actions::KERNEL_PREFIX).or(kernel);
+        self.fresh(notebook, None, name).await
+    }
+
+    /// The notebook's latest session, where it ended by itself.
+    pub(super) fn died(&self, notebook: &NotebookName) -> Result<Option<Record>, Error> {
+        let key = self.key(notebook);
+        let sessions = self.registry().sessions_of_notebook(&key).map_err(store_failed)?;
+        let records = sessions.into_iter().filter_map(|(id, _)| self.record(&id).ok());
+        let latest = records.max_by_key(|record| record.ended_at.unwrap_or(record.started_at));
+        let died = |r: &Record| {
+            matches!(r.end_reason, Some(EndReason::Crashed | EndReason::Lost)) && r.ended_at.is_some()
+        };
+        let Some(record) = latest.filter(died) else { return Ok(None) };
+        let refused =
+            self.registry().is_dismissed(&key, OfferKind::Recover, &record.id).map_err(store_failed)?;
+        Ok((!refused).then_some(record))
+    }
+
+    /// A session's latest execution, under its notebook's present name.
+    pub(super) fn last_of(&self, id: &str) -> Option<Execution> {
+        let row = Reader::open(&self.folders.session(id)).ok()?.last_execution().ok()??;
+        Some(self.execution_of(id, &self.names(id), row))
+    }
+
+    fn settled(&self, outcome: Outcome, session: Session) -> EnsureResult {
+        self.result(outcome, Some(session))
+    }
+
+    fn result(&self, outcome: Outcome, session: Option<Session>) -> EnsureResult {
+        let last_execution = session.as_ref().and_then(|s| self.last_of(&s.id));
+        EnsureResult { outcome: outcome.as_str().into(), session, last_execution, offer: None }
+    }
+
+    fn asked(&self, offer: Offer) -> EnsureResult {
+        let session = offer.sessions.first().cloned();
+        let last_execution = session.as_ref().and_then(|s| self.last_of(&s.id));
+        EnsureResult { outcome: "ask".into(), session, last_execution, offer: Some(offer) }
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::OfferGone, "the session that this offer was about is gone")
+}

@@ -1,0 +1,88 @@
+//! Following a session's events: from the journal, at the reader's own pace. What a slow reader has not taken waits on disk.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::history::Names;
+use super::{Sessions, store_failed};
+use crate::journal::Reader;
+use crate::protocol::{Error, ErrorKind, ExecutionEvent};
+
+/// Bytes of events that are in memory at once.
+const BATCH: usize = 256 << 10;
+
+/// A subscription's place in a journal.
+pub struct Feed {
+    sessions: Arc<Sessions>,
+    session_id: String,
+    reader: Option<Reader>,
+    after: u64,
+    position: watch::Receiver<u64>,
+}
+
+impl Feed {
+    /// The next events, in order; waits until there are some. `None`: the session has ended and all is read.
+    pub async fn next(&mut self) -> Result<Option<Vec<ExecutionEvent>>, Error> {
+        loop {
+            // Seen before reading, so that what comes while we read wakes us again.
+            self.position.borrow_and_update();
+            let dir = self.sessions.folders.session(&self.session_id);
+            let (reader, after) = (self.reader.take(), self.after);
+            let read = tokio::task::spawn_blocking(move || {
+                let reader = match reader {
+                    Some(reader) => reader,
+                    None => Reader::open(&dir)?,
+                };
+                let events = reader.events(after, BATCH)?;
+                Ok::<_, crate::journal::Error>((reader, events))
+            });
+            let read = read.await.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+            let (reader, events) = read.map_err(store_failed)?;
+            // A journal that was not there yet is looked for again.
+            self.reader = reader.exists().then_some(reader);
+            if let Some(last) = events.last() {
+                self.after = last.seq;
+                let names = self.sessions.names(&self.session_id);
+                return Ok(Some(events.into_iter().map(|event| self.named(event, &names)).collect()));
+            }
+            if !self.sessions.live.contains_key(&self.session_id) && self.sessions.has_ended(&self.session_id)
+            {
+                return Ok(None);
+            }
+            if self.position.changed().await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn named(&self, event: crate::protocol::StoredEvent, names: &Names) -> ExecutionEvent {
+        ExecutionEvent {
+            session_id: self.session_id.clone(),
+            seq: event.seq,
+            execution_id: event.execution_id,
+            notebook_uri: event.notebook.and_then(|number| names.get(&number).cloned()),
+            cell: event.cell,
+            event: event.body,
+        }
+    }
+}
+
+impl Sessions {
+    /// Follows a session from after `after_seq`, or from now on; with it the last sequence number that there is.
+    pub fn feed(self: &Arc<Self>, session_id: &str, after_seq: Option<u64>) -> Result<(Feed, u64), Error> {
+        self.must_exist(session_id)?;
+        let position = self.position(session_id).subscribe();
+        let reader = self.reader(session_id)?;
+        let last_seq = reader.last_seq().map_err(store_failed)?;
+        let reader = reader.exists().then_some(reader);
+        let after = after_seq.unwrap_or(last_seq);
+        let session_id = session_id.to_owned();
+        Ok((Feed { sessions: self.clone(), session_id, reader, after, position }, last_seq))
+    }
+
+    fn has_ended(&self, session_id: &str) -> bool {
+        let row = self.registry().session(session_id);
+        row.is_ok_and(|row| row.is_none_or(|row| !row.live))
+    }
+}

@@ -1,0 +1,139 @@
+//! Which session is meant: by id, PID or notebook; and which session a notebook had under another name.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{NotebookFile, Sessions, not_found, store_failed};
+use crate::journal::Reader;
+use crate::protocol::{Candidate, Error, ErrorKind, FindActiveSessionResult, NotebookName, Session};
+use crate::registry::Binding;
+
+/// Below this share of common cells two notebooks are not taken for one.
+const LEAST_SHARE: f64 = 0.5;
+
+impl Sessions {
+    /// The live session that a notebook has, by path.
+    pub(super) async fn by_path(self: &Arc<Self>, notebook: &NotebookName) -> Result<Option<Session>, Error> {
+        let binding = self.registry().binding_by_key(&self.key(notebook)).map_err(store_failed)?;
+        let Some(binding) = binding else { return Ok(None) };
+        self.session_of(&binding).await
+    }
+
+    /// The live session whose notebook was this very file under a name that is gone.
+    pub(super) async fn by_file(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+    ) -> Result<Option<(Session, Binding)>, Error> {
+        let Some(file) = notebook.path.as_deref().and_then(crate::paths::file_identity) else {
+            return Ok(None);
+        };
+        let bindings = self.registry().bindings_by_file(file).map_err(store_failed)?;
+        for binding in bindings.into_iter().filter(|b| !Path::new(&b.key).exists()) {
+            if let Some(session) = self.session_of(&binding).await? {
+                return Ok(Some((session, binding)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn session_of(self: &Arc<Self>, binding: &Binding) -> Result<Option<Session>, Error> {
+        if let Some(session) = self.cached(&binding.session_id) {
+            return Ok(Some(session));
+        }
+        match self.keeper(&binding.session_id).await {
+            Ok(_) => Ok(self.cached(&binding.session_id)),
+            Err(e) if matches!(e.kind, ErrorKind::SessionEnded | ErrorKind::SessionNotFound) => Ok(None),
+            Err(_) => Ok(self.cached(&binding.session_id)),
+        }
+    }
+
+    /// `keeper/findActiveSession`: reads only.
+    pub async fn find_active(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+    ) -> Result<FindActiveSessionResult, Error> {
+        let found = |session: Option<Session>, how: Option<&str>, candidates| FindActiveSessionResult {
+            found: session.is_some(),
+            session,
+            r#match: how.map(str::to_owned),
+            candidates,
+        };
+        if let Some(session) = self.by_path(notebook).await? {
+            return Ok(found(Some(session), Some("path"), Vec::new()));
+        }
+        if let Some((session, _)) = self.by_file(notebook).await? {
+            return Ok(found(Some(session), Some("file"), Vec::new()));
+        }
+        Ok(found(None, None, self.candidates(notebook)))
+    }
+
+    /// Live sessions whose notebook is gone and whose executed cells this notebook has, the likeliest first.
+    fn candidates(&self, notebook: &NotebookName) -> Vec<Candidate> {
+        let Some(path) = notebook.path.as_deref() else { return Vec::new() };
+        let Ok(file) = NotebookFile::read(path) else { return Vec::new() };
+        let mut candidates = Vec::new();
+        for id in self.live_ids() {
+            let Some(session) = self.cached(&id).filter(|s| !s.notebook_exists) else { continue };
+            let cells = Reader::open(&self.folders.session(&id)).and_then(|r| r.executed_cells(None));
+            let Ok(cells) = cells else { continue };
+            let common = cells.iter().filter(|(cell, code)| file.has_cell(cell, code)).count();
+            let score = common as f64 / cells.len().max(1) as f64;
+            if score >= LEAST_SHARE {
+                candidates.push(Candidate { session, r#match: "content".into(), score });
+            }
+        }
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+        candidates
+    }
+
+    /// The session whose kernel has this PID.
+    pub fn by_pid(&self, pid: u32) -> Result<String, Error> {
+        let found =
+            self.live.iter().find(|live| live.session.pid == Some(pid)).map(|live| live.key().clone());
+        found.ok_or_else(|| {
+            Error::new(
+                ErrorKind::SessionNotFound,
+                format!("no kernel of ours has PID {pid}: list them to see which do"),
+            )
+            .with("pid", pid)
+        })
+    }
+
+    /// What a person typed: an id, a PID, a notebook's path, or the label of one session.
+    pub async fn resolve(self: &Arc<Self>, word: &str) -> Result<String, Error> {
+        if let Ok(pid) = word.parse::<u32>() {
+            return self.by_pid(pid);
+        }
+        if crate::ids::is_id(word) && self.registry().session(word).map_err(store_failed)?.is_some() {
+            return Ok(word.to_owned());
+        }
+        if let Ok(notebook) = std::path::absolute(word).map(|path| NotebookName::from_any_path(&path)) {
+            if let Some(session) = self.by_path(&notebook).await? {
+                return Ok(session.id);
+            }
+            let sessions =
+                self.registry().sessions_of_notebook(&self.key(&notebook)).map_err(store_failed)?;
+            if let Some((id, _)) = sessions.into_iter().next() {
+                return Ok(id);
+            }
+        }
+        let labelled: Vec<String> = self
+            .live
+            .iter()
+            .filter(|live| live.session.label == word)
+            .map(|live| live.key().clone())
+            .collect();
+        match labelled.as_slice() {
+            [id] => Ok(id.clone()),
+            [] => Err(not_found(word)),
+            many => {
+                let what = format!(
+                    "{} sessions are called {word}: name one by its id ({})",
+                    many.len(),
+                    many.join(", ")
+                );
+                Err(Error::new(ErrorKind::SessionNotFound, what))
+            }
+        }
+    }
+}

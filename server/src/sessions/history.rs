@@ -1,0 +1,124 @@
+//! What ran, and what it put out: read from the journals, whether their keepers live or not.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Sessions, invalid, not_found, store_failed};
+use crate::journal::{ExecutionRow, Reader};
+use crate::protocol::{CellOutputs, CellOutputsResult, Error, ErrorKind, Execution, NotebookName, Truncated};
+
+/// Notebook URIs by the number that journal rows have.
+pub(super) type Names = HashMap<u32, String>;
+
+impl Sessions {
+    /// The present names of a session's notebooks.
+    pub(super) fn names(&self, session_id: &str) -> Names {
+        let bindings = self.registry().bindings(session_id).unwrap_or_default();
+        bindings.into_iter().map(|binding| (binding.number, binding.uri)).collect()
+    }
+
+    /// A session's executions, newest first.
+    pub fn session_history(&self, session_id: &str, limit: u32) -> Result<Vec<Execution>, Error> {
+        self.must_exist(session_id)?;
+        let names = self.names(session_id);
+        let rows = self.reader(session_id)?.executions(limit as usize, None).map_err(store_failed)?;
+        Ok(rows.into_iter().map(|row| self.execution_of(session_id, &names, row)).collect())
+    }
+
+    /// A notebook's executions over all its sessions, newest first, whatever it was called when they ran.
+    pub fn notebook_history(&self, notebook: &NotebookName, limit: u32) -> Result<Vec<Execution>, Error> {
+        let sessions = self.registry().sessions_of_notebook(&self.key(notebook)).map_err(store_failed)?;
+        let mut executions = Vec::new();
+        for (id, number) in sessions {
+            let names = self.names(&id);
+            let rows = self.reader(&id)?.executions(limit as usize, Some(number)).map_err(store_failed)?;
+            executions.extend(rows.into_iter().map(|row| self.execution_of(&id, &names, row)));
+        }
+        executions.sort_by_key(|execution| std::cmp::Reverse(execution.queued_at));
+        executions.truncate(limit as usize);
+        Ok(executions)
+    }
+
+    /// One execution.
+    pub fn execution(&self, session_id: &str, execution_id: &str) -> Result<Execution, Error> {
+        self.must_exist(session_id)?;
+        let row =
+            self.reader(session_id)?.execution(execution_id).map_err(store_failed)?.ok_or_else(|| {
+                let shown: String = execution_id.chars().take(40).collect();
+                let what = format!("session {session_id} has no execution \"{shown}\"");
+                Error::new(ErrorKind::SessionNotFound, what).with("executionId", shown)
+            })?;
+        Ok(self.execution_of(session_id, &self.names(session_id), row))
+    }
+
+    pub(super) fn execution_of(&self, session_id: &str, names: &Names, row: ExecutionRow) -> Execution {
+        Execution {
+            execution_id: row.execution_id,
+            session_id: session_id.to_owned(),
+            notebook_uri: names.get(&row.notebook).cloned().unwrap_or_default(),
+            cell_id: row.cell_id,
+            cell_index: row.cell_index,
+            code: row.code,
+            execution_count: row.execution_count,
+            origin: row.origin,
+            status: row.status,
+            queued_at: row.queued_at,
+            started_at: row.started_at,
+            completed_at: row.completed_at,
+            error: row.error,
+        }
+    }
+
+    /// For each cell its latest execution that began, outputs as they stand. Reads off this thread: it may be much.
+    pub async fn cell_outputs(
+        self: &Arc<Self>,
+        session_id: &str,
+        notebook: Option<&NotebookName>,
+        max_bytes_per_cell: u64,
+    ) -> Result<CellOutputsResult, Error> {
+        self.must_exist(session_id)?;
+        let number = notebook.map(|name| self.number_of(session_id, name)).transpose()?;
+        let names = self.names(session_id);
+        let dir = self.folders.session(session_id);
+        let read = move || Reader::open(&dir)?.cell_outputs(number, max_bytes_per_cell);
+        let read = tokio::task::spawn_blocking(read).await;
+        let (last_seq, rows) =
+            read.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?.map_err(store_failed)?;
+        let cells = rows.into_iter().map(|row| CellOutputs {
+            notebook_uri: names.get(&row.notebook).cloned().unwrap_or_default(),
+            cell_id: row.cell_id,
+            cell_index: row.cell_index,
+            execution_id: row.execution_id,
+            execution_count: row.execution_count,
+            status: row.status,
+            started_at: row.started_at,
+            completed_at: row.completed_at,
+            outputs: row.outputs,
+            truncated: row.truncated.map(|(total_bytes, path)| Truncated {
+                total_bytes,
+                asset_uri: NotebookName::from_any_path(&path).uri,
+            }),
+        });
+        Ok(CellOutputsResult { last_seq, cells: cells.collect() })
+    }
+
+    pub(super) fn reader(&self, session_id: &str) -> Result<Reader, Error> {
+        Reader::open(&self.folders.session(session_id)).map_err(store_failed)
+    }
+
+    /// Checks that a session is known, live or ended.
+    pub fn must_exist(&self, session_id: &str) -> Result<(), Error> {
+        let known = self.live.contains_key(session_id)
+            || self.registry().session(session_id).map_err(store_failed)?.is_some();
+        if known { Ok(()) } else { Err(not_found(session_id)) }
+    }
+
+    /// A limit as requests have it.
+    pub fn limit(limit: Option<u32>) -> Result<u32, Error> {
+        match limit {
+            Some(0) => Err(invalid("limit", "at least 1")),
+            Some(limit) => Ok(limit.min(100_000)),
+            None => Ok(50),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Which kernels can be started.
+
+use std::path::{Path, PathBuf};
+
+use super::{NotebookFile, Sessions};
+use crate::jupyter::{self, Search};
+use crate::protocol::{Error, ErrorKind, Kernelspec, NotebookName};
+
+impl Sessions {
+    /// Installed kernelspecs, then the Python environments of the workspace and of the notebook's folder.
+    pub fn kernelspecs(&self, notebook: Option<&NotebookName>) -> Vec<Kernelspec> {
+        let installed = jupyter::installed(&Search::of_this_process());
+        for warning in installed.warnings {
+            tracing::warn!("{warning}");
+        }
+        let mut all: Vec<Kernelspec> = installed.kernelspecs.iter().map(shown).collect();
+        for environment in jupyter::environments(&self.environment_folders(notebook)) {
+            all.push(Kernelspec {
+                name: environment.name,
+                display_name: environment.display_name,
+                language: "python".into(),
+                source: "environment".into(),
+                interpreter: Some(environment.interpreter.to_string_lossy().into_owned()),
+                ready: environment.ready,
+            });
+        }
+        all
+    }
+
+    /// The kernelspec of that name.
+    ///
+    /// # Errors
+    /// `KernelspecNotFound`, with those that there are.
+    pub(super) fn kernelspec(
+        &self,
+        name: &str,
+        notebook: &NotebookName,
+    ) -> Result<jupyter::Kernelspec, Error> {
+        let installed = jupyter::installed(&Search::of_this_process()).kernelspecs;
+        let environments = jupyter::environments(&self.environment_folders(Some(notebook)));
+        let ready = environments.iter().filter_map(jupyter::Environment::kernelspec);
+        let all: Vec<jupyter::Kernelspec> = installed.into_iter().chain(ready).collect();
+        let available: Vec<String> = all.iter().map(|spec| spec.name.clone()).collect();
+        all.into_iter().find(|spec| spec.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+            let what = if available.is_empty() {
+                format!("there is no kernel \"{name}\", nor any other: install one, for Python with `pip install ipykernel`")
+            } else {
+                format!("there is no kernel \"{name}\"; there is {}", available.join(", "))
+            };
+            Error::new(ErrorKind::KernelspecNotFound, what).with("available", available)
+        })
+    }
+
+    /// The kernel that a notebook asks for, or the only one that there is; else `None`.
+    pub fn kernel_for(&self, notebook: &NotebookName) -> Option<String> {
+        let all = self.kernelspecs(Some(notebook));
+        let named = notebook.path.as_deref().and_then(|path| NotebookFile::read(path).ok());
+        let named = named.as_ref().and_then(NotebookFile::kernel_name);
+        let meant =
+            all.iter().find(|spec| spec.ready && named.is_some_and(|n| n.eq_ignore_ascii_case(&spec.name)));
+        let installed: Vec<&Kernelspec> = all.iter().filter(|spec| spec.source == "jupyter").collect();
+        match (meant, installed.as_slice()) {
+            (Some(spec), _) => Some(spec.name.clone()),
+            (None, [only]) => Some(only.name.clone()),
+            _ => None,
+        }
+    }
+
+    fn environment_folders(&self, notebook: Option<&NotebookName>) -> Vec<PathBuf> {
+        let mut folders = self.this_window().folders;
+        folders.extend(notebook.and_then(|n| n.path.as_deref()).and_then(Path::parent).map(Path::to_owned));
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+}
+
+fn shown(spec: &jupyter::Kernelspec) -> Kernelspec {
+    Kernelspec {
+        name: spec.name.clone(),
+        display_name: spec.display_name.clone(),
+        language: spec.language.clone(),
+        source: "jupyter".into(),
+        interpreter: spec.argv.first().cloned(),
+        ready: true,
+    }
+}

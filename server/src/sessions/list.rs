@@ -1,0 +1,48 @@
+//! Listing: live sessions from memory, ended ones from the registry.
+
+use std::sync::Arc;
+
+use super::{Sessions, store_failed};
+use crate::keeper::Record;
+use crate::protocol::{Error, Session, SessionState};
+
+impl Sessions {
+    /// All sessions, newest activity first. Live ones come from memory, whatever the registry's size.
+    pub async fn list(self: &Arc<Self>, include_ended: bool) -> Result<Vec<Session>, Error> {
+        let mut sessions: Vec<Session> = self.live.iter().map(|live| live.session.clone()).collect();
+        sessions = sessions.into_iter().map(|session| self.present(session)).collect();
+        let rows = self.registry().sessions(include_ended).map_err(store_failed)?;
+        let missed = rows
+            .iter()
+            .any(|row| row.live && !self.live.contains_key(&row.id) && row.host == crate::process::host());
+        for row in rows {
+            if self.live.contains_key(&row.id) || (row.live && row.host == crate::process::host()) {
+                continue;
+            }
+            // Ended, or another host's.
+            if let Ok(record) = serde_json::from_str::<Record>(&row.document) {
+                sessions.push(record.to_session(SessionState::Idle));
+            }
+        }
+        if missed {
+            // A session that we were not told of yet: told soon, by the bell.
+            let sessions = self.clone();
+            tokio::spawn(async move { sessions.refresh(true).await });
+        }
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.last_activity_at));
+        Ok(sessions)
+    }
+
+    /// One session, live or ended.
+    pub fn get(&self, id: &str) -> Result<Session, Error> {
+        match self.cached(id) {
+            Some(session) => Ok(session),
+            None => Ok(self.record(id)?.to_session(SessionState::Starting)),
+        }
+    }
+
+    /// The ids of this host's live sessions.
+    pub fn live_ids(&self) -> Vec<String> {
+        self.live.iter().map(|live| live.key().clone()).collect()
+    }
+}

@@ -1,0 +1,107 @@
+//! What becomes of a session whose keeper is dead: adopted where its kernel lives, ended where it does not.
+//!
+//! Whoever gets the session's lock does it, so of two that notice at once one acts. A held lock means that somebody lives
+//! or acts; a free one is still confirmed by processes, because lock files can be swept away.
+
+use std::sync::Arc;
+
+use super::{Sessions, store_failed};
+use crate::journal::{Journal, Limits};
+use crate::keeper::{Purpose, Record, launch, take_lock};
+use crate::paths::Folders;
+use crate::process::Identity;
+use crate::protocol::{EndReason, Error, EventBody, ExecutionStatus, Time};
+use crate::registry::Registry;
+
+impl Sessions {
+    /// Settles a session whose keeper's socket refuses.
+    pub(super) async fn settle_dead(self: &Arc<Self>, id: &str) -> Result<(), Error> {
+        if !self.folders.session(id).exists() && self.row_is_old(id)? {
+            // Reserved by a face that was killed before it wrote anything.
+            self.registry().remove_session(id).map_err(store_failed)?;
+            self.live.remove(id);
+            return Ok(());
+        }
+        let lock = take_lock(&self.folders, id).map_err(store_failed)?;
+        let Some(lock) = lock else {
+            // Starting, ending, or being adopted by somebody else.
+            self.remember(id, true);
+            return Ok(());
+        };
+        let mut record = self.record(id)?;
+        if record.ended_at.is_some() {
+            return self.end_in_registry(&record);
+        }
+        if record.keeper.as_ref().is_some_and(Identity::is_alive) && lock_was_swept(&record) {
+            self.remember(id, true);
+            return Ok(());
+        }
+        if record.kernel_process.as_ref().is_some_and(Identity::is_alive) {
+            tracing::info!(session = id, "adopting the kernel of a dead keeper");
+            record.write(&self.folders).map_err(store_failed)?;
+            launch(&self.program, &self.folders, id, Purpose::Adopt, lock).await?;
+            return self.join(id).await;
+        }
+        let now = Time::now();
+        close_journal(&self.folders, id, now);
+        record.ended_at = Some(now);
+        record.end_reason = Some(EndReason::Lost);
+        record.write(&self.folders).map_err(store_failed)?;
+        self.end_in_registry(&record)
+    }
+
+    fn end_in_registry(&self, record: &Record) -> Result<(), Error> {
+        let document = serde_json::to_string(record).unwrap_or_default();
+        let at = record.ended_at.unwrap_or_else(Time::now);
+        self.registry().end_session(&record.id, at, &document).map_err(store_failed)?;
+        self.live.remove(&record.id);
+        self.ring();
+        Ok(())
+    }
+
+    /// Whether a reservation is older than any face needs to write the session's folder.
+    fn row_is_old(&self, id: &str) -> Result<bool, Error> {
+        let row = self.registry().session(id).map_err(store_failed)?;
+        Ok(row.is_none_or(|row| Time::now().since(row.created_at).abs() > 10_000))
+    }
+}
+
+/// The lock is free though its holder lives: its file was swept away, and the keeper will make it anew.
+fn lock_was_swept(record: &Record) -> bool {
+    tracing::warn!(session = %record.id, "its lock is free, but its keeper lives");
+    true
+}
+
+/// Ends in the journal what no kernel will end any more.
+fn close_journal(folders: &Folders, id: &str, now: Time) {
+    let closed = Journal::open(&folders.session(id), Limits::default()).and_then(|mut journal| {
+        for row in journal.unfinished()? {
+            let running = row.status == ExecutionStatus::Running;
+            let status = if running { ExecutionStatus::Lost } else { ExecutionStatus::Aborted };
+            let body = EventBody::Finished { status, completed_at: now, error: None };
+            journal.append(Some(&row.execution_id), now, body);
+        }
+        journal.commit()
+    });
+    if let Err(e) = closed {
+        tracing::warn!(session = id, "its journal could not be closed: {e}");
+    }
+}
+
+/// Fills an empty registry from the session folders. A record that cannot be read is left where it is.
+pub(super) fn rebuild(folders: &Folders, registry: &Registry) {
+    let mut records: Vec<Record> = Vec::new();
+    for id in folders.session_ids() {
+        match Record::read(folders, &id) {
+            Ok(record) => records.push(record),
+            Err(e) => tracing::warn!("a session is left out of the registry: {e}"),
+        }
+    }
+    records.sort_by_key(|record| record.last_activity_at);
+    for record in records {
+        let rebuilt = registry.reserve(&record.row(), &record.bindings());
+        if let Err(e) = rebuilt {
+            tracing::warn!(session = %record.id, "not put into the registry: {e}");
+        }
+    }
+}

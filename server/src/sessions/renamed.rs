@@ -1,0 +1,145 @@
+//! A notebook was renamed: by the editor, or on disk. What a watcher says is a hint; the disk is asked before anybody else.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{OnRename, Sessions, lock};
+use crate::protocol::{NotebookName, Session};
+use crate::registry::Binding;
+
+/// How long after the editor announced a rename the same one on disk is taken to be it.
+const ANNOUNCED: Duration = Duration::from_secs(10);
+
+/// A rename that the editor is about to make.
+pub(super) struct Announced {
+    from: PathBuf,
+    to: PathBuf,
+    at: Instant,
+}
+
+impl Sessions {
+    /// The editor will rename a file or folder: what is seen on disk meanwhile is no news.
+    pub fn announce_rename(&self, from: &Path, to: &Path) {
+        let mut announced = lock(&self.announced);
+        announced.retain(|a| a.at.elapsed() < ANNOUNCED);
+        announced.push(Announced { from: from.into(), to: to.into(), at: Instant::now() });
+    }
+
+    /// The editor renamed a file or folder: sessions that this window has attached follow, others are offered.
+    pub async fn editor_renamed(self: &Arc<Self>, from: &Path, to: &Path) {
+        for binding in self.bound_below(from) {
+            let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
+            self.follow_rename(&binding, &target, true).await;
+        }
+    }
+
+    /// A watcher saw a rename.
+    pub async fn disk_renamed(self: &Arc<Self>, from: &Path, to: &Path) {
+        for binding in self.bound_below(from) {
+            let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
+            let by_editor = lock(&self.announced).iter().any(|a| {
+                a.at.elapsed() < ANNOUNCED
+                    && moved_path(Path::new(&binding.key), &a.from, &a.to).as_ref() == Some(&target)
+            });
+            self.follow_rename(&binding, &target, by_editor).await;
+        }
+        self.arrived(to).await;
+    }
+
+    /// A notebook appeared: perhaps one that left another place, perhaps one that was saved as a new file.
+    pub async fn arrived(self: &Arc<Self>, path: &Path) {
+        let key = path.to_string_lossy().into_owned();
+        let Some(file) = crate::paths::file_identity(path) else { return };
+        let own = self.registry().binding_by_key(&key).ok().flatten();
+        if let Some(binding) = own {
+            // Saved as a new file, or moved back: the name is right, and the identity is remembered anew.
+            if binding.file != Some(file) {
+                let _ = self.registry().set_file_identity(&binding.session_id, binding.number, file);
+            }
+            return self.review_offers();
+        }
+        for binding in self.registry().bindings_by_file(file).unwrap_or_default() {
+            self.follow_rename(&binding, path, false).await;
+        }
+    }
+
+    /// A path is gone: what was offered because of it may be moot.
+    pub fn vanished(self: &Arc<Self>) {
+        self.review_offers();
+    }
+
+    /// Confirms a move on disk, then migrates or asks.
+    async fn follow_rename(self: &Arc<Self>, binding: &Binding, target: &Path, by_editor: bool) {
+        let old = Path::new(&binding.key);
+        let file = crate::paths::file_identity(target);
+        let why_not = if old == target {
+            Some("nothing moved")
+        } else if old.exists() && !same_place(old, target) {
+            Some("the old path is there")
+        } else if file.is_none() {
+            Some("the new path is not there")
+        } else if binding.file.is_some() && binding.file != file {
+            Some("it is another file")
+        } else {
+            None
+        };
+        let Ok(name) = NotebookName::from_path(target) else { return };
+        if let Some(why) = why_not {
+            return tracing::info!(from = %binding.key, to = %target.display(), why, "not a rename");
+        }
+        let Some(session) = self.cached(&binding.session_id) else { return };
+        let attached = session.windows.iter().any(|w| w.this_window);
+        let migrate = match self.on_rename() {
+            _ if by_editor && attached => true,
+            OnRename::Migrate => attached || self.is_responsible(&session),
+            OnRename::Ignore => return,
+            OnRename::Ask => false,
+        };
+        tracing::info!(from = %binding.key, to = %target.display(), migrate, by_editor, "a rename");
+        let done = if migrate {
+            self.migrate(&session.id, &name, Some(&binding.key), Vec::new()).await.map(|_| ())
+        } else {
+            self.offer_migration(&name, session, &binding.key)
+        };
+        if let Err(e) = done {
+            tracing::warn!(to = %target.display(), "the kernel could not follow: {e}");
+        }
+    }
+
+    /// Where no window has it attached, all may act, and the keeper lets one win.
+    fn is_responsible(&self, session: &Session) -> bool {
+        session.windows.is_empty()
+    }
+
+    /// Live bindings of notebooks at or below a path.
+    fn bound_below(&self, path: &Path) -> Vec<Binding> {
+        let live = self.registry().live_bindings().unwrap_or_default();
+        live.into_iter().filter(|binding| Path::new(&binding.key).starts_with(path)).collect()
+    }
+
+    /// The folders of live sessions' notebooks, to be watched wherever they are.
+    pub fn notebook_paths(&self) -> Vec<PathBuf> {
+        let live = self.registry().live_bindings().unwrap_or_default();
+        live.into_iter().map(|binding| PathBuf::from(binding.key)).filter(|path| path.is_absolute()).collect()
+    }
+}
+
+/// Where a path is after `from` became `to`.
+fn moved_path(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
+    let rest = path.strip_prefix(from).ok()?;
+    Some(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) })
+}
+
+/// On file systems that fold case, a path that differs in case alone is "there" under both names.
+fn same_place(old: &Path, new: &Path) -> bool {
+    let fold = |p: &Path| p.to_string_lossy().to_lowercase();
+    fold(old) == fold(new)
+        && crate::paths::file_identity(old) == crate::paths::file_identity(new)
+        && !listed(old)
+}
+
+fn listed(path: &Path) -> bool {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
+    std::fs::read_dir(parent).into_iter().flatten().flatten().any(|entry| entry.file_name() == name)
+}

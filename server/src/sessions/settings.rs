@@ -1,0 +1,88 @@
+//! The user's settings, section `kernelKeeper`.
+
+use serde_json::Value;
+
+/// What happens when a notebook whose kernel lives is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnOpen {
+    #[default]
+    Ask,
+    Resume,
+    /// Acts at the first run, and asks where the old kernel is busy or attached elsewhere.
+    Fresh,
+}
+
+/// What happens when a notebook was renamed on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnRename {
+    #[default]
+    Ask,
+    Migrate,
+    Ignore,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub on_open: OnOpen,
+    pub on_rename: OnRename,
+    /// Bytes of one session's journal; beyond, its oldest outputs go.
+    pub journal_max_bytes: u64,
+    /// Days for which an ended session is kept.
+    pub keep_ended_days: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            on_open: OnOpen::default(),
+            on_rename: OnRename::default(),
+            journal_max_bytes: 1 << 30,
+            keep_ended_days: 30,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the section. What is absent or makes no sense is as by default; nested (`journal: { … }`) or dotted names.
+    pub fn read(section: &Value) -> Settings {
+        let defaults = Settings::default();
+        let get = |name: &str| {
+            let nested = name.split('.').fold(section, |value, part| &value[part]);
+            if nested.is_null() { section[name].clone() } else { nested.clone() }
+        };
+        Settings {
+            on_open: match get("onOpen").as_str() {
+                Some("resume") => OnOpen::Resume,
+                Some("fresh") => OnOpen::Fresh,
+                _ => OnOpen::Ask,
+            },
+            on_rename: match get("onRename").as_str() {
+                Some("migrate") => OnRename::Migrate,
+                Some("ignore") => OnRename::Ignore,
+                _ => OnRename::Ask,
+            },
+            journal_max_bytes: get("journal.maxBytesPerSession")
+                .as_u64()
+                .map_or(defaults.journal_max_bytes, |n| n.max(1 << 20)),
+            keep_ended_days: get("journal.keepEndedDays")
+                .as_u64()
+                .and_then(|n| u32::try_from(n).ok())
+                .unwrap_or(defaults.keep_ended_days),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nonsense_is_as_by_default() {
+        assert_eq!(Settings::read(&json!(null)), Settings::default());
+        assert_eq!(Settings::read(&json!({"onOpen": 3, "journal": "x"})), Settings::default());
+        assert_eq!(Settings::read(&json!({"onOpen": "resume"})).on_open, OnOpen::Resume);
+        assert_eq!(Settings::read(&json!({"journal": {"keepEndedDays": 2}})).keep_ended_days, 2);
+        assert_eq!(Settings::read(&json!({"journal.keepEndedDays": 2})).keep_ended_days, 2);
+    }
+}

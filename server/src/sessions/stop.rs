@@ -1,0 +1,91 @@
+//! What ends, interrupts, restarts and names sessions: each at a person's word.
+
+use std::sync::Arc;
+
+use super::{Sessions, store_failed};
+use crate::keeper::Record;
+use crate::keeper::frames::Request;
+use crate::protocol::{Error, ErrorKind, Session, SessionState};
+
+impl Sessions {
+    /// Stops a session's kernel: asked, then terminated, then killed. Ended already: the same answer.
+    pub async fn stop(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
+        let client = match self.keeper(id).await {
+            Ok(client) => client,
+            Err(e) if e.kind == ErrorKind::SessionEnded => return self.ended_session(id),
+            Err(e) => return Err(e),
+        };
+        match client.call_session(Request::Stop {}).await {
+            Ok(session) => {
+                self.changed(session.clone());
+                Ok(self.present(session))
+            }
+            // Its end was told before the answer.
+            Err(_) if self.record(id).is_ok_and(|r| r.ended_at.is_some()) => self.ended_session(id),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Stops all sessions of this host; the number of those that were live.
+    pub async fn stop_all(self: &Arc<Self>) -> Result<u32, Error> {
+        self.refresh(false).await?;
+        let mut tasks = Vec::new();
+        for id in self.live_ids() {
+            let sessions = self.clone();
+            tasks.push(tokio::spawn(async move { sessions.stop(&id).await.map(|_| ()) }));
+        }
+        let mut stopped = 0;
+        let mut failure = None;
+        for task in tasks {
+            match task.await {
+                Ok(Ok(())) => stopped += 1,
+                Ok(Err(e)) => failure = Some(e),
+                Err(e) => failure = Some(Error::new(ErrorKind::Internal, e.to_string())),
+            }
+        }
+        failure.map_or(Ok(stopped), Err)
+    }
+
+    /// Interrupts what runs.
+    pub async fn interrupt(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
+        let session = self.keeper(id).await?.call_session(Request::Interrupt {}).await?;
+        Ok(self.present(session))
+    }
+
+    /// Replaces the kernel under the same session; starts one where it has ended.
+    pub async fn restart(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
+        match self.keeper(id).await {
+            Ok(client) => Ok(self.present(client.call_session(Request::Restart {}).await?)),
+            Err(e) if e.kind == ErrorKind::SessionEnded => self.start_again(id).await,
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Gives a session a name; an empty one: derived from the notebook's again. Ended ones too.
+    pub async fn label(self: &Arc<Self>, id: &str, label: &str) -> Result<Session, Error> {
+        let label = Some(label.trim().to_owned()).filter(|l| !l.is_empty());
+        match self.keeper(id).await {
+            Ok(client) => Ok(self.present(client.call_session(Request::Label { label }).await?)),
+            Err(e) if e.kind == ErrorKind::SessionEnded => {
+                let mut record = self.record(id)?;
+                record.label = label;
+                record.write(&self.folders).map_err(store_failed)?;
+                self.registry().put_session(&record.row()).map_err(store_failed)?;
+                self.ring();
+                Ok(record.to_session(SessionState::Ended))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Pins a session, or lets it go.
+    pub async fn pin(self: &Arc<Self>, id: &str, pinned: bool) -> Result<Session, Error> {
+        let session = self.keeper(id).await?.call_session(Request::Pin { pinned }).await?;
+        Ok(self.present(session))
+    }
+
+    fn ended_session(&self, id: &str) -> Result<Session, Error> {
+        let record: Record = self.record(id)?;
+        Ok(record.to_session(SessionState::Ended))
+    }
+}

@@ -1,0 +1,85 @@
+//! Sentences for people: times in the user's own time zone.
+
+use jiff::tz::TimeZone;
+
+use crate::protocol::{EndReason, Execution, ExecutionStatus, Session, Time};
+
+/// A moment as people say it: "17:00" today, "Jan 26, 17:00" this year, "Jan 26, 2025, 17:00" else.
+pub fn since(time: Time, now: Time, zone: &TimeZone) -> String {
+    let local = |t: Time| jiff::Timestamp::from_millisecond(t.0).unwrap_or_default().to_zoned(zone.clone());
+    let (time, now) = (local(time), local(now));
+    let format = if time.year() == now.year() { "%b %-d, %H:%M" } else { "%b %-d, %Y, %H:%M" };
+    time.strftime(format).to_string()
+}
+
+fn local(time: Time) -> String {
+    since(time, Time::now(), &TimeZone::system())
+}
+
+fn kernel(session: &Session) -> String {
+    let pid = session.pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
+    format!("{}'s kernel{pid}", session.label)
+}
+
+/// The question of a `resume` offer.
+pub fn resume(session: &Session, kernel_name: Option<&str>) -> String {
+    let known = format!("{} has been running since {}", kernel(session), local(session.started_at));
+    match kernel_name.filter(|name| !name.eq_ignore_ascii_case(&session.kernel.name)) {
+        Some(other) => format!("{known}, with {}, not {other}. Resume it?", session.kernel.display_name),
+        None => format!("{known}. Resume?"),
+    }
+}
+
+/// The question of a `migrate` offer.
+pub fn migrate(session: &Session, new_name: &str) -> String {
+    let pid = session.pid.map_or_else(String::new, |pid| format!("PID {pid}, "));
+    let old = session.notebook_path.as_deref().and_then(|p| p.rsplit('/').next()).unwrap_or(&session.label);
+    let old = if old == new_name { session.notebook_path.as_deref().unwrap_or(old) } else { old };
+    format!(
+        "{old} is now {new_name}. Its kernel ({pid}since {}) is still running.",
+        local(session.started_at)
+    )
+}
+
+/// The question of a `replace` offer: what would be stopped.
+pub fn replace(holder: &Session, target: &str) -> String {
+    let busy = if holder.current_execution.is_some() { ", which is busy," } else { "" };
+    let pid = holder.pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
+    let since = local(holder.started_at);
+    format!(
+        "{target} has a kernel of its own{pid}{busy} running since {since}. Stop that one, and attach this one instead?"
+    )
+}
+
+/// The question of a `recover` offer: how the kernel ended, and what ran last.
+pub fn recover(label: &str, reason: Option<EndReason>, at: Time, last: Option<&Execution>) -> String {
+    let how = if reason == Some(EndReason::Crashed) { "crashed" } else { "was lost" };
+    let mut text = format!("{label}'s kernel {how} ({}).", local(at));
+    if let Some(last) = last {
+        let cell = last.cell_index.map_or_else(|| "the last code".to_owned(), |i| format!("cell {}", i + 1));
+        let ended = match last.status {
+            ExecutionStatus::Ok => "had finished".to_owned(),
+            ExecutionStatus::Error => {
+                format!("had failed: {}", last.error.as_ref().map_or("an error", |e| e.ename.as_str()))
+            }
+            ExecutionStatus::Lost | ExecutionStatus::Running => "was running".to_owned(),
+            ExecutionStatus::Aborted | ExecutionStatus::Pending => "had not run".to_owned(),
+        };
+        text.push_str(&format!(" Last, {cell} {ended}."));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_year_is_said_when_it_is_another_one() {
+        let at = |t: &str| Time::parse(t).unwrap();
+        let zone = TimeZone::UTC;
+        let now = at("2026-02-01T00:00:00Z");
+        assert_eq!(since(at("2026-01-26T17:00:00Z"), now, &zone), "Jan 26, 17:00");
+        assert_eq!(since(at("2025-12-05T07:05:00Z"), now, &zone), "Dec 5, 2025, 07:05");
+    }
+}
