@@ -73,6 +73,8 @@ pub(super) struct Keeper {
     pub status_changed: bool,
     pub warnings: BTreeMap<&'static str, String>,
     pub log_from: u64,
+    /// The kernel is another keeper's, which died.
+    pub adopting: bool,
     /// The channels broke under a kernel that lives: they are made anew, and nothing else changes.
     pub rejoining: bool,
     exchange_iopub: bool,
@@ -156,6 +158,7 @@ impl Keeper {
             status_changed: true,
             warnings,
             log_from: 0,
+            adopting: purpose == Purpose::Adopt,
             rejoining: false,
             exchange_iopub: false,
             heartbeat: None,
@@ -198,7 +201,6 @@ impl Keeper {
             (Some(identity), Ok(connection)) => {
                 self.watch(identity, None);
                 self.save_record();
-                self.state = SessionState::Busy;
                 self.greeting = Some(Box::pin(kernel::meet_again(
                     connection,
                     self.record.id.clone(),
@@ -402,10 +404,10 @@ impl Keeper {
     }
 
     fn greeted(&mut self, greeted: Result<Greeted, String>) {
-        let adopted = self.state == SessionState::Busy;
+        let adopted = std::mem::take(&mut self.adopting);
         let greeted = match greeted {
             Ok(greeted) => greeted,
-            Err(why) if adopted => {
+            Err(why) if adopted || self.rejoining => {
                 let what = format!("the kernel runs on, but does not answer ({why}): stop it, or try again");
                 self.owe_no_more(Err(Error::new(ErrorKind::KernelFailed, what)));
                 self.over = true;

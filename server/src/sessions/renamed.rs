@@ -38,10 +38,7 @@ impl Sessions {
     pub async fn disk_renamed(self: &Arc<Self>, from: &Path, to: &Path) {
         for binding in self.bound_below(from) {
             let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
-            let by_editor = lock(&self.announced).iter().any(|a| {
-                a.at.elapsed() < ANNOUNCED
-                    && moved_path(Path::new(&binding.key), &a.from, &a.to).as_ref() == Some(&target)
-            });
+            let by_editor = self.was_announced(&binding, &target);
             self.follow_rename(&binding, &target, by_editor).await;
         }
         self.arrived(to).await;
@@ -60,8 +57,16 @@ impl Sessions {
             return self.review_offers();
         }
         for binding in self.registry().bindings_by_file(file).unwrap_or_default() {
-            self.follow_rename(&binding, path, false).await;
+            let by_editor = self.was_announced(&binding, path);
+            self.follow_rename(&binding, path, by_editor).await;
         }
+    }
+
+    fn was_announced(&self, binding: &Binding, target: &Path) -> bool {
+        let to = |a: &Announced| moved_path(Path::new(&binding.key), &a.from, &a.to);
+        lock(&self.announced)
+            .iter()
+            .any(|a| a.at.elapsed() < ANNOUNCED && to(a).is_some_and(|to| to == target))
     }
 
     /// A path is gone: what was offered because of it may be moot.

@@ -6,11 +6,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Sessions, invalid, store_failed};
 use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, Record, launch, take_lock};
 use crate::protocol::{Error, ErrorKind, NotebookName, Session, SessionState, Time};
 use crate::registry;
+
+/// How long the keeper of a session that has ended may take to be gone.
+const KEEPER_LEAVES: Duration = Duration::from_secs(3);
 
 /// What to start.
 #[derive(Clone, Debug, Default)]
@@ -55,12 +59,17 @@ impl Sessions {
 
     /// Starts the kernel of an ended session anew, under the same id, label, notebook and history.
     pub(super) async fn start_again(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
-        let lock = take_lock(&self.folders, id).map_err(store_failed)?;
-        let Some(lock) = lock else {
-            return Err(Error::new(
-                ErrorKind::KernelFailed,
-                format!("session {id} is starting or ending: try again"),
-            ));
+        // The old keeper may still be on its way out.
+        let deadline = Instant::now() + KEEPER_LEAVES;
+        let lock = loop {
+            match take_lock(&self.folders, id).map_err(store_failed)? {
+                Some(lock) => break lock,
+                None if Instant::now() > deadline => {
+                    let what = format!("session {id} is starting or ending: try again");
+                    return Err(Error::new(ErrorKind::KernelFailed, what));
+                }
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
         };
         let mut record = self.record(id)?;
         if record.host != crate::process::host() {
