@@ -58,16 +58,12 @@ main(async () => {
     ['deno', [], denoKernel],
     ['chromium', [], installChromium],
     ['editor', ['packages'], installEditor],
-    // Rust. One profile for everything: dependencies are compiled once. Cargo locks the target folder, so one after the other.
+    // Rust. Test code is built quickly, with overflow checks; the binary that it drives is the one that is shipped. Cargo locks its
+    // folders, so one after the other.
     ['format-rust', [], cargo('fmt', '--check')],
     ['binary', ['format-rust'], releaseBinary],
-    ['clippy', ['format-rust', 'binary:done'], cargo('clippy', '--release', '--locked', '--all-targets', '--', '-D', 'warnings')],
-    [
-      'rust',
-      ['binary', 'python', 'deno', 'packages', 'clippy:done'],
-      cargo('test', '--release', '--locked', '--no-fail-fast'),
-      { tests: true },
-    ],
+    ['clippy', ['format-rust', 'binary:done'], cargo('clippy', '--locked', '--all-targets', '--', '-D', 'warnings')],
+    ['rust', ['binary', 'python', 'deno', 'packages', 'clippy:done'], cargo('test', '--locked', '--no-fail-fast'), { tests: true }],
     // The extension.
     ['types', ['packages'], tool('typescript/bin/tsc', '--noEmit', '-p', 'editor-client')],
     ['eslint', ['types'], tool('eslint/bin/eslint.js', '--max-warnings=0', '.')],
