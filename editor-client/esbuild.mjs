@@ -1,0 +1,30 @@
+// Bundles the extension into dist/extension.js; with --tests the unit tests into dist/test/; with --production minified;
+// with --watch again after each change. The types are checked by `npm run compile`, not here.
+import { readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, context } from 'esbuild';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, '..', 'dist');
+const production = process.argv.includes('--production');
+const common = { bundle: true, platform: 'node', target: 'node20', logLevel: 'info', external: ['vscode'] };
+
+if (process.argv.includes('--tests')) {
+  const outdir = join(dist, 'test');
+  rmSync(outdir, { recursive: true, force: true });
+  const tests = readdirSync(join(here, 'test')).filter((name) => name.endsWith('.test.ts'));
+  const entryPoints = tests.map((name) => join(here, 'test', name));
+  await build({ ...common, entryPoints, outdir, format: 'esm', outExtension: { '.js': '.mjs' }, sourcemap: 'inline' });
+} else {
+  const options = {
+    ...common,
+    entryPoints: [join(here, 'src', 'extension.ts')],
+    outfile: join(dist, 'extension.js'),
+    format: 'cjs',
+    minify: production,
+    sourcemap: production ? false : 'linked',
+  };
+  if (process.argv.includes('--watch')) await (await context(options)).watch();
+  else await build(options);
+}

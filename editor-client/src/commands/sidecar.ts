@@ -1,0 +1,54 @@
+/** Commands about the sidecar itself, and those that open something: log, restart, diagnostics, whole outputs, open questions. */
+import * as vscode from 'vscode';
+import { moment } from '../describe';
+import { messageOf } from '../errors';
+import type { InputBoxes } from '../kernels/input';
+import { readSettings } from '../settings';
+import type { Parts } from './sessions';
+
+export function registerSidecarCommands(parts: Parts, inputs: InputBoxes, extensionVersion: string): vscode.Disposable {
+  const { sidecar, sessions, follow } = parts;
+  const on = (name: string, run: (...values: never[]) => unknown) => vscode.commands.registerCommand(`kernelKeeper.${name}`, run);
+  return vscode.Disposable.from(
+    on('refresh', () => sessions.refresh(true)),
+    on('showSidecarLog', () => {
+      sidecar.log.show();
+    }),
+    on('restartSidecar', () => sidecar.restart()),
+    on('copyDiagnostics', () => copyDiagnostics(parts, extensionVersion)),
+    on('openWholeOutput', (assetUri: string) => openWholeOutput(assetUri)),
+    on('answerInput', (executionId: string) => {
+      inputs.again(executionId);
+    }),
+    on('resume', async () => {
+      const notebook = vscode.window.activeNotebookEditor?.notebook;
+      if (notebook) await follow.resume(notebook);
+    }),
+  );
+}
+
+async function openWholeOutput(assetUri: string): Promise<void> {
+  try {
+    await vscode.commands.executeCommand('vscode.open', vscode.Uri.parse(assetUri), { preview: true });
+  } catch (error) {
+    void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
+  }
+}
+
+/** What a bug report needs; no code, no outputs, no notebook's path. */
+async function copyDiagnostics({ sidecar, sessions }: Parts, extensionVersion: string): Promise<void> {
+  const now = new Date();
+  const lines = [
+    `Kernel Keeper ${extensionVersion}, ${vscode.env.appName} ${vscode.version}, ${process.platform} ${process.arch}, ${vscode.env.remoteName ?? 'local'}`,
+    `Sidecar: ${sidecar.state}, ${sidecar.binary ? `${sidecar.binary.version} (${sidecar.binary.path})` : 'not found'}`,
+    ...(sidecar.failure === undefined ? [] : [`Failure: ${sidecar.failure}`]),
+    `Settings: ${JSON.stringify(readSettings())}`,
+    ...sessions.all().map((session) => {
+      const { id, kernel, state, responding, pid, keeperPid, endReason, queued, windows, warnings, startedAt } = session;
+      const facts = { kernel: kernel.name, state, responding, pid, keeperPid, endReason, queued, windows: windows.length, warnings };
+      return `Session ${id}, since ${moment(startedAt, now)}: ${JSON.stringify(facts)}`;
+    }),
+  ];
+  await vscode.env.clipboard.writeText(lines.join('\n'));
+  vscode.window.setStatusBarMessage(vscode.l10n.t('Diagnostics copied'), 3_000);
+}

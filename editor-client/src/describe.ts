@@ -1,0 +1,79 @@
+/**
+ * How sessions and times are put into words. Pure: texts come from `translate`, the present from `now`.
+ */
+import type { Session } from './protocol/types';
+
+/** `vscode.l10n.t`, or a stand-in for it. */
+export type Translate = (message: string, ...values: (string | number)[]) => string;
+
+/** "1.1 GB"; one decimal where it says something. */
+export function size(bytes: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 9.95 ? 0 : 1;
+  return `${value.toFixed(digits)} ${units[unit] ?? ''}`;
+}
+
+/** "17:00" today, "Jan 26, 17:00" this year, else with the year: in the person's own time zone. */
+export function moment(time: string | Date, now: Date): string {
+  const at = new Date(time);
+  const clock = at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  if (at.toDateString() === now.toDateString()) return clock;
+  const sameYear = at.getFullYear() === now.getFullYear();
+  const day = at.toLocaleDateString('en-US', { month: 'short', day: 'numeric', ...(sameYear ? {} : { year: 'numeric' }) });
+  return `${day}, ${clock}`;
+}
+
+/** "2 kernels · 1.1 GB" */
+export function statusText(live: readonly Session[], translate: Translate): string {
+  const memory = live.reduce((sum, session) => sum + (session.memoryBytes ?? 0), 0);
+  const count = live.length === 1 ? translate('1 kernel') : translate('{0} kernels', live.length);
+  return memory > 0 ? `${count} · ${size(memory)}` : count;
+}
+
+/** "PID 4711 · since 17:00 · Python 3" */
+export function sessionDescription(session: Session, now: Date, translate: Translate): string {
+  const parts = [];
+  if (session.state === 'ended') parts.push(endedText(session, now, translate));
+  else {
+    if (session.pid !== null) parts.push(`PID ${session.pid}`);
+    parts.push(translate('since {0}', moment(session.startedAt, now)));
+  }
+  parts.push(session.kernel.displayName);
+  if (!session.notebookExists && session.notebookPath !== null) parts.push(translate('notebook is gone'));
+  return parts.join(' · ');
+}
+
+/** One or two words for a state. */
+export function stateText(session: Session, translate: Translate): string {
+  if (session.state !== 'ended' && !session.responding) return translate('not responding');
+  switch (session.state) {
+    case 'starting':
+      return translate('starting');
+    case 'idle':
+      return translate('idle');
+    case 'busy':
+      return session.currentExecution?.input ? translate('waiting for input') : translate('busy');
+    case 'restarting':
+      return translate('restarting');
+    case 'ended':
+      return translate('ended');
+  }
+}
+
+export function endedText(session: Session, now: Date, translate: Translate): string {
+  const at = moment(session.endedAt ?? session.lastActivityAt, now);
+  switch (session.endReason) {
+    case 'crashed':
+      return translate('crashed at {0}', at);
+    case 'lost':
+      return translate('lost, last seen at {0}', moment(session.lastActivityAt, now));
+    default:
+      return translate('ended at {0}', at);
+  }
+}

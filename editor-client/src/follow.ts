@@ -1,0 +1,176 @@
+/**
+ * Brings this window's notebooks and the sessions together: after an answered question, when a notebook is opened or its tab closed,
+ * when another kernel is chosen, and when a session moved to another file.
+ * Guarantees: closing a tab only lets go, the kernel stays; a kernel of ours is selected only for a session that is taken up.
+ */
+import * as vscode from 'vscode';
+import type { Sidecar } from './client';
+import { messageOf } from './errors';
+import type { Attachments } from './kernels/attachments';
+import { NOTEBOOK_TYPE, type Kernel } from './kernels/controllers';
+import { exchangeTab, openNotebook, shownNotebook } from './kernels/documents';
+import type { Renames } from './kernels/renames';
+import { hasTab, pause, type Selection } from './kernels/selection';
+import type { Offers } from './offers';
+import type { EnsureResult, Offer, Session } from './protocol/types';
+import { sameUri, type Sessions } from './sessions';
+import { readSettings } from './settings';
+
+/** A tab that is moved to another group is closed and opened. */
+const MOVED_MS = 250;
+
+export class Follow implements vscode.Disposable {
+  private readonly subscriptions: vscode.Disposable[];
+  /** Notebooks whose tab was closed while their document lingers: opening them again tells the sidecar nothing. */
+  private readonly lingering = new Set<string>();
+  private readonly moving = new Set<string>();
+
+  constructor(
+    private readonly sidecar: Sidecar,
+    private readonly sessions: Sessions,
+    private readonly offers: Offers,
+    private readonly attachments: Attachments,
+    private readonly renames: Renames,
+    selection: Selection,
+  ) {
+    this.subscriptions = [
+      offers.onDidAnswer(({ offer, result }) => void this.guard(this.answered(offer, result))),
+      selection.onDidChoose(({ notebook, kernel }) => void this.guard(this.chosen(notebook, kernel))),
+      sessions.onDidUpdate(({ session }) => void this.guard(this.updated(session))),
+      vscode.window.tabGroups.onDidChangeTabs((event) => {
+        if (event.closed.length > 0) void this.guard(this.tabsClosed());
+        for (const tab of event.opened) if (tab.input instanceof vscode.TabInputNotebook) void this.guard(this.opened(tab.input.uri));
+      }),
+      vscode.workspace.onDidOpenNotebookDocument((notebook) => void this.guard(this.opened(notebook.uri))),
+      sidecar.onReady(() => {
+        for (const notebook of vscode.workspace.notebookDocuments) void this.guard(this.opened(notebook.uri));
+      }),
+    ];
+  }
+
+  /** Takes up the session of a notebook, because the person asks for it. */
+  async resume(notebook: vscode.NotebookDocument): Promise<void> {
+    const offer = this.offers.of(notebook.uri);
+    if (offer) this.offers.showAgain(offer.offerId);
+    else await this.ensure(notebook);
+  }
+
+  /** Shows a session in its notebook, opening that where it is not shown. */
+  async show(session: Session, quietly = false, preferred?: string): Promise<void> {
+    this.sessions.put(session);
+    const refs = session.notebooks.map((ref) => ref.notebookUri);
+    const target = vscode.Uri.parse(
+      refs.find((uri) => preferred !== undefined && sameUri(preferred, vscode.Uri.parse(uri))) ?? session.notebookUri,
+    );
+    const old = this.attachments
+      .ofSession(session.id)
+      .find((attachment) => !refs.some((uri) => sameUri(uri, attachment.notebook.uri)) && !attachment.isSuspended);
+    if (old) {
+      await this.exchange(old.notebook, target, session);
+      return;
+    }
+    const notebook = shownNotebook(target) ?? (await openNotebook(target));
+    await this.attachments.attach(notebook, session, { quietly });
+  }
+
+  dispose(): void {
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private async answered(offer: Offer, { outcome, session }: EnsureResult): Promise<void> {
+    if (!session || outcome === 'dismissed' || outcome === 'ask') return;
+    if (outcome === 'migrated') await this.migrated(session, offer);
+    else await this.show(session, outcome === 'started', offer.notebookUri);
+  }
+
+  /** The session is the new file's now. A tab of the old file is exchanged also where this window had not attached it. */
+  private async migrated(session: Session, offer: Offer): Promise<void> {
+    this.sessions.put(session);
+    const target = vscode.Uri.parse(session.notebookUri);
+    const old = offer.sessions
+      .flatMap((before) => before.notebooks)
+      .map((ref) => vscode.Uri.parse(ref.notebookUri))
+      .find((uri) => uri.toString() !== target.toString() && hasTab(uri));
+    const notebook = old && shownNotebook(old);
+    if (notebook) await this.exchange(notebook, target, session);
+    else await this.show(session);
+  }
+
+  private async exchange(old: vscode.NotebookDocument, target: vscode.Uri, session: Session): Promise<void> {
+    const key = old.uri.toString();
+    if (this.moving.has(key)) return;
+    this.moving.add(key);
+    try {
+      this.attachments.drop(old);
+      const notebook = await exchangeTab(old, target);
+      await this.attachments.attach(notebook, session, { quietly: true });
+    } finally {
+      this.moving.delete(key);
+    }
+  }
+
+  /** A session that a notebook here follows is bound to another file by now: migrated by a setting, a shell or another window. */
+  private async updated(session: Session): Promise<void> {
+    if (session.state === 'ended') return;
+    for (const attachment of this.attachments.ofSession(session.id)) {
+      const { notebook } = attachment;
+      if (attachment.isSuspended || notebook.isUntitled || this.renames.isExpected(notebook.uri)) continue;
+      if (session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook.uri))) continue;
+      await this.exchange(notebook, vscode.Uri.parse(session.notebookUri), session);
+    }
+  }
+
+  /** Another kernel was chosen while the notebook's own lives: the sidecar asks before it stops one. */
+  private async chosen(notebook: vscode.NotebookDocument, kernel: Kernel): Promise<void> {
+    const attachment = this.attachments.of(notebook);
+    const session = attachment && this.sessions.get(attachment.sessionId);
+    if (!session || session.state === 'ended' || session.kernel.name === kernel.name) return;
+    const notebookUri = notebook.uri.toString();
+    const result = await this.sidecar.request('keeper/ensureSession', { notebookUri, kernelName: kernel.name });
+    const settled = result.outcome === 'ask' && result.offer ? await this.offers.ask(result.offer) : result;
+    if (settled?.session?.id !== session.id || settled.outcome === 'started') return;
+    // It goes on with the kernel it had, so that one is to be selected again.
+    this.attachments.drop(notebook);
+    await this.attachments.attach(notebook, settled.session, { quietly: true });
+  }
+
+  private async opened(uri: vscode.Uri): Promise<void> {
+    const notebook = shownNotebook(uri);
+    if (notebook?.notebookType !== NOTEBOOK_TYPE || !vscode.workspace.isTrusted || this.sidecar.state !== 'running') return;
+    if (this.attachments.of(notebook) || this.moving.size > 0 || this.renames.isExpected(uri)) return;
+    const isAgain = this.lingering.delete(uri.toString());
+    // Otherwise the sidecar has heard of it and asks by itself.
+    if (!isAgain && readSettings().onOpen !== 'resume') return;
+    const { found } = await this.sidecar.request('keeper/findActiveSession', { notebookUri: uri.toString() });
+    if (found && !this.attachments.of(notebook)) await this.ensure(notebook);
+  }
+
+  private async ensure(notebook: vscode.NotebookDocument): Promise<void> {
+    const notebookUri = notebook.uri.toString();
+    const { found } = await this.sidecar.request('keeper/findActiveSession', { notebookUri });
+    if (!found) return;
+    const result = await this.sidecar.request('keeper/ensureSession', { notebookUri });
+    if (result.outcome === 'ask' && result.offer) await this.offers.ask(result.offer);
+    else if (result.session) await this.show(result.session, result.outcome === 'started', notebookUri);
+  }
+
+  private async tabsClosed(): Promise<void> {
+    await pause(MOVED_MS);
+    for (const attachment of this.attachments.all()) {
+      const { notebook, sessionId } = attachment;
+      if (attachment.isSuspended || this.moving.has(notebook.uri.toString()) || hasTab(notebook.uri)) continue;
+      if (notebook.isUntitled && this.renames.isSaving(notebook)) continue;
+      this.attachments.drop(notebook);
+      if (!notebook.isClosed) this.lingering.add(notebook.uri.toString());
+      if (this.attachments.ofSession(sessionId).length === 0) await this.sidecar.request('keeper/detachSession', { sessionId });
+    }
+  }
+
+  private async guard(task: Promise<void>): Promise<void> {
+    try {
+      await task;
+    } catch (error) {
+      this.sidecar.log.error(messageOf(error));
+    }
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * One open notebook that follows one session: applies the session's events to its cells.
+ * Guarantees: each event is applied once, in order of `seq`; nothing is written while suspended (a rename is under way), nor to a
+ * notebook that no tab shows (VS Code would open one).
+ * Leaves out: subscribing, which the `Attachments` do for all notebooks of a session.
+ */
+import * as vscode from 'vscode';
+import { moment } from '../describe';
+import type { EventBody, ExecutionEvent, Truncated } from '../protocol/types';
+import type { Kernel } from './controllers';
+import type { InputBoxes } from './input';
+import type { CellRun } from './run';
+import { type HeldExecutions, Runs } from './runs';
+import { hasTab } from './selection';
+import { sameUri } from '../sessions';
+
+type Event<K extends EventBody['kind']> = Extract<EventBody, { kind: K }>;
+
+/** What an attachment tells the one that made it. */
+export interface AttachmentEvents {
+  /** A run ended while this window looked. */
+  finished(attachment: Attachment, run: CellRun, completedAt: string): void;
+  /** A cell that runs was brought back: its outputs so far are to be shown again. */
+  broughtBack(attachment: Attachment, cell: vscode.NotebookCell, executionId: string): void;
+}
+
+export class Attachment {
+  readonly runs: Runs;
+  /** Cells whose outputs are shown cut, and where the whole is. */
+  readonly truncated = new Map<vscode.NotebookCell, Truncated>();
+  /** The last event that was applied, or is in what was loaded. */
+  lastSeq = 0;
+  isSuspended = false;
+  /** Until the journal was read, events wait. */
+  isLoading = true;
+  isDetached = false;
+  private readonly early: ExecutionEvent[] = [];
+
+  constructor(
+    readonly notebook: vscode.NotebookDocument,
+    readonly kernel: Kernel,
+    readonly sessionId: string,
+    private readonly inputs: InputBoxes,
+    private readonly events: AttachmentEvents,
+    held: HeldExecutions,
+  ) {
+    this.runs = new Runs(notebook, kernel, held);
+    for (const cell of [...held.keys()]) this.runs.wait(cell);
+  }
+
+  apply(event: ExecutionEvent): void {
+    if (this.isDetached || this.isSuspended) return;
+    if (this.isLoading) {
+      this.early.push(event);
+      return;
+    }
+    if (event.seq <= this.lastSeq) return;
+    this.lastSeq = event.seq;
+    if (event.event.kind === 'gap') {
+      this.gap(event.event);
+      return;
+    }
+    if (event.executionId === null) return;
+    if (event.notebookUri !== null && !sameUri(event.notebookUri, this.notebook.uri)) return;
+    this.applyTo(event.executionId, event);
+  }
+
+  /** What was loaded stands for all events up to `lastSeq`; those that came early follow. */
+  loaded(lastSeq: number): void {
+    this.isLoading = false;
+    this.lastSeq = Math.max(this.lastSeq, lastSeq);
+    for (const event of this.early.splice(0)) this.apply(event);
+  }
+
+  changed(event: vscode.NotebookDocumentChangeEvent): void {
+    this.runs.dropDeleted();
+    for (const change of event.cellChanges) {
+      if (change.outputs?.length !== 0) continue;
+      this.runs.ofCell(change.cell)?.writer.clearedByPerson();
+      this.truncated.delete(change.cell);
+    }
+    for (const cell of event.contentChanges.flatMap((change) => change.addedCells)) {
+      const executionId = this.runs.takeOrphan(cell);
+      if (executionId !== undefined) this.events.broughtBack(this, cell, executionId);
+    }
+  }
+
+  /** Nothing of this notebook is written any more; jobs go on. */
+  detach(): void {
+    this.isDetached = true;
+    this.inputs.withdrawOf(this);
+    this.runs.abandonAll();
+  }
+
+  private applyTo(executionId: string, { seq, cell, event }: ExecutionEvent): void {
+    const run = this.runs.of(executionId) ?? this.appear(executionId, cell, event);
+    if (!run) {
+      if (event.kind === 'finished') {
+        this.runs.forgetOrphan(executionId);
+        this.runs.forgetWaiting(executionId);
+      }
+      return;
+    }
+    if (seq <= run.fromSeq) return;
+    switch (event.kind) {
+      case 'started':
+        run.start(event.startedAt, event.executionCount);
+        run.clearOld();
+        this.truncated.delete(run.cell);
+        break;
+      case 'output':
+        run.output(event.output);
+        break;
+      case 'clearOutput':
+        run.writer.clear(event.wait);
+        break;
+      case 'updateDisplay':
+        this.runs.displays.update(event.displayId, event.data);
+        break;
+      case 'inputRequest':
+        this.inputs.ask(this, executionId, run.cell, event);
+        break;
+      case 'inputReplied':
+        this.inputs.withdraw(executionId);
+        break;
+      case 'finished':
+        this.finish(run, executionId, event);
+        break;
+      default:
+        // Comm messages are for widgets, which are not shown yet.
+        break;
+    }
+  }
+
+  /** An execution that is not shown yet: of this window, or from elsewhere. */
+  private appear(executionId: string, cell: ExecutionEvent['cell'], event: EventBody): CellRun | undefined {
+    if (event.kind === 'updateDisplay') {
+      // From a thread that outlives its cell's run.
+      this.runs.displays.update(event.displayId, event.data);
+      return undefined;
+    }
+    if (event.kind !== 'queued' && event.kind !== 'started') return undefined;
+    const found = this.runs.cellOf(cell, event.kind === 'queued' ? event.code : undefined);
+    if (!found || !hasTab(this.notebook.uri)) return undefined;
+    if (event.kind === 'started') this.runs.forgetWaiting(executionId);
+    return this.runs.bind(executionId, found);
+  }
+
+  private finish(run: CellRun, executionId: string, event: Event<'finished'>): void {
+    this.inputs.withdraw(executionId);
+    if (event.status === 'lost') run.say(vscode.l10n.t('[the kernel ended while this cell was running; how far it came is not known]\n'));
+    this.runs.displays.flush();
+    run.end(event.status, event.completedAt);
+    this.runs.remove(run);
+    this.events.finished(this, run, event.completedAt);
+  }
+
+  private gap(event: Event<'gap'>): void {
+    const now = new Date();
+    const [from, to] = [moment(event.from, now), moment(event.to, now)];
+    const text =
+      event.lostAtMost === null
+        ? vscode.l10n.t('[some output may be missing here: between {0} and {1}]\n', from, to)
+        : vscode.l10n.t('[some output may be missing here: at most {0} messages between {1} and {2}]\n', event.lostAtMost, from, to);
+    for (const run of this.runs.all()) if (run.isRunning) run.say(text);
+  }
+}

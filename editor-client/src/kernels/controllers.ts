@@ -1,0 +1,126 @@
+/**
+ * One notebook controller a kernelspec, so that VS Code's own picker lists the kernels.
+ * Guarantees: ids are stable over windows and starts, since VS Code remembers a notebook's choice by them; a controller that still has a
+ * kernel stays, also where its kernelspec is gone.
+ * Leaves out: what running a cell does.
+ */
+import * as vscode from 'vscode';
+import type { Sidecar } from '../client';
+import { messageOf } from '../errors';
+import type { KernelInfo, Kernelspec } from '../protocol/types';
+
+export const NOTEBOOK_TYPE = 'jupyter-notebook';
+
+export interface Kernel {
+  readonly name: string;
+  readonly language: string;
+  readonly displayName: string;
+  readonly controller: vscode.NotebookController;
+}
+
+export interface KernelHandlers {
+  run(cells: readonly vscode.NotebookCell[], notebook: vscode.NotebookDocument, kernel: Kernel): Promise<void>;
+  interrupt(notebook: vscode.NotebookDocument): Promise<void>;
+}
+
+export class Controllers implements vscode.Disposable {
+  private readonly kernels = new Map<string, Kernel>();
+  private readonly selectEmitter = new vscode.EventEmitter<{ kernel: Kernel; notebook: vscode.NotebookDocument; selected: boolean }>();
+  private readonly subscriptions: vscode.Disposable[];
+
+  /** A notebook took or left one of our kernels. */
+  readonly onDidSelect = this.selectEmitter.event;
+
+  constructor(
+    private readonly sidecar: Sidecar,
+    private readonly handlers: KernelHandlers,
+    private readonly isUsed: (kernelName: string) => boolean,
+  ) {
+    this.subscriptions = [
+      sidecar.onReady(() => void this.refresh()),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => void this.refresh()),
+      vscode.workspace.onDidChangeWorkspaceFolders(() => void this.refresh()),
+      vscode.workspace.onDidOpenNotebookDocument((notebook) => {
+        this.prefer(notebook);
+      }),
+      this.selectEmitter,
+    ];
+  }
+
+  /** Reads the kernelspecs. In an untrusted workspace there are none: nothing may run. */
+  async refresh(): Promise<void> {
+    if (!vscode.workspace.isTrusted) return;
+    try {
+      const { kernelspecs } = await this.sidecar.request('keeper/listKernelspecs', {});
+      this.update(kernelspecs.filter((kernelspec) => kernelspec.ready));
+    } catch (error) {
+      this.sidecar.log.warn(`The kernels could not be listed: ${messageOf(error)}`);
+    }
+  }
+
+  /** The kernel of that name; made where its kernelspec is not installed any more but a session of it lives. */
+  of(info: KernelInfo): Kernel {
+    return this.kernels.get(info.name) ?? this.create({ ...info, interpreter: null });
+  }
+
+  dispose(): void {
+    for (const subscription of this.subscriptions) subscription.dispose();
+    for (const kernel of this.kernels.values()) kernel.controller.dispose();
+    this.kernels.clear();
+  }
+
+  private update(kernelspecs: readonly Kernelspec[]): void {
+    const names = new Set(kernelspecs.map((kernelspec) => kernelspec.name));
+    for (const [name, kernel] of this.kernels) {
+      if (names.has(name) || this.isUsed(name)) continue;
+      kernel.controller.dispose();
+      this.kernels.delete(name);
+    }
+    for (const kernelspec of kernelspecs) {
+      const kernel = this.kernels.get(kernelspec.name);
+      if (kernel) kernel.controller.label = kernelspec.displayName;
+      else this.create(kernelspec);
+    }
+    for (const notebook of vscode.workspace.notebookDocuments) this.prefer(notebook);
+  }
+
+  private create(kernelspec: KernelInfo & { interpreter: string | null }): Kernel {
+    const { name, language, displayName } = kernelspec;
+    const controller = vscode.notebooks.createNotebookController(controllerId(name), NOTEBOOK_TYPE, displayName);
+    const kernel: Kernel = { name, language, displayName, controller };
+    controller.description = 'Kernel Keeper';
+    controller.detail = kernelspec.interpreter ?? name;
+    controller.supportedLanguages = [languageId(language)];
+    controller.supportsExecutionOrder = true;
+    controller.executeHandler = (cells, notebook) => this.handlers.run(cells, notebook, kernel);
+    // With a handler set, VS Code never cancels an execution's token, which it would also do for a deleted cell.
+    controller.interruptHandler = (notebook) => this.handlers.interrupt(notebook);
+    controller.onDidChangeSelectedNotebooks(({ notebook, selected }) => {
+      this.selectEmitter.fire({ kernel, notebook, selected });
+    });
+    this.kernels.set(name, kernel);
+    return kernel;
+  }
+
+  /** Puts the notebook's own kernel first in the picker; this never selects it. */
+  private prefer(notebook: vscode.NotebookDocument): void {
+    if (notebook.notebookType !== NOTEBOOK_TYPE) return;
+    const name = kernelspecOf(notebook)?.name;
+    const kernel = name === undefined ? undefined : this.kernels.get(name);
+    kernel?.controller.updateNotebookAffinity(notebook, vscode.NotebookControllerAffinity.Preferred);
+  }
+}
+
+/** `metadata.kernelspec` of the notebook's file. */
+export function kernelspecOf(notebook: vscode.NotebookDocument): { name?: string } | undefined {
+  const metadata = notebook.metadata['metadata'] as { kernelspec?: { name?: string } } | undefined;
+  return metadata?.kernelspec;
+}
+
+export const controllerId = (kernelName: string): string => `kernel.${encodeURIComponent(kernelName)}`;
+
+/** VS Code's id of a kernel's language; they differ in case, and in few names. */
+function languageId(language: string): string {
+  const id = language.toLowerCase();
+  return { 'c++': 'cpp', 'c#': 'csharp', 'f#': 'fsharp', bash: 'shellscript' }[id] ?? id;
+}

@@ -1,0 +1,184 @@
+/**
+ * Writes one cell's outputs while it runs: collects what comes, and gives it to VS Code every 30 ms in as few pieces as possible.
+ * Guarantees: nothing is awaited (5,000 awaited appends take 86 s, merged ones 0.7 s); text is folded as in Jupyter; a stream of any
+ * length costs a bounded amount of memory and display here: its middle is left out, the journal has all of it.
+ */
+import * as vscode from 'vscode';
+import { itemsOf, metadataOf } from '../outputs/mime';
+import { StreamText } from '../outputs/stream';
+import type { Output, StreamName } from '../protocol/types';
+
+export const MAX_BYTES_PER_CELL = 1024 * 1024;
+const FLUSH_MS = 30;
+/** How many characters may be written anew a millisecond: a longer text is rewritten less often. */
+const REWRITE_CHARACTERS_PER_MS = 4096;
+
+/** One output of a cell. */
+export interface Slot {
+  content: vscode.NotebookCellOutput;
+  readonly stream: { readonly name: StreamName; readonly text: StreamText } | undefined;
+  isWritten: boolean;
+}
+
+export class CellOutputWriter {
+  private slots: Slot[] = [];
+  /** Slots that have something to write, from this index on. */
+  private firstDirty = 0;
+  private clearBeforeNext = false;
+  private mustReplaceAll = false;
+  private rewriteAt = 0;
+  private ownReplacements = 0;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly execution: vscode.NotebookCellExecution,
+    private readonly onDisplay: (displayId: string, slot: Slot) => void,
+  ) {}
+
+  /** Takes over what the cell shows already, so that later pieces continue it. */
+  adopt(outputs: readonly Output[], shown: readonly vscode.NotebookCellOutput[]): void {
+    this.slots = outputs.map((output, index) => {
+      const slot = this.slotOf(output);
+      slot.stream?.text.take();
+      slot.content = shown[index] ?? slot.content;
+      slot.isWritten = true;
+      return slot;
+    });
+    this.firstDirty = this.slots.length;
+  }
+
+  output(output: Output): void {
+    if (this.clearBeforeNext) this.clearNow();
+    const last = this.slots.at(-1);
+    if (output.output_type === 'stream' && last?.stream?.name === output.name) {
+      last.stream.text.push(output.text);
+      this.firstDirty = Math.min(this.firstDirty, this.slots.length - 1);
+    } else {
+      this.slots.push(this.slotOf(output));
+    }
+    this.schedule();
+  }
+
+  clear(wait: boolean): void {
+    if (wait) this.clearBeforeNext = true;
+    else this.clearNow();
+  }
+
+  /** The person cleared the cell's outputs: what comes next begins a new output, since one appended to the old would be lost. */
+  clearedByPerson(): void {
+    if (this.ownReplacements > 0) return;
+    this.slots = [];
+    this.firstDirty = 0;
+  }
+
+  /** Whether a stream was cut: the whole of it is in the journal only. */
+  get isCut(): boolean {
+    return this.slots.some((slot) => slot.stream?.text.isCut);
+  }
+
+  /** Writes what is collected. `all`: also what would be written later because it is long. */
+  flush(all = false): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.mustReplaceAll) {
+      this.replaceAll();
+      return;
+    }
+    const now = Date.now();
+    const isRewriteDue = all || now >= this.rewriteAt;
+    const fresh: vscode.NotebookCellOutput[] = [];
+    const dirty = this.slots.slice(this.firstDirty);
+    this.firstDirty = this.slots.length;
+    for (const slot of dirty) {
+      if (!slot.isWritten) {
+        fresh.push(written(slot));
+      } else if (slot.stream && !this.continueStream(slot, slot.stream, isRewriteDue)) {
+        this.firstDirty = this.slots.indexOf(slot);
+        this.schedule(this.rewriteAt - now);
+        break;
+      }
+    }
+    if (fresh.length > 0) this.execution.appendOutput(fresh).then(undefined, ignoreClosed);
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  /** False where the text is to be written anew, but not yet. */
+  private continueStream(slot: Slot, stream: NonNullable<Slot['stream']>, isRewriteDue: boolean): boolean {
+    if (!isRewriteDue && stream.text.mustRewrite) return false;
+    const change = stream.text.take();
+    if (change.kind === 'append') {
+      this.execution.appendOutputItems(streamItem(stream.name, change.text), slot.content).then(undefined, ignoreClosed);
+    } else if (change.kind === 'rewrite') {
+      const item = streamItem(stream.name, stream.text.toString());
+      this.rewriteAt = Date.now() + stream.text.length / REWRITE_CHARACTERS_PER_MS;
+      this.execution.replaceOutputItems(item, slot.content).then(undefined, ignoreClosed);
+    }
+    return true;
+  }
+
+  private clearNow(): void {
+    this.clearBeforeNext = false;
+    this.slots = [];
+    this.firstDirty = 0;
+    this.mustReplaceAll = true;
+    this.schedule();
+  }
+
+  private replaceAll(): void {
+    this.mustReplaceAll = false;
+    this.firstDirty = this.slots.length;
+    this.ownReplacements += 1;
+    const done = () => {
+      this.ownReplacements -= 1;
+    };
+    this.execution.replaceOutput(this.slots.map(written)).then(done, done);
+  }
+
+  private slotOf(output: Output): Slot {
+    const stream = output.output_type === 'stream' ? { name: output.name, text: streamText(output.text) } : undefined;
+    const slot: Slot = { content: contentOf(output), stream, isWritten: false };
+    if ('displayId' in output) this.onDisplay(output.displayId, slot);
+    return slot;
+  }
+
+  private schedule(wait = FLUSH_MS): void {
+    this.timer ??= setTimeout(() => {
+      this.flush();
+    }, wait);
+  }
+}
+
+/** One output as VS Code has it. */
+export function contentOf(output: Output): vscode.NotebookCellOutput {
+  const items = itemsOf(output).map((item) => new vscode.NotebookCellOutputItem(item.data, item.mime));
+  return new vscode.NotebookCellOutput(items, metadataOf(output));
+}
+
+export function streamItem(name: StreamName, text: string): vscode.NotebookCellOutputItem {
+  return name === 'stderr' ? vscode.NotebookCellOutputItem.stderr(text) : vscode.NotebookCellOutputItem.stdout(text);
+}
+
+function streamText(text: string): StreamText {
+  const stream = new StreamText(MAX_BYTES_PER_CELL, (count) => vscode.l10n.t('\n… {0} characters left out …\n', count));
+  stream.push(text);
+  return stream;
+}
+
+/** The slot's output as it is now; from here on it is VS Code's. */
+function written(slot: Slot): vscode.NotebookCellOutput {
+  slot.isWritten = true;
+  if (slot.stream) {
+    slot.stream.text.take();
+    slot.content.items = [streamItem(slot.stream.name, slot.stream.text.toString())];
+  }
+  return slot.content;
+}
+
+/** Writing to a notebook that has just been closed is refused; the journal has it all. */
+function ignoreClosed(): void {
+  // Nothing is lost, and nobody looks.
+}

@@ -1,0 +1,125 @@
+/**
+ * Puts what a session's journal has into the cells of a notebook, as if its window had never closed: outputs, order, true times; a
+ * running cell runs on live, a waiting one waits, a pending `input()` asks again.
+ * Guarantees: an output is written only where it differs (writing makes the notebook dirty, also with identical content); all cells at
+ * once (100 awaited one by one take 5 s, in parallel 0.2 s).
+ */
+import * as vscode from 'vscode';
+import type { Sidecar } from '../client';
+import { sameItems, itemsOf } from '../outputs/mime';
+import type { CellOutputs, Execution, Session } from '../protocol/types';
+import type { Attachment } from './attachment';
+import type { InputBoxes } from './input';
+import { contentOf, MAX_BYTES_PER_CELL } from './outputs';
+import { findCell } from './runs';
+import { hasTab } from './selection';
+import type { Happened } from './summary';
+
+const HISTORY = 50;
+
+/** A cell's outputs from the journal, and where they were put. */
+interface Placed {
+  readonly row: CellOutputs;
+  readonly cell: vscode.NotebookCell;
+}
+
+/** Loads all cells. Answers with what differs from what the notebook showed. */
+export async function resume(sidecar: Sidecar, inputs: InputBoxes, attachment: Attachment, session: Session): Promise<Happened[]> {
+  const { sessionId, notebook } = attachment;
+  const notebookUri = notebook.uri.toString();
+  // The history first: what begins between the two answers is in the second one.
+  const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit: HISTORY + session.queued });
+  const { cells, lastSeq } = await sidecar.request('keeper/cellOutputs', { sessionId, notebookUri, maxBytesPerCell: MAX_BYTES_PER_CELL });
+  const happened: Happened[] = [];
+  if (hasTab(notebook.uri) && !attachment.isDetached) {
+    const codes = new Map(executions.map((execution) => [execution.executionId, execution.code]));
+    for (const placed of place(notebook, cells, codes)) {
+      const before = placed.cell.executionSummary?.executionOrder;
+      const differs = show(attachment, placed, lastSeq);
+      if (differs || before !== (placed.row.executionCount ?? undefined)) happened.push(happenedIn(placed, executions));
+    }
+    showWaiting(attachment, executions, new Set(cells.map((row) => row.executionId)));
+    askAgain(attachment, inputs, session);
+  }
+  attachment.loaded(lastSeq);
+  return happened;
+}
+
+/** Shows one cell's execution again: of a cell that an undo brought back, or whose text was cut while it ran. */
+export async function reload(sidecar: Sidecar, attachment: Attachment, executionId: string): Promise<void> {
+  const { sessionId, notebook } = attachment;
+  const params = { sessionId, notebookUri: notebook.uri.toString(), maxBytesPerCell: MAX_BYTES_PER_CELL };
+  const { cells, lastSeq } = await sidecar.request('keeper/cellOutputs', params);
+  if (!hasTab(notebook.uri) || attachment.isDetached) return;
+  const rows = cells.filter((row) => row.executionId === executionId);
+  for (const placed of place(notebook, rows, new Map())) show(attachment, placed, lastSeq);
+}
+
+function place(notebook: vscode.NotebookDocument, rows: readonly CellOutputs[], codes: ReadonlyMap<string, string>): Placed[] {
+  return rows.flatMap((row) => {
+    const cell = findCell(notebook, row.cellId, row.cellIndex, codes.get(row.executionId));
+    return cell ? [{ row, cell }] : [];
+  });
+}
+
+/** True where the cell's outputs were not those of the journal. */
+function show(attachment: Attachment, { row, cell }: Placed, lastSeq: number): boolean {
+  const { runs } = attachment;
+  if (row.truncated) attachment.truncated.set(cell, row.truncated);
+  else attachment.truncated.delete(cell);
+  const differs = !isShown(cell, row);
+  const isRunning = row.status === 'running';
+  const present = runs.ofCell(cell);
+  // The cell is about to run again, so what it had is not of interest any more.
+  if (present && !isRunning) return false;
+  if (!isRunning && !differs && isSummaryShown(cell, row)) return false;
+  if (present?.executionId !== undefined && present.executionId !== row.executionId) return false;
+
+  const run = runs.bind(row.executionId, cell);
+  if (!run) return differs;
+  run.fromSeq = lastSeq;
+  run.start(row.startedAt, row.executionCount);
+  const outputs = differs ? row.outputs.map(contentOf) : [...cell.outputs];
+  if (differs) void run.execution.replaceOutput(outputs);
+  run.writer.adopt(row.outputs, outputs);
+  if (!isRunning) {
+    run.end(row.status, row.completedAt);
+    runs.remove(run);
+  }
+  return differs;
+}
+
+function isShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {
+  if (cell.outputs.length !== row.outputs.length) return false;
+  return row.outputs.every((output, index) => sameItems(itemsOf(output), cell.outputs[index]?.items ?? []));
+}
+
+function isSummaryShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {
+  const { executionOrder, success, timing } = cell.executionSummary ?? {};
+  if (executionOrder !== (row.executionCount ?? undefined)) return false;
+  if ((row.status === 'ok') !== (success === true) || (row.status === 'error') !== (success === false)) return false;
+  return row.completedAt === null || timing?.endTime === Date.parse(row.completedAt);
+}
+
+function showWaiting(attachment: Attachment, executions: readonly Execution[], begun: ReadonlySet<string>): void {
+  // Oldest first, as they will run.
+  for (const execution of [...executions].reverse()) {
+    if (execution.status !== 'pending' || begun.has(execution.executionId) || execution.cellId === null) continue;
+    const cell = findCell(attachment.notebook, execution.cellId, execution.cellIndex, execution.code);
+    if (cell) attachment.runs.bind(execution.executionId, cell);
+  }
+}
+
+function askAgain(attachment: Attachment, inputs: InputBoxes, session: Session): void {
+  const current = session.currentExecution;
+  if (!current?.input) return;
+  const run = attachment.runs.of(current.executionId);
+  if (run) inputs.ask(attachment, current.executionId, run.cell, current.input);
+}
+
+function happenedIn({ row, cell }: Placed, executions: readonly Execution[]): Happened {
+  const error = row.outputs.find((output) => output.output_type === 'error');
+  const ename = error?.ename ?? executions.find((execution) => execution.executionId === row.executionId)?.error?.ename;
+  const { status, startedAt, completedAt } = row;
+  return { index: cell.index, status, startedAt, completedAt, ename };
+}

@@ -1,0 +1,92 @@
+/**
+ * One execution of one cell, as VS Code shows it: waiting, running with its outputs, ended.
+ * Guarantees: ended once; nothing is written after that, nor to a cell that was deleted.
+ */
+import * as vscode from 'vscode';
+import type { ExecutionStatus, Output } from '../protocol/types';
+import { CellOutputWriter, type Slot } from './outputs';
+
+export class CellRun {
+  readonly writer: CellOutputWriter;
+  /** Undefined until the sidecar has told it. */
+  executionId: string | undefined;
+  /** Events up to here are in what the cell shows already. */
+  fromSeq = 0;
+  private hasStarted = false;
+  private hasEnded = false;
+
+  constructor(
+    readonly cell: vscode.NotebookCell,
+    readonly execution: vscode.NotebookCellExecution,
+    onDisplay: (displayId: string, slot: Slot) => void,
+  ) {
+    this.writer = new CellOutputWriter(execution, onDisplay);
+  }
+
+  get isRunning(): boolean {
+    return this.hasStarted && !this.hasEnded;
+  }
+
+  get isEnded(): boolean {
+    return this.hasEnded;
+  }
+
+  start(startedAt: string | null, executionCount: number | null): void {
+    if (this.hasStarted || this.hasEnded) return;
+    this.hasStarted = true;
+    this.execution.start(startedAt === null ? undefined : Date.parse(startedAt));
+    this.order(executionCount);
+  }
+
+  order(executionCount: number | null): void {
+    if (executionCount !== null && !this.hasEnded) this.execution.executionOrder = executionCount;
+  }
+
+  /** A new run's outputs replace those of the one before. */
+  clearOld(): void {
+    if (this.cell.outputs.length > 0) this.writer.clear(false);
+  }
+
+  output(output: Output): void {
+    if (this.hasEnded) return;
+    if (output.output_type === 'execute_result') this.order(output.execution_count);
+    this.writer.output(output);
+  }
+
+  /** Text of our own, where something is to be said about the outputs. */
+  say(text: string): void {
+    this.output({ output_type: 'stream', name: 'stderr', text });
+  }
+
+  end(status: ExecutionStatus, completedAt: string | null): void {
+    if (this.hasEnded) return;
+    if (this.hasStarted) this.writer.flush(true);
+    this.finish(status === 'ok' ? true : status === 'error' ? false : undefined, completedAt);
+  }
+
+  /** Ends it in the display only: it may go on in the kernel, but nobody looks here any more. */
+  abandon(): void {
+    if (!this.hasEnded) this.finish(undefined, null);
+  }
+
+  /** It could not be run: the reason stands where the output would. */
+  fail(message: string): void {
+    if (this.hasEnded) return;
+    this.start(null, null);
+    this.clearOld();
+    this.writer.flush();
+    const item = vscode.NotebookCellOutputItem.error({ name: 'Kernel Keeper', message });
+    void this.execution.appendOutput(new vscode.NotebookCellOutput([item], { outputType: 'error' }));
+    this.finish(false, null);
+  }
+
+  private finish(success: boolean | undefined, completedAt: string | null): void {
+    this.hasEnded = true;
+    this.writer.dispose();
+    try {
+      this.execution.end(success, completedAt === null ? undefined : Date.parse(completedAt));
+    } catch {
+      // The cell or its notebook is gone, and the execution with it.
+    }
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Shows the sidecar's questions as notifications and sends the answers.
+ * Guarantees: each question is shown once, one after the other; one that was settled elsewhere is answered with a word, not an error; a
+ * question that was closed is dismissed for the sidecar, too. `ask` resolves when it is settled, in whichever way.
+ * Leaves out: what follows from an answer (`onDidAnswer`).
+ */
+import * as vscode from 'vscode';
+import type { Sidecar } from './client';
+import { isKind, messageOf } from './errors';
+import type { EnsureResult, Offer } from './protocol/types';
+import { remember } from './settings';
+import { sameUri } from './sessions';
+
+/** A notification leaves the screen by itself after about this time, unanswered; then the next question may come. */
+const ON_SCREEN_MS = 12_000;
+
+interface Question {
+  readonly offer: Offer;
+  readonly settled: Promise<EnsureResult | undefined>;
+  readonly settle: (result: EnsureResult | undefined) => void;
+  /** The person runs something and waits for it. */
+  isAsked: boolean;
+  isOpen: boolean;
+}
+
+export class Offers implements vscode.Disposable {
+  private readonly questions = new Map<string, Question>();
+  private readonly answerEmitter = new vscode.EventEmitter<{ offer: Offer; action: string; result: EnsureResult }>();
+  private readonly changeEmitter = new vscode.EventEmitter<void>();
+  private readonly subscriptions: vscode.Disposable[];
+  private last: Promise<unknown> = Promise.resolve();
+
+  readonly onDidAnswer = this.answerEmitter.event;
+  readonly onDidChange = this.changeEmitter.event;
+
+  constructor(private readonly sidecar: Sidecar) {
+    this.subscriptions = [
+      sidecar.onOffer((offer) => {
+        // Nothing may run in an untrusted workspace, so nothing is asked.
+        if (vscode.workspace.isTrusted) this.add(offer, false);
+      }),
+      sidecar.onOfferWithdrawn((offerId) => {
+        this.close(offerId, undefined);
+      }),
+      sidecar.onReady(() => void this.synchronise()),
+      this.answerEmitter,
+      this.changeEmitter,
+    ];
+  }
+
+  /** The open question about a notebook. */
+  of(notebookUri: vscode.Uri): Offer | undefined {
+    return [...this.questions.values()].find(({ offer }) => sameUri(offer.notebookUri, notebookUri))?.offer;
+  }
+
+  /** Asks, and waits until it is settled: undefined where that was elsewhere, or not at all. */
+  async ask(offer: Offer): Promise<EnsureResult | undefined> {
+    return this.add(offer, true).settled;
+  }
+
+  /** Shows an open question again, which has left the screen unanswered. */
+  showAgain(offerId: string): void {
+    const question = this.questions.get(offerId);
+    if (question) void this.show(question);
+  }
+
+  dispose(): void {
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private add(offer: Offer, isAsked: boolean): Question {
+    const present = this.questions.get(offer.offerId);
+    if (present) {
+      if (isAsked && !present.isAsked) {
+        present.isAsked = true;
+        void this.show(present);
+      }
+      return present;
+    }
+    let settle: Question['settle'] = () => undefined;
+    const settled = new Promise<EnsureResult | undefined>((resolve) => {
+      settle = resolve;
+    });
+    const question: Question = { offer, settled, settle, isAsked, isOpen: true };
+    this.questions.set(offer.offerId, question);
+    this.changeEmitter.fire();
+    const onScreen = () => Promise.race([this.show(question), settled, expire(ON_SCREEN_MS)]);
+    this.last = isAsked ? onScreen() : this.last.then(onScreen);
+    return question;
+  }
+
+  private close(offerId: string, result: EnsureResult | undefined): void {
+    const question = this.questions.get(offerId);
+    if (!question) return;
+    question.isOpen = false;
+    this.questions.delete(offerId);
+    question.settle(result);
+    this.changeEmitter.fire();
+  }
+
+  /** After a start of the sidecar its list is the truth. */
+  private async synchronise(): Promise<void> {
+    if (!vscode.workspace.isTrusted) return;
+    try {
+      const { offers } = await this.sidecar.request('keeper/openOffers', {});
+      const ids = new Set(offers.map((offer) => offer.offerId));
+      for (const offerId of [...this.questions.keys()]) if (!ids.has(offerId)) this.close(offerId, undefined);
+      for (const offer of offers) this.add(offer, false);
+    } catch (error) {
+      this.sidecar.log.warn(`Open questions could not be read: ${messageOf(error)}`);
+    }
+  }
+
+  private async show(question: Question): Promise<void> {
+    if (!isOpen(question)) return;
+    const action = await chooseAction(question.offer, question.isAsked);
+    if (!isOpen(question)) {
+      // Notifications cannot be taken back, so one may be answered too late.
+      if (action !== undefined && action !== 'dismiss') sayGone();
+      return;
+    }
+    await this.answer(question, action ?? 'dismiss');
+  }
+
+  private async answer({ offer }: Question, action: string): Promise<void> {
+    try {
+      const result = await withProgress(offer, action, () =>
+        this.sidecar.request('keeper/answerOffer', { offerId: offer.offerId, action }),
+      );
+      if (result.outcome === 'ask' && result.offer) {
+        const next = this.add(result.offer, true);
+        this.close(offer.offerId, await next.settled);
+        return;
+      }
+      this.answerEmitter.fire({ offer, action, result });
+      this.close(offer.offerId, result);
+    } catch (error) {
+      this.close(offer.offerId, undefined);
+      if (isKind(error, 'OfferGone')) sayGone();
+      else void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
+    }
+  }
+}
+
+const isOpen = (question: Question): boolean => question.isOpen;
+
+async function chooseAction(offer: Offer, isAsked: boolean): Promise<string | undefined> {
+  if (offer.kind === 'pick') return pick(offer, isAsked);
+  const neverAgain = vscode.l10n.t("Don't Ask Again");
+  const titles = offer.actions.map((action) => action.title);
+  const canDecide = offer.kind === 'resume' || offer.kind === 'migrate';
+  for (;;) {
+    const chosen = await vscode.window.showInformationMessage(offer.message, ...titles, ...(canDecide ? [neverAgain] : []));
+    if (chosen !== neverAgain) return offer.actions.find((action) => action.title === chosen)?.action;
+    const action = await decideForGood(offer);
+    if (action !== undefined) return action;
+  }
+}
+
+async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined> {
+  if (!isAsked) {
+    const choose = vscode.l10n.t('Choose…');
+    if ((await vscode.window.showInformationMessage(offer.message, choose)) !== choose) return undefined;
+  }
+  const items = offer.actions.map(({ action, title }) => ({ label: title, action }));
+  const chosen = await vscode.window.showQuickPick(items, { placeHolder: offer.message, ignoreFocusOut: true });
+  return chosen?.action;
+}
+
+/** What is to be done from now on, and now. */
+async function decideForGood(offer: Offer): Promise<string | undefined> {
+  if (offer.kind === 'resume') {
+    const items = [
+      { label: vscode.l10n.t('Always resume'), value: 'resume', action: 'resume' },
+      { label: vscode.l10n.t('Always start fresh, at the first run'), value: 'fresh', action: 'dismiss' },
+    ] as const;
+    const chosen = await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t("When a notebook's kernel is still running:") });
+    if (chosen) await remember('onOpen', chosen.value);
+    return chosen?.action;
+  }
+  const items = [
+    { label: vscode.l10n.t('The kernel always follows its notebook'), value: 'migrate', action: 'migrate' },
+    { label: vscode.l10n.t('Never; kernels stay under the old name'), value: 'ignore', action: 'dismiss' },
+  ] as const;
+  const chosen = await vscode.window.showQuickPick(items, {
+    placeHolder: vscode.l10n.t('When a notebook is renamed outside of the editor:'),
+  });
+  if (chosen) await remember('onRename', chosen.value);
+  return chosen?.action;
+}
+
+async function withProgress<T>(offer: Offer, action: string, task: () => Promise<T>): Promise<T> {
+  if (action === 'dismiss') return task();
+  const title = offer.actions.find((one) => one.action === action)?.title ?? action;
+  return vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: `${title}…` }, task);
+}
+
+function sayGone(): void {
+  void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: that question was settled meanwhile.'));
+}
+
+const expire = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });

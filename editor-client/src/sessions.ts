@@ -1,0 +1,99 @@
+/**
+ * The sessions that the sidecar knows, kept up to date by what it pushes.
+ * Guarantees: an older list never overwrites what was pushed after it was asked for; after each start of the sidecar one list tells the
+ * truth anew. Ended sessions stay while they are news: until the window is reloaded, or refreshed.
+ */
+import * as vscode from 'vscode';
+import type { Sidecar } from './client';
+import { messageOf } from './errors';
+import type { Session } from './protocol/types';
+
+export class Sessions implements vscode.Disposable {
+  private readonly known = new Map<string, { session: Session; change: number }>();
+  private readonly changeEmitter = new vscode.EventEmitter<void>();
+  private readonly updateEmitter = new vscode.EventEmitter<{ session: Session; before: Session | undefined }>();
+  private readonly subscriptions: vscode.Disposable[];
+  private change = 0;
+
+  /** Anything about any session may have changed. */
+  readonly onDidChange = this.changeEmitter.event;
+  /** One session was pushed. */
+  readonly onDidUpdate = this.updateEmitter.event;
+
+  /** When anything was last heard, in milliseconds. */
+  heardAt = 0;
+
+  constructor(private readonly sidecar: Sidecar) {
+    this.subscriptions = [
+      sidecar.onSession((session) => {
+        this.put(session);
+      }),
+      sidecar.onReady(() => void this.refresh()),
+      this.changeEmitter,
+      this.updateEmitter,
+    ];
+  }
+
+  get(id: string): Session | undefined {
+    return this.known.get(id)?.session;
+  }
+
+  /** Newest activity first. */
+  all(): Session[] {
+    return [...this.known.values()]
+      .map((entry) => entry.session)
+      .sort((one, other) => Date.parse(other.lastActivityAt) - Date.parse(one.lastActivityAt));
+  }
+
+  live(): Session[] {
+    return this.all().filter((session) => session.state !== 'ended');
+  }
+
+  /** The live session of a notebook. */
+  of(notebookUri: vscode.Uri): Session | undefined {
+    return this.live().find((session) => session.notebooks.some((notebook) => sameUri(notebook.notebookUri, notebookUri)));
+  }
+
+  /** Takes in a session that an answer brought, as if it had been pushed. */
+  put(session: Session): void {
+    const before = this.known.get(session.id)?.session;
+    this.heardAt = Date.now();
+    this.known.set(session.id, { session, change: ++this.change });
+    this.updateEmitter.fire({ session, before });
+    this.changeEmitter.fire();
+  }
+
+  /** Asks for all of them. `forgetEnded`: those that have ended are news no more. */
+  async refresh(forgetEnded = false): Promise<void> {
+    const asked = this.change;
+    try {
+      const { sessions } = await this.sidecar.request('keeper/listSessions', {});
+      this.heardAt = Date.now();
+      this.replace(sessions, asked, forgetEnded);
+    } catch (error) {
+      this.sidecar.log.warn(`The sessions could not be listed: ${messageOf(error)}`);
+    }
+  }
+
+  dispose(): void {
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private replace(listed: readonly Session[], asked: number, forgetEnded: boolean): void {
+    const ids = new Set(listed.map((session) => session.id));
+    for (const [id, entry] of this.known) {
+      const isEnded = entry.session.state === 'ended';
+      if (!ids.has(id) && entry.change <= asked && (!isEnded || forgetEnded)) this.known.delete(id);
+    }
+    for (const session of listed) {
+      const entry = this.known.get(session.id);
+      if (!entry || entry.change <= asked) this.known.set(session.id, { session, change: asked });
+    }
+    this.changeEmitter.fire();
+  }
+}
+
+/** Whether a URI of the sidecar's and one of VS Code's name the same, whatever their encoding. */
+export function sameUri(one: string, other: vscode.Uri): boolean {
+  return one === other.toString() || vscode.Uri.parse(one).toString() === other.toString();
+}

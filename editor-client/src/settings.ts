@@ -1,0 +1,29 @@
+/** The settings under `kernelKeeper`, as `package.json` declares them. */
+import * as vscode from 'vscode';
+
+export const SECTION = 'kernelKeeper';
+
+export interface Settings {
+  readonly onOpen: 'ask' | 'resume' | 'fresh';
+  readonly onRename: 'ask' | 'migrate' | 'ignore';
+  readonly journal: { readonly maxBytesPerSession: number; readonly keepEndedDays: number };
+  readonly server: { readonly path: string };
+}
+
+export function readSettings(): Settings {
+  const section = vscode.workspace.getConfiguration(SECTION);
+  return {
+    onOpen: section.get<Settings['onOpen']>('onOpen', 'ask'),
+    onRename: section.get<Settings['onRename']>('onRename', 'ask'),
+    journal: {
+      maxBytesPerSession: section.get<number>('journal.maxBytesPerSession', 1024 ** 3),
+      keepEndedDays: section.get<number>('journal.keepEndedDays', 30),
+    },
+    server: { path: section.get<string>('server.path', '').trim() },
+  };
+}
+
+/** For the person, in all windows. */
+export async function remember<K extends 'onOpen' | 'onRename'>(key: K, value: Settings[K]): Promise<void> {
+  await vscode.workspace.getConfiguration(SECTION).update(key, value, vscode.ConfigurationTarget.Global);
+}

@@ -1,0 +1,58 @@
+/**
+ * What stands under a cell: a link to the whole of an output that is shown cut, and a button that brings back the box of an `input()`
+ * that was closed.
+ */
+import * as vscode from 'vscode';
+import { size } from '../describe';
+import type { Attachments } from '../kernels/attachments';
+import { NOTEBOOK_TYPE } from '../kernels/controllers';
+import type { InputBoxes } from '../kernels/input';
+
+export class CellStatus implements vscode.NotebookCellStatusBarItemProvider, vscode.Disposable {
+  private readonly changeEmitter = new vscode.EventEmitter<void>();
+  private readonly subscriptions: vscode.Disposable[];
+
+  readonly onDidChangeCellStatusBarItems = this.changeEmitter.event;
+
+  constructor(
+    private readonly attachments: Attachments,
+    private readonly inputs: InputBoxes,
+  ) {
+    const changed = () => {
+      this.changeEmitter.fire();
+    };
+    this.subscriptions = [
+      this.changeEmitter,
+      attachments.onDidChange(changed),
+      attachments.onDidChangeTruncated(changed),
+      inputs.onDidChange(changed),
+      vscode.notebooks.registerNotebookCellStatusBarItemProvider(NOTEBOOK_TYPE, this),
+    ];
+  }
+
+  provideCellStatusBarItems(cell: vscode.NotebookCell): vscode.NotebookCellStatusBarItem[] {
+    const items = [];
+    const truncated = this.attachments.of(cell.notebook)?.truncated.get(cell);
+    if (truncated) {
+      const title = vscode.l10n.t('Open all {0}', size(truncated.totalBytes));
+      items.push(item(`$(go-to-file) ${title}`, { command: 'kernelKeeper.openWholeOutput', title, arguments: [truncated.assetUri] }));
+    }
+    const executionId = this.inputs.ofCell(cell);
+    if (executionId !== undefined) {
+      const title = vscode.l10n.t('Waiting for input');
+      items.push(item(`$(question) ${title}`, { command: 'kernelKeeper.answerInput', title, arguments: [executionId] }));
+    }
+    return items;
+  }
+
+  dispose(): void {
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+}
+
+function item(text: string, command: vscode.Command): vscode.NotebookCellStatusBarItem {
+  const made = new vscode.NotebookCellStatusBarItem(text, vscode.NotebookCellStatusBarAlignment.Left);
+  made.command = command;
+  made.tooltip = command.title;
+  return made;
+}

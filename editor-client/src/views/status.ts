@@ -1,0 +1,84 @@
+/**
+ * The one status item: "2 kernels · 1.1 GB". A product that keeps kernels must never hide what it keeps; with none it is not there.
+ * It also carries an open question about the notebook in front, whose notification has left the screen.
+ */
+import * as vscode from 'vscode';
+import type { Sidecar } from '../client';
+import { sessionDescription, stateText, statusText } from '../describe';
+import type { Offers } from '../offers';
+import type { Sessions } from '../sessions';
+import { VIEW } from './tree';
+
+/** Memory alone is not pushed. */
+const POLL_MS = 15_000;
+
+export class StatusItem implements vscode.Disposable {
+  private readonly item = vscode.window.createStatusBarItem('kernelKeeper.status', vscode.StatusBarAlignment.Right, 90);
+  private readonly subscriptions: vscode.Disposable[];
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly sidecar: Sidecar,
+    private readonly sessions: Sessions,
+    private readonly offers: Offers,
+  ) {
+    this.item.name = 'Kernel Keeper';
+    const render = () => {
+      this.render();
+    };
+    this.subscriptions = [
+      this.item,
+      sidecar.onState(render),
+      sessions.onDidChange(render),
+      offers.onDidChange(render),
+      vscode.window.onDidChangeActiveNotebookEditor(render),
+    ];
+    this.timer = setInterval(() => {
+      if (vscode.window.state.focused && sessions.live().length > 0) void sessions.refresh();
+    }, POLL_MS);
+    this.render();
+  }
+
+  dispose(): void {
+    clearInterval(this.timer);
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private render(): void {
+    if (this.sidecar.state === 'failed') {
+      this.set('$(error) Kernel Keeper', this.sidecar.failure ?? '', 'kernelKeeper.showSidecarLog');
+      return;
+    }
+    const notebook = vscode.window.activeNotebookEditor?.notebook;
+    const live = this.sessions.live();
+    const text = statusText(live, vscode.l10n.t);
+    const offer = notebook && this.offers.of(notebook.uri);
+    if (offer) {
+      this.set(`$(question) ${live.length > 0 ? text : 'Kernel Keeper'}`, offer.message, 'kernelKeeper.resume');
+      return;
+    }
+    if (live.length === 0) {
+      this.item.hide();
+      return;
+    }
+    const own = notebook && this.sessions.of(notebook.uri);
+    const icon = own?.state === 'busy' ? 'sync~spin' : 'vm-active';
+    this.set(`$(${icon}) ${text}`, this.lines(), `${VIEW}.focus`);
+  }
+
+  private set(text: string, tooltip: string, command: string): void {
+    this.item.text = text;
+    this.item.tooltip = tooltip;
+    this.item.command = command;
+    this.item.accessibilityInformation = { label: `Kernel Keeper: ${text.replace(/\$\([^)]*\) /, '')}. ${tooltip}` };
+    this.item.show();
+  }
+
+  private lines(): string {
+    const now = new Date();
+    return this.sessions
+      .live()
+      .map((session) => `${session.label}: ${stateText(session, vscode.l10n.t)} · ${sessionDescription(session, now, vscode.l10n.t)}`)
+      .join('\n');
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * *Active Kernels*: a line a session.
+ * Guarantees: pushed by the sidecar; asks every 5 s only while visible and nothing came; a single click does nothing. What needs
+ * attention stands in the line, in its tooltip and in the view's badge.
+ */
+import * as vscode from 'vscode';
+import { moment, sessionDescription, size, stateText } from '../describe';
+import type { Session } from '../protocol/types';
+import type { Sessions } from '../sessions';
+
+const POLL_MS = 5_000;
+export const VIEW = 'kernelKeeper.sessions';
+
+export class SessionTree implements vscode.TreeDataProvider<Session>, vscode.Disposable {
+  private readonly changeEmitter = new vscode.EventEmitter<undefined>();
+  private readonly view: vscode.TreeView<Session>;
+  private readonly subscriptions: vscode.Disposable[];
+  private timer: NodeJS.Timeout | undefined;
+
+  readonly onDidChangeTreeData = this.changeEmitter.event;
+
+  constructor(private readonly sessions: Sessions) {
+    this.view = vscode.window.createTreeView<Session>(VIEW, { treeDataProvider: this });
+    this.subscriptions = [
+      this.view,
+      this.changeEmitter,
+      sessions.onDidChange(() => {
+        this.changeEmitter.fire(undefined);
+        this.showBadge();
+      }),
+      this.view.onDidChangeVisibility(({ visible }) => {
+        this.poll(visible);
+      }),
+    ];
+    this.poll(this.view.visible);
+  }
+
+  getChildren(parent?: Session): Session[] {
+    return parent ? [] : this.sessions.all();
+  }
+
+  getTreeItem(session: Session): vscode.TreeItem {
+    const now = new Date();
+    const item = new vscode.TreeItem(session.label);
+    item.id = session.id;
+    item.description = sessionDescription(session, now, vscode.l10n.t);
+    item.iconPath = iconOf(session);
+    item.contextValue = contextOf(session);
+    item.accessibilityInformation = {
+      label: `${session.label}, ${stateText(session, vscode.l10n.t)}, ${sessionDescription(session, now, vscode.l10n.t)}`,
+    };
+    return item;
+  }
+
+  resolveTreeItem(item: vscode.TreeItem, session: Session): vscode.TreeItem {
+    item.tooltip = tooltipOf(this.sessions.get(session.id) ?? session);
+    return item;
+  }
+
+  dispose(): void {
+    this.poll(false);
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private showBadge(): void {
+    const count = this.sessions.all().filter(needsAttention).length;
+    this.view.badge = count > 0 ? { value: count, tooltip: vscode.l10n.t('{0} kernels need attention', count) } : undefined;
+  }
+
+  private poll(isVisible: boolean): void {
+    clearInterval(this.timer);
+    this.timer = undefined;
+    if (!isVisible) return;
+    void this.sessions.refresh();
+    this.timer = setInterval(() => {
+      if (Date.now() - this.sessions.heardAt >= POLL_MS) void this.sessions.refresh();
+    }, POLL_MS);
+  }
+}
+
+function needsAttention(session: Session): boolean {
+  const isUnwell = session.warnings.length > 0 || !session.responding || session.currentExecution?.input != null;
+  return session.state === 'ended' ? session.endReason === 'crashed' || session.endReason === 'lost' : isUnwell;
+}
+
+function iconOf(session: Session): vscode.ThemeIcon {
+  const icon = (id: string, color?: string) => new vscode.ThemeIcon(id, color === undefined ? undefined : new vscode.ThemeColor(color));
+  if (session.state === 'ended') return session.endReason === 'stopped' ? icon('circle-slash') : icon('error', 'charts.red');
+  if (!session.responding || session.warnings.length > 0) return icon('warning', 'charts.yellow');
+  switch (session.state) {
+    case 'busy':
+      return session.currentExecution?.input ? icon('question', 'charts.yellow') : icon('sync~spin', 'charts.blue');
+    case 'idle':
+      return icon('circle-filled', 'charts.green');
+    default:
+      return icon('loading~spin');
+  }
+}
+
+/** Words that `package.json` looks for in its `when` clauses. */
+function contextOf(session: Session): string {
+  const words = ['session', session.state];
+  if (session.state !== 'ended') words.push('live');
+  words.push('ours', session.pinned ? 'pinned' : 'unpinned');
+  if (session.notebookPath !== null && session.notebookExists) words.push('file');
+  return words.join(' ');
+}
+
+function tooltipOf(session: Session): vscode.MarkdownString {
+  const now = new Date();
+  const text = new vscode.MarkdownString(undefined, true);
+  const line = (name: string, value: string) => {
+    text.appendMarkdown(`\n- ${name}: `);
+    text.appendText(value);
+  };
+  text.appendMarkdown('**');
+  text.appendText(session.label);
+  text.appendMarkdown(`** — ${stateText(session, vscode.l10n.t)}\n`);
+  for (const warning of session.warnings) {
+    text.appendMarkdown('\n$(warning) ');
+    text.appendText(warning);
+    text.appendMarkdown('\n');
+  }
+  for (const notebook of session.notebooks) line(vscode.l10n.t('Notebook'), notebook.notebookPath ?? vscode.l10n.t('not saved yet'));
+  line(vscode.l10n.t('Kernel'), `${session.kernel.displayName} (${session.kernel.name})`);
+  if (session.pid !== null) line('PID', String(session.pid));
+  line(vscode.l10n.t('Running since'), moment(session.startedAt, now));
+  line(vscode.l10n.t('Last activity'), moment(session.lastActivityAt, now));
+  line(vscode.l10n.t('Time spent executing'), vscode.l10n.t('{0} s', Math.round(session.busySeconds)));
+  if (session.memoryBytes !== null) line(vscode.l10n.t('Memory'), size(session.memoryBytes));
+  if (session.cpuPercent !== null) line(vscode.l10n.t('Processor'), `${session.cpuPercent.toFixed(0)} %`);
+  if (session.queued > 0) line(vscode.l10n.t('Cells waiting'), String(session.queued));
+  if (session.runs !== null) line(vscode.l10n.t('Runs'), session.runs);
+  line(vscode.l10n.t('Windows'), session.windows.length === 0 ? vscode.l10n.t('none') : String(session.windows.length));
+  line(vscode.l10n.t('Session'), session.id);
+  return text;
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { StreamText } from '../src/outputs/stream';
+
+const cut = (count: number) => `<${count}>`;
+
+function check(pieces: string[], expected: string): void {
+  const stream = new StreamText(1000, cut);
+  // What is shown is built from the changes alone, taken after each piece.
+  let shown = '';
+  for (const piece of pieces) {
+    stream.push(piece);
+    const change = stream.take();
+    if (change.kind === 'append') shown += change.text;
+    if (change.kind === 'rewrite') shown = stream.toString();
+  }
+  assert.equal(stream.toString(), expected, JSON.stringify(pieces));
+  assert.equal(shown, expected, `shown of ${JSON.stringify(pieces)}`);
+}
+
+test('text is folded as a notebook shows it', () => {
+  check([], '');
+  check(['a\n', 'b\n'], 'a\nb\n');
+  check(['10%\r20%\r30%\n'], '30%\n');
+  check(['10%', '\r20%', '\r100%', '\n'], '100%\n');
+  check(['long line\rab'], 'abng line');
+  check(['long line\r', 'ab'], 'abng line');
+  check(['windows\r\nline\r\n'], 'windows\nline\n');
+  check(['ab\bc'], 'ac');
+  check(['\b\bx'], 'x');
+  check(['a\n\bb'], 'a\nb');
+  check(['\u001b[31mred\u001b[0m\n'], '\u001b[31mred\u001b[0m\n');
+  check(['a', 'b', 'c'], 'abc');
+});
+
+test('a long stream keeps head and tail, and counts what is left out', () => {
+  const stream = new StreamText(100, cut);
+  const lines = Array.from({ length: 1000 }, (_, index) => `line ${index}\n`);
+  for (const line of lines) {
+    stream.push(line);
+    stream.take();
+  }
+  const text = stream.toString();
+  const whole = lines.join('');
+  const left = Number(/<(\d+)>/.exec(text)?.[1]);
+  assert.ok(stream.isCut);
+  assert.ok(text.length < 250, `${text.length}`);
+  assert.equal(text.length - `<${left}>`.length + left, whole.length);
+  assert.ok(text.startsWith('line 0\n') && text.endsWith('line 999\n'));
+});
+
+test('a line without an end is bounded', () => {
+  const stream = new StreamText(100, cut);
+  for (let index = 0; index < 1000; index++) stream.push('xxxxxxxxxx');
+  assert.ok(stream.length < 1000, `${stream.length}`);
+});

@@ -1,0 +1,41 @@
+// Beside another extension that offers a kernel, as the Jupyter extension does.
+import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import assert from 'node:assert/strict';
+import { otherKernel } from './harness/run.mjs';
+import { story } from './harness/story.mjs';
+import { modules } from '../../scripts/lib/build.mjs';
+
+story('beside', 'a second extension offers a kernel too', {
+  'each kernel can be chosen, and runs': async (run) => {
+    const vsix = join(run.folder, 'other.vsix');
+    const flags = ['package', '--no-dependencies', '--allow-missing-repository', '--skip-license', '--out', vsix];
+    const packed = spawnSync(process.execPath, [join(modules, '@vscode', 'vsce', 'vsce'), ...flags], {
+      cwd: otherKernel,
+      encoding: 'utf8',
+    });
+    assert.equal(packed.status, 0, packed.stderr);
+    await run.install(vsix);
+    run.notebook('draft.ipynb', { first: "value = 6 * 7\nprint('value is', value)", second: "print('second', value)" });
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await editor.selectKernel('Other Kernel');
+    await editor.runCell(1);
+    await editor.output('.output', 'the other kernel ran');
+    assert.equal(run.sessions().filter((session) => session.state !== 'ended').length, 0);
+  },
+  'ours is chosen instead': async ({ workbench: editor }) => {
+    await editor.selectKernel('Python 3 (ipykernel)');
+    await editor.runCell(0);
+    await editor.output('.output', 'value is 42');
+  },
+  'closed and opened again, ours is resumed': async (run) => {
+    await run.quit();
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await editor.press('has been running since', 'Resume Session');
+    await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
+    await editor.runCell(1);
+    await editor.output('.output', 'second 42');
+  },
+});

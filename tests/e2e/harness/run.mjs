@@ -1,0 +1,156 @@
+// One run of a story: folders of its own, a served VS Code that is started, quit and killed, and a browser.
+// Guarantees: no kernel, server or browser is left behind; what explains a failure is kept in .cache/logs/e2e.
+// Leaves out: what is clicked (workbench.mjs).
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { endServer, freePort, installExtension, makeProfile, serve, servedCommand } from '../../../scripts/lib/editor.mjs';
+import { logs } from '../../../scripts/lib/paths.mjs';
+import { writeNotebook } from './notebook.mjs';
+import { Workbench } from './workbench.mjs';
+
+const here = dirname(dirname(fileURLToPath(import.meta.url)));
+export const shots = join(here, 'shots');
+export const otherKernel = join(here, 'other-kernel');
+
+function required(name) {
+  if (!process.env[name]) throw new Error(`${name} is not set: run the stories with \`npm test -- e2e\``);
+  return process.env[name];
+}
+
+export class Run {
+  static async begin(name) {
+    const run = new Run();
+    run.name = name;
+    run.folder = mkdtempSync(join(tmpdir(), 'kk-')); // short: the kernels' sockets are in it
+    run.workspace = join(run.folder, 'work');
+    mkdirSync(run.workspace);
+    mkdirSync(shots, { recursive: true });
+    run.environment = { KERNEL_KEEPER_STATE_DIR: join(run.folder, 'state'), KERNEL_KEEPER_RUNTIME_DIR: join(run.folder, 'run') };
+    run.profile = makeProfile(run.folder, {
+      'files.autoSave': 'off',
+      'files.simpleDialog.enable': true,
+      'git.enabled': false,
+      'workbench.reduceMotion': 'on',
+    });
+    process.once('SIGTERM', () => run.abandon());
+    await run.install(required('KERNEL_KEEPER_VSIX'));
+    run.port = await freePort();
+    run.browser = await chromium.launch({
+      executablePath: required('CHROME_PATH'),
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    });
+    return run;
+  }
+
+  /** Installs one more extension. */
+  install(vsix) {
+    return installExtension(this.profile, vsix, vsix, servedCommand(this.profile), {});
+  }
+
+  path(name) {
+    return join(this.workspace, name);
+  }
+
+  notebook(name, cells, kernel) {
+    writeNotebook(this.path(name), cells, kernel);
+  }
+
+  /** Starts the server and opens the workspace in a window. `again` keeps what the browser remembered, like the same person coming back. */
+  async open({ again = false } = {}) {
+    if (!this.server) {
+      this.server = await serve(this.profile, { port: this.port, env: this.environment, log: join(this.folder, 'server.log') });
+    }
+    if (!again) await this.context?.close();
+    if (!again || !this.context) {
+      this.context = await this.browser.newContext({
+        viewport: { width: 1400, height: 900 },
+        permissions: ['clipboard-read', 'clipboard-write'],
+      });
+    }
+    this.page = await this.context.newPage();
+    this.page.setDefaultTimeout(20_000);
+    await this.page.goto(`http://127.0.0.1:${this.port}/?folder=${encodeURI(this.workspace)}`, { waitUntil: 'domcontentloaded' });
+    this.workbench = new Workbench(this.page);
+    await this.workbench.ready();
+    return this.workbench;
+  }
+
+  /** A person closes the window and the editor: extensions are told. */
+  async quit() {
+    await this.page.close();
+    await endServer(this.server);
+    this.server = null;
+  }
+
+  /** Power of another kind: everything of the editor is killed at once, nobody is told. */
+  async crash() {
+    await endServer(this.server, 'SIGKILL');
+    this.server = null;
+    await this.page.close();
+  }
+
+  /** The command line face, on this run's folders. */
+  cli(...words) {
+    const { status, stdout, stderr } = spawnSync(required('KERNEL_KEEPER_BINARY'), words, {
+      encoding: 'utf8',
+      env: { ...process.env, ...this.environment },
+      timeout: 60_000,
+    });
+    if (status !== 0) throw new Error(`kernel-keeper ${words.join(' ')}: exit ${status}\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  sessions() {
+    return JSON.parse(this.cli('list', '--json'));
+  }
+
+  async shot(title) {
+    const file = join(shots, `${this.name}-${title.replace(/\W+/g, '-')}.png`);
+    await this.page?.screenshot({ path: file }).catch(() => {});
+  }
+
+  /** The test run itself is ended: at once, but leaving nothing behind. */
+  abandon() {
+    try {
+      if (this.server) process.kill(-this.server.pid, 'SIGKILL');
+      this.cli('stop', '--all');
+    } finally {
+      process.exit(143);
+    }
+  }
+
+  async end(failed) {
+    const errors = [];
+    await this.page?.close().catch(() => {});
+    if (this.server) await endServer(this.server);
+    await this.browser.close();
+    try {
+      this.cli('stop', '--all');
+    } catch (error) {
+      errors.push(error);
+    }
+    if (failed) {
+      const kept = join(logs, 'e2e', this.name);
+      rmSync(kept, { recursive: true, force: true });
+      for (const part of ['server.log', 'state', 'work', join('data', 'logs')]) {
+        if (existsSync(join(this.folder, part))) cpSync(join(this.folder, part), join(kept, part), { recursive: true, filter: plain });
+      }
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+    if (errors.length) throw errors[0];
+  }
+}
+
+const plain = (path) => !path.endsWith('.sock');

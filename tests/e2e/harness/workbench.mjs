@@ -1,0 +1,179 @@
+// What a person does in VS Code's workbench, by the selectors that hold in it.
+// Guarantees: every wait ends, with a message that names what was not seen. Leaves out: what it means to the product.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readNotebook } from './notebook.mjs';
+
+/** Tries until `look` answers something true. */
+export async function eventually(what, look, milliseconds = 20_000) {
+  let last;
+  for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await sleep(100)) {
+    try {
+      const found = await look();
+      if (found) return found;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw new Error(`not seen within ${milliseconds / 1000} s: ${what}${last ? ` (${last.message})` : ''}`);
+}
+
+export class Workbench {
+  constructor(page) {
+    this.page = page;
+  }
+
+  async ready() {
+    await this.page.locator('.monaco-workbench .part.statusbar').waitFor({ timeout: 60_000 });
+    // Until what extensions contribute is known, a notebook would open as plain text.
+    await this.activity('Kernel Keeper').waitFor({ timeout: 60_000 });
+  }
+
+  /** Runs a command by its title. F1 works wherever the focus is, but inside an output. */
+  async command(title) {
+    const input = this.page.locator('.quick-input-widget:visible .quick-input-box input');
+    for (let attempt = 0; ; attempt += 1) {
+      await this.page.keyboard.press('F1');
+      try {
+        await input.waitFor({ timeout: 3_000 });
+        break;
+      } catch (error) {
+        if (attempt >= 3) throw error;
+      }
+    }
+    await input.fill(`>${title}`);
+    const label = this.page.locator('.label-name', { hasText: title });
+    await this.page.locator('.quick-input-list .monaco-list-row').filter({ has: label }).first().click();
+  }
+
+  async pick(label) {
+    await this.page.locator('.quick-input-widget:visible .quick-input-list .monaco-list-row').filter({ hasText: label }).first().click();
+  }
+
+  /** Answers an input box, such as a cell's input(). */
+  async answer(text, prompt) {
+    const box = this.page.locator('.quick-input-widget:visible');
+    if (prompt) await box.filter({ hasText: prompt }).waitFor();
+    await box.locator('.quick-input-box input').fill(text);
+    await this.page.keyboard.press('Enter');
+    await box.waitFor({ state: 'hidden' });
+  }
+
+  asked(prompt) {
+    return this.page.locator('.quick-input-widget:visible').filter({ hasText: prompt });
+  }
+
+  async openFile(name) {
+    await this.page.locator(`.explorer-folders-view .monaco-list-row[aria-label^="${name}"]`).first().dblclick();
+    await this.tab(name).waitFor();
+  }
+
+  tab(name) {
+    return this.page.locator('.tab', { hasText: name }).first();
+  }
+
+  /** A notebook's editor is an overlay outside its group. */
+  get notebook() {
+    return this.page.locator('.notebookOverlay:visible');
+  }
+
+  cell(index) {
+    return this.notebook.locator(`.cell-list-container .monaco-list-row[data-index="${index}"]`);
+  }
+
+  /** Chooses a kernel in VS Code's own picker. */
+  async selectKernel(name) {
+    const label = this.notebook.locator('.kernel-label');
+    await label.click();
+    await this.pick(name);
+    await label.filter({ hasText: name }).waitFor();
+  }
+
+  kernelLabel(name) {
+    return this.notebook.locator('.kernel-label').filter({ hasText: name });
+  }
+
+  async focusCell(index) {
+    await this.cell(index).locator('.monaco-editor .view-lines').first().click();
+  }
+
+  /** Runs a cell by its keyboard short-cut, which moves on to the next one. */
+  async runCell(index) {
+    await this.focusCell(index);
+    await this.page.keyboard.press('Shift+Enter');
+  }
+
+  /** Waits for the mark of a cell that has ended. */
+  async ended(index, how = 'success', milliseconds = 30_000) {
+    await this.cell(index).locator(`.codicon-notebook-state-${how}`).first().waitFor({ timeout: milliseconds });
+  }
+
+  running(index) {
+    return this.cell(index).locator('.codicon-notebook-state-executing').first();
+  }
+
+  /** An element within the notebook's outputs, which are drawn in frames of their own. */
+  output(selector, text, milliseconds = 20_000) {
+    return eventually(
+      `output ${selector} ${text ?? ''}`,
+      async () => {
+        for (const frame of this.page.frames()) {
+          if (!/\/webview\/browser\/pre\//.test(frame.url())) continue;
+          const found = frame.locator(selector, text ? { hasText: text } : {}).first();
+          if ((await found.count()) && (await found.isVisible())) return found;
+        }
+        return null;
+      },
+      milliseconds,
+    );
+  }
+
+  toast(text) {
+    return this.page.locator('.notifications-toasts .notification-list-item').filter({ hasText: text }).last();
+  }
+
+  /** Presses a button of a notification. */
+  async press(text, button) {
+    await this.toast(text).locator('.monaco-button', { hasText: button }).click();
+  }
+
+  /** Presses a button of a modal dialog. */
+  async confirm(button) {
+    await this.page.locator('.monaco-dialog-box .monaco-button', { hasText: button }).click();
+  }
+
+  status(text) {
+    return this.page.locator('.statusbar-item', { hasText: text }).first();
+  }
+
+  activity(title) {
+    return this.page.locator('.activitybar .action-item').filter({ has: this.page.locator(`[aria-label^="${title}"]`) });
+  }
+
+  async showView(title) {
+    const item = this.activity(title);
+    if (!(await item.getAttribute('class')).includes('checked')) await item.click();
+  }
+
+  row(text) {
+    return this.page.locator('.pane-body .monaco-list-row', { hasText: text }).first();
+  }
+
+  async rowAction(text, label) {
+    await this.row(text).hover();
+    await this.row(text).locator(`.action-label[aria-label^="${label}"]`).first().click();
+  }
+
+  /** Saves the active editor and reads the file. */
+  async save(path) {
+    await this.command('File: Save');
+    await eventually('the notebook is saved', async () => (await this.page.locator('.tab.active.dirty').count()) === 0);
+    return readNotebook(path);
+  }
+
+  async type(index, text) {
+    await this.focusCell(index);
+    await this.page.keyboard.press('Control+End');
+    await this.page.keyboard.type(text);
+  }
+}
