@@ -29,15 +29,15 @@ impl Sessions {
         for row in unknown.into_iter().filter(|row| row.host == host) {
             let sessions = self.clone();
             tasks.push(tokio::spawn(async move {
-                let known = sessions.live.contains_key(&row.id);
+                let before = sessions.cached(&row.id);
                 if let Err(e) = sessions.join(&row.id).await {
                     tracing::warn!(session = %row.id, "not joined: {e}");
                 }
-                if announce
-                    && !known
-                    && let Some(session) = sessions.cached(&row.id)
-                {
-                    sessions.emit(Event::Created(session));
+                match (before, sessions.cached(&row.id)) {
+                    (None, Some(session)) if announce => sessions.emit(Event::Created(session)),
+                    (Some(before), Some(now)) if before != now => sessions.emit(Event::Updated(now)),
+                    (Some(before), None) => sessions.found_ended(&before),
+                    _ => {}
                 }
             }));
         }
@@ -67,7 +67,7 @@ impl Sessions {
     }
 
     /// Follows a keeper: its first status makes the session known.
-    async fn follow(
+    pub(super) async fn follow(
         self: &Arc<Self>,
         id: &str,
         client: KeeperClient,
@@ -140,30 +140,41 @@ impl Sessions {
     /// A connection ended that nobody had closed.
     async fn keeper_gone(self: &Arc<Self>, id: &str) {
         let _one_at_a_time = self.joining.lock().await;
-        let Some((_, gone)) = self.live.remove(id) else { return };
-        let before = gone.session.clone();
+        // Listed as it was, until it is known what became of it.
+        let before = match self.live.get_mut(id) {
+            Some(mut live) => {
+                live.client = None;
+                live.session.clone()
+            }
+            None => return,
+        };
         tracing::warn!(session = id, "its keeper is gone");
         if let Err(e) = self.join(id).await {
             tracing::warn!(session = id, "its keeper is gone and could not be replaced: {e}");
-            let mut session = gone.session;
-            session.responding = false;
-            self.live.insert(id.to_owned(), Live { session, client: None });
-        }
-        match self.cached(id) {
-            Some(session) => self.emit(Event::Updated(session)),
-            None => {
-                self.attached.remove(id);
-                self.position(id).send_modify(|_| ());
-                self.review_offers();
-                if let Ok(record) = self.record(id) {
-                    let session = record.to_session(SessionState::Ended);
-                    self.emit(Event::Ended(session.clone()));
-                    self.recover_at_once(&before, session);
-                }
-                return;
+            if let Some(mut live) = self.live.get_mut(id) {
+                live.session.responding = false;
             }
         }
+        match self.cached(id) {
+            Some(session) => {
+                self.emit(Event::Updated(session));
+                self.review_offers();
+            }
+            None => self.found_ended(&before),
+        }
+    }
+
+    /// A session that was live turned out to have ended, unseen by its keeper.
+    fn found_ended(self: &Arc<Self>, before: &Session) {
+        let id = before.id.as_str();
+        self.attached.remove(id);
+        self.position(id).send_modify(|_| ());
         self.review_offers();
+        if let Ok(record) = self.record(id) {
+            let session = record.to_session(SessionState::Ended);
+            self.emit(Event::Ended(session.clone()));
+            self.recover_at_once(before, session);
+        }
     }
 
     /// Lists a session from its record, while its keeper cannot be asked.

@@ -4,14 +4,19 @@
 //! or acts; a free one is still confirmed by processes, because lock files can be swept away.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Sessions, store_failed};
 use crate::journal::{Journal, Limits};
-use crate::keeper::{Purpose, Record, launch, take_lock};
+use crate::keeper::{KeeperClient, Purpose, Record, launch, take_lock};
 use crate::paths::Folders;
 use crate::process::Identity;
 use crate::protocol::{EndReason, Error, EventBody, ExecutionStatus, Time};
 use crate::registry::Registry;
+
+/// A killed keeper's socket may close before its lock is free, and one that starts listens a moment after it is locked.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+const TRIES: u32 = 25;
 
 impl Sessions {
     /// Settles a session whose keeper's socket refuses.
@@ -22,32 +27,43 @@ impl Sessions {
             self.live.remove(id);
             return Ok(());
         }
-        let lock = take_lock(&self.folders, id).map_err(store_failed)?;
-        let Some(lock) = lock else {
-            // Starting, ending, or being adopted by somebody else.
-            self.remember(id, true);
-            return Ok(());
-        };
+        for _ in 0..TRIES {
+            if self.settle_now(id).await? {
+                return Ok(());
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
+            if let Ok((client, events)) = KeeperClient::connect(&self.folders.socket(id), id).await {
+                return self.follow(id, client, events).await;
+            }
+        }
+        self.remember(id, true);
+        Ok(())
+    }
+
+    /// Settles it if nobody else is at it. False: its keeper is starting, ending, dying, or adopted by somebody else, so
+    /// that soon it answers or its lock is free.
+    async fn settle_now(self: &Arc<Self>, id: &str) -> Result<bool, Error> {
+        let Some(lock) = take_lock(&self.folders, id).map_err(store_failed)? else { return Ok(false) };
         let mut record = self.record(id)?;
         if record.ended_at.is_some() {
-            return self.end_in_registry(&record);
+            return self.end_in_registry(&record).map(|()| true);
         }
-        if record.keeper.as_ref().is_some_and(Identity::is_alive) && lock_was_swept(&record) {
-            self.remember(id, true);
-            return Ok(());
+        if record.keeper.as_ref().is_some_and(Identity::is_alive) {
+            // Dying; or its lock file was swept away, and it will make it anew.
+            return Ok(false);
         }
         if record.kernel_process.as_ref().is_some_and(Identity::is_alive) {
             tracing::info!(session = id, "adopting the kernel of a dead keeper");
             record.write(&self.folders).map_err(store_failed)?;
             launch(&self.program, &self.folders, id, Purpose::Adopt, lock).await?;
-            return self.join(id).await;
+            return self.join(id).await.map(|()| true);
         }
         let now = Time::now();
         close_journal(&self.folders, id, now);
         record.ended_at = Some(now);
         record.end_reason = Some(EndReason::Lost);
         record.write(&self.folders).map_err(store_failed)?;
-        self.end_in_registry(&record)
+        self.end_in_registry(&record).map(|()| true)
     }
 
     fn end_in_registry(&self, record: &Record) -> Result<(), Error> {
@@ -64,12 +80,6 @@ impl Sessions {
         let row = self.registry().session(id).map_err(store_failed)?;
         Ok(row.is_none_or(|row| Time::now().since(row.created_at).abs() > 10_000))
     }
-}
-
-/// The lock is free though its holder lives: its file was swept away, and the keeper will make it anew.
-fn lock_was_swept(record: &Record) -> bool {
-    tracing::warn!(session = %record.id, "its lock is free, but its keeper lives");
-    true
 }
 
 /// Ends in the journal what no kernel will end any more.
