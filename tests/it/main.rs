@@ -3,10 +3,12 @@
 //! One test binary, so that it links once. Each test has its own state and runtime folder, and leaves no process behind.
 
 mod adoption;
+mod attaching;
 mod bad_input;
 mod driver;
 mod executing;
 mod kernels;
 mod nothing_lost;
+mod offers;
 mod sessions;
 mod world;
