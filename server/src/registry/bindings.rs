@@ -1,0 +1,230 @@
+//! Which notebook belongs to which session: one live session a notebook, and a history that follows its names.
+//!
+//! A session's notebooks are numbered within it. An index allows one live binding a key, so whoever commits first
+//! has it. Ended sessions keep their last bindings; when a notebook is migrated, the ended bindings of the same
+//! lineage (the same notebook, not merely the same path) get the new key in the same transaction.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Error, Registry, Result};
+
+/// What tells a file from all others on this machine while it exists, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// One notebook of one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    pub session_id: String,
+    /// The notebook's number within the session, by which the journal names it.
+    pub number: u32,
+    /// `NotebookName::key`: the path, or what stands for it in an untitled notebook.
+    pub key: String,
+    pub uri: String,
+    pub file: Option<FileIdentity>,
+    /// Whether it holds the notebook: no other live binding can have the key.
+    pub live: bool,
+}
+
+const COLUMNS: &str = "session_id, number, key, uri, device, inode, live";
+
+impl Registry {
+    /// All notebooks of a session, by number; those it has given up too.
+    pub fn bindings(&self, session_id: &str) -> Result<Vec<Binding>> {
+        self.list("WHERE session_id = ?1 ORDER BY number", params![session_id])
+    }
+
+    /// The live bindings of all sessions.
+    pub fn live_bindings(&self) -> Result<Vec<Binding>> {
+        self.list("WHERE live = 1 ORDER BY session_id, number", params![])
+    }
+
+    /// Who holds this notebook now.
+    pub fn binding_by_key(&self, key: &str) -> Result<Option<Binding>> {
+        Ok(self.list("WHERE key = ?1 AND live = 1", params![key])?.pop())
+    }
+
+    /// Who holds a notebook that was this file, whatever its name.
+    pub fn bindings_by_file(&self, file: FileIdentity) -> Result<Vec<Binding>> {
+        self.list(
+            "WHERE device = ?1 AND inode = ?2 AND live = 1 ORDER BY session_id, number",
+            params![file.device as i64, file.inode as i64],
+        )
+    }
+
+    /// The sessions whose notebook this is, or was when they ended or gave it up, each with its number in them.
+    pub fn sessions_of_notebook(&self, key: &str) -> Result<Vec<(String, u32)>> {
+        let bindings = self.list("WHERE key = ?1 ORDER BY live DESC, place DESC", params![key])?;
+        Ok(bindings.into_iter().map(|binding| (binding.session_id, binding.number)).collect())
+    }
+
+    /// Binds a session's notebook to another path; its history goes along. [`Error::Moved`] where it is no
+    /// longer at `expected_key`, [`Error::Taken`] where another live one has the new key and is not among
+    /// `release`, the bindings that give up their slot in the same moment. Gives the binding as it was.
+    pub fn rebind(
+        &self,
+        session_id: &str,
+        number: u32,
+        expected_key: Option<&str>,
+        new: &Binding,
+        release: &[(String, u32)],
+    ) -> Result<Binding> {
+        self.write(|transaction| {
+            let (old, lineage) = find(transaction, session_id, number)?.ok_or_else(|| Error::Missing {
+                what: format!("notebook {number} of the session {session_id}"),
+            })?;
+            if expected_key.is_some_and(|expected| expected != old.key) {
+                return Err(Error::Moved { key: old.key, uri: old.uri });
+            }
+            for (id, other) in release {
+                give_up(transaction, id, *other)?;
+            }
+            check_free(transaction, new, session_id, number)?;
+            if new.key != old.key {
+                transaction
+                    .prepare_cached(
+                        "UPDATE bindings SET key = ?3, uri = ?4 WHERE lineage = ?1 AND key = ?2 AND live = 0",
+                    )?
+                    .execute(params![lineage, old.key, new.key, new.uri])?;
+            }
+            let binding = Binding { session_id: session_id.to_owned(), number, ..new.clone() };
+            store(transaction, &binding, lineage)?;
+            Ok(old)
+        })
+    }
+
+    /// Gives a session one more notebook, or writes one anew; [`Error::Taken`] where another session has it.
+    pub fn add_binding(&self, binding: &Binding) -> Result<()> {
+        self.write(|transaction| claim(transaction, binding))
+    }
+
+    /// The session lets go of a notebook, which stays known as one it had.
+    pub fn release_binding(&self, session_id: &str, number: u32) -> Result<()> {
+        self.write(|transaction| give_up(transaction, session_id, number))
+    }
+
+    /// The notebook's file is another one by now: it was saved by writing a new file in the old one's place.
+    pub fn set_file_identity(&self, session_id: &str, number: u32, file: FileIdentity) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE bindings SET device = ?3, inode = ?4 WHERE session_id = ?1 AND number = ?2",
+                )?
+                .execute(params![session_id, number, file.device as i64, file.inode as i64])?;
+            Ok(())
+        })
+    }
+
+    fn list(&self, filter: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Binding>> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM bindings {filter}"))?;
+            let rows = statement.query_map(values, binding_of)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+}
+
+/// Writes a binding; a live one only where no other has its key.
+pub(super) fn claim(connection: &Connection, binding: &Binding) -> Result<()> {
+    check_free(connection, binding, &binding.session_id, binding.number)?;
+    let lineage = match find(connection, &binding.session_id, binding.number)? {
+        Some((old, lineage)) if old.key == binding.key => lineage,
+        _ => lineage_at(connection, &binding.key)?,
+    };
+    store(connection, binding, lineage)
+}
+
+/// The session gives up all its notebooks.
+pub(super) fn release_all(connection: &Connection, session_id: &str) -> Result<()> {
+    connection.prepare_cached("UPDATE bindings SET live = 0 WHERE session_id = ?1")?.execute([session_id])?;
+    Ok(())
+}
+
+fn give_up(connection: &Connection, session_id: &str, number: u32) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE bindings SET live = 0 WHERE session_id = ?1 AND number = ?2")?
+        .execute(params![session_id, number])?;
+    Ok(())
+}
+
+fn check_free(connection: &Connection, wanted: &Binding, session_id: &str, number: u32) -> Result<()> {
+    if !wanted.live {
+        return Ok(());
+    }
+    let holder: Option<String> = connection
+        .prepare_cached(
+            "SELECT session_id FROM bindings
+             WHERE key = ?1 AND live = 1 AND NOT (session_id = ?2 AND number = ?3)",
+        )?
+        .query_row(params![wanted.key, session_id, number], |row| row.get(0))
+        .optional()?;
+    match holder {
+        Some(session_id) => Err(Error::Taken { session_id }),
+        None => Ok(()),
+    }
+}
+
+fn find(connection: &Connection, session_id: &str, number: u32) -> Result<Option<(Binding, i64)>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, lineage FROM bindings WHERE session_id = ?1 AND number = ?2"
+    ))?;
+    let found = statement
+        .query_row(params![session_id, number], |row| Ok((binding_of(row)?, row.get(7)?)))
+        .optional()?;
+    Ok(found)
+}
+
+/// The notebook that lies at this key now or did last; a new one where none ever did.
+fn lineage_at(connection: &Connection, key: &str) -> Result<i64> {
+    let known = connection
+        .prepare_cached("SELECT lineage FROM bindings WHERE key = ?1 ORDER BY live DESC, place DESC LIMIT 1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(lineage) => Ok(lineage),
+        None => Ok(connection
+            .prepare_cached("SELECT coalesce(max(lineage), 0) + 1 FROM bindings")?
+            .query_row([], |row| row.get(0))?),
+    }
+}
+
+fn store(connection: &Connection, binding: &Binding, lineage: i64) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO bindings (session_id, number, key, uri, device, inode, live, lineage)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (session_id, number) DO UPDATE SET key = ?3, uri = ?4, device = ?5, inode = ?6,
+                live = ?7, lineage = ?8",
+        )?
+        .execute(params![
+            binding.session_id,
+            binding.number,
+            binding.key,
+            binding.uri,
+            binding.file.map(|file| file.device as i64),
+            binding.file.map(|file| file.inode as i64),
+            binding.live,
+            lineage,
+        ])?;
+    Ok(())
+}
+
+fn binding_of(row: &Row<'_>) -> rusqlite::Result<Binding> {
+    let device: Option<i64> = row.get(4)?;
+    let inode: Option<i64> = row.get(5)?;
+    Ok(Binding {
+        session_id: row.get(0)?,
+        number: row.get(1)?,
+        key: row.get(2)?,
+        uri: row.get(3)?,
+        // SQLite has signed numbers only; the bits are what counts.
+        file: device
+            .zip(inode)
+            .map(|(device, inode)| FileIdentity { device: device as u64, inode: inode as u64 }),
+        live: row.get(6)?,
+    })
+}

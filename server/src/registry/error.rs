@@ -1,0 +1,46 @@
+//! What can go wrong with the registry, sorted by what a caller can do about it.
+
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+/// Why the registry did not do what was asked. Nothing was written in any of these cases.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A later version of ours has changed the file. It is left untouched.
+    #[error(
+        "the registry has format {found} and this version of kernel-keeper knows {known}: update kernel-keeper"
+    )]
+    Newer { found: i64, known: i64 },
+    /// Another live session holds the notebook.
+    #[error("the notebook has the live session {session_id}")]
+    Taken { session_id: String },
+    /// The session is bound to another notebook than expected.
+    #[error("the session is bound to {key} by now")]
+    Moved { key: String, uri: String },
+    /// There is no such session, or the session has no notebook of that number.
+    #[error("the registry does not know {what}")]
+    Missing { what: String },
+    /// The file is damaged: see [`super::Registry::recover`].
+    #[error("the registry is damaged: {0}")]
+    Corrupt(rusqlite::Error),
+    /// No room on the disk.
+    #[error("the disk is full: the registry cannot be written")]
+    Full,
+    /// The file cannot be reached: its permissions, or its disk.
+    #[error("the registry {path} cannot be used: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    /// Anything else; among it that other processes kept the registry for longer than five seconds.
+    #[error("the registry failed: {0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Error {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Corrupt(error),
+            Some(ErrorCode::DiskFull) => Error::Full,
+            _ => Error::Sqlite(error),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Races, damage and the rules of the registry, on real files.
