@@ -7,6 +7,9 @@
 
 mod bell;
 mod identity;
+mod pairing;
+mod walk;
+mod watching;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
@@ -17,6 +20,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use bell::ring;
 pub use identity::{FileIdentity, file_identity, same_file};
+
+use watching::Watching;
 
 /// Something that happened on the disk, as far as one can tell from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,15 +66,19 @@ enum Task {
     /// Answered when all before it is done.
     Settle(Sender<()>),
     Event(notify::Result<notify::Event>),
+    Rang,
     Stop,
 }
 
 impl Watcher {
     /// Begins with the bell alone, which is made where it is missing; its folder must be there.
     pub fn new(bell: &Path, hints: UnboundedSender<Hint>) -> Result<Watcher, Error> {
-        let _ = (bell, hints, thread::current());
-        let (tasks, _) = channel();
-        Ok(Watcher { tasks, warnings: Arc::default() })
+        let (tasks, inbox) = channel();
+        let warnings = Arc::default();
+        let watching = Watching::new(bell, tasks.clone(), hints, Arc::clone(&warnings))?;
+        let thread = thread::Builder::new().name("renames".into());
+        thread.spawn(move || watching.run(&inbox)).map_err(Error::Thread)?;
+        Ok(Watcher { tasks, warnings })
     }
 
     /// Watches a folder with all below it but what version control ignores and what tools keep there
@@ -115,3 +124,6 @@ impl Drop for Watcher {
         self.tell(Task::Stop);
     }
 }
+
+#[cfg(test)]
+mod tests;
