@@ -162,8 +162,15 @@ pub fn file_identity(path: &Path) -> Option<FileIdentity> {
 
 /// Touches the bell, so that every sidecar looks at the registry again.
 pub fn ring(bell: &Path) -> io::Result<()> {
-    let file = open_private(bell)?;
-    file.set_modified(std::time::SystemTime::now())
+    use std::io::{Seek, SeekFrom, Write};
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).write(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Always the same byte: written is what watchers hear.
+    let mut file = options.open(bell)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(b"\n")
 }
 
 fn default_state() -> io::Result<PathBuf> {

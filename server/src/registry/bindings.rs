@@ -33,7 +33,7 @@ impl Registry {
 
     /// The live bindings of all sessions.
     pub fn live_bindings(&self) -> Result<Vec<Binding>> {
-        self.list("WHERE live = 1 ORDER BY session_id, number", params![])
+        self.list("WHERE live = 1 ORDER BY +session_id, number", params![])
     }
 
     /// Who holds this notebook now.

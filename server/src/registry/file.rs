@@ -70,11 +70,6 @@ impl Database {
         Ok(warnings)
     }
 
-    fn marked(mut self, rebuilt: bool) -> Database {
-        self.rebuilt = rebuilt;
-        self
-    }
-
     fn change_over(&mut self, mut fresh: Database) {
         fresh.generation = self.generation + 1;
         fresh.rebuilt |= self.rebuilt;
@@ -83,13 +78,15 @@ impl Database {
 
     /// The path without our lock: a healthy file of the present format, or an error of any kind.
     fn ready(path: &Path) -> Result<Database> {
+        let before = inode(path);
         let connection = connect(path)?;
         match version(&connection)? {
             KNOWN => {}
             found => return Err(Error::Newer { found, known: KNOWN }),
         }
         check(&connection)?;
-        let inode = inode(path).ok_or_else(|| gone(path))?;
+        // The same before and after: the connection is to this file.
+        let inode = inode(path).filter(|after| Some(*after) == before).ok_or_else(|| gone(path))?;
         Ok(Database { path: path.to_owned(), connection, inode, rebuilt: false, generation: 0 })
     }
 
@@ -106,8 +103,9 @@ impl Database {
             }
             match migrate(path) {
                 Ok(rebuilt) => {
-                    let database = Database::ready(path)?;
-                    return Ok((database.marked(rebuilt), warnings));
+                    let mut database = Database::ready(path)?;
+                    database.rebuilt = rebuilt;
+                    return Ok((database, warnings));
                 }
                 Err(Error::Corrupt(_)) => warnings.push(set_aside(path)?),
                 Err(error) => return Err(error),

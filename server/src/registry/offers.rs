@@ -43,10 +43,8 @@ impl Registry {
     pub fn raise_offer(&self, offer: &OfferRow) -> Result<Raised> {
         self.write(|transaction| {
             let open = one(transaction, "notebook_key", &offer.notebook_key)?;
-            if let Some(open) = &open
-                && open.kind == offer.kind
-                && open.session_ids == offer.session_ids
-            {
+            let same = |open: &&OfferRow| open.kind == offer.kind && open.session_ids == offer.session_ids;
+            if let Some(open) = open.as_ref().filter(same) {
                 return Ok(Raised::Existing(open.clone()));
             }
             transaction

@@ -1,5 +1,6 @@
 //! What the disk and the other windows do: renames, and the bell. One task takes the hints in order.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub async fn follow(sessions: Arc<Sessions>) {
     if let Err(e) = crate::paths::ring(&bell) {
         tracing::warn!("the bell cannot be made: {e}");
     }
-    let mut watcher = match Watcher::new(&bell, sender) {
+    let watcher = match Watcher::new(&bell, sender) {
         Ok(watcher) => Some(watcher),
         Err(e) => {
             tracing::warn!("nothing can be watched, so renames on disk go unseen: {e}");
@@ -29,6 +30,7 @@ pub async fn follow(sessions: Arc<Sessions>) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut watched: Vec<PathBuf> = Vec::new();
+    let mut bound = BTreeSet::new();
     loop {
         tokio::select! {
             Some(hint) = hints.recv() => take(&sessions, hint).await,
@@ -39,7 +41,7 @@ pub async fn follow(sessions: Arc<Sessions>) {
                 look(&sessions);
             }
         }
-        if let Some(watcher) = watcher.as_mut() {
+        if let Some(watcher) = &watcher {
             let (folders, notebooks) = sessions.watched();
             for folder in folders.iter().filter(|folder| !watched.contains(*folder)) {
                 watcher.watch_workspace(folder);
@@ -48,8 +50,13 @@ pub async fn follow(sessions: Arc<Sessions>) {
                 watcher.unwatch_workspace(folder);
             }
             watched = folders;
-            for path in &notebooks {
-                watcher.watch_notebook(path);
+            let notebooks: BTreeSet<PathBuf> = notebooks.into_iter().collect();
+            // New names first: watching goes on without a gap where they share a folder.
+            notebooks.difference(&bound).for_each(|path| watcher.watch_notebook(path));
+            bound.difference(&notebooks).for_each(|path| watcher.unwatch_notebook(path));
+            bound = notebooks;
+            for warning in watcher.take_warnings() {
+                tracing::warn!("{warning}");
             }
         }
     }

@@ -1,0 +1,212 @@
+//! What the registry promises to a single caller.
+
+use super::*;
+
+#[test]
+fn sessions_are_listed_newest_activity_first() {
+    let (_folder, registry) = fresh();
+    for (id, activity) in [("a", 2), ("b", 3), ("c", 1)] {
+        registry.put_session(&session(id, activity)).unwrap();
+    }
+    let ids =
+        |ended| registry.sessions(ended).unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>().join(" ");
+    assert_eq!(ids(false), "b a c");
+    end(&registry, "b");
+    assert_eq!((ids(false), ids(true)), ("a c".into(), "b a c".into()));
+    let ended = registry.session("b").unwrap().unwrap();
+    assert_eq!(
+        (ended.live, ended.ended_at, ended.document.as_str()),
+        (false, Some(Time(9)), "{\"ended\":true}")
+    );
+    assert!(registry.remove_session("b").unwrap());
+    assert!(!registry.remove_session("b").unwrap());
+    assert_eq!(registry.session("b").unwrap(), None);
+    assert!(matches!(registry.end_session("b", Time(1), ""), Err(Error::Missing { .. })));
+}
+
+#[test]
+fn a_notebook_has_one_live_session() {
+    let (_folder, registry) = fresh();
+    start(&registry, "a", "/n.ipynb");
+    let taken = |result: Result<()>| match result {
+        Err(Error::Taken { session_id }) => session_id,
+        other => panic!("{other:?}"),
+    };
+    let wanted = [binding("b", 0, "/free.ipynb"), binding("b", 1, "/n.ipynb")];
+    assert_eq!(taken(registry.reserve(&session("b", 1), &wanted)), "a");
+    assert_eq!(registry.session("b").unwrap(), None);
+    assert_eq!(registry.binding_by_key("/free.ipynb").unwrap(), None);
+    assert_eq!(taken(registry.add_binding(&binding("b", 0, "/n.ipynb"))), "a");
+
+    end(&registry, "a");
+    start(&registry, "b", "/n.ipynb");
+    assert_eq!(taken(registry.revive_session(&session("a", 5), &[binding("a", 0, "/n.ipynb")])), "b");
+    assert!(!registry.session("a").unwrap().unwrap().live);
+    end(&registry, "b");
+    registry.revive_session(&session("a", 5), &[binding("a", 0, "/n.ipynb")]).unwrap();
+    assert!(registry.session("a").unwrap().unwrap().live);
+    assert_eq!(history(&registry, "/n.ipynb"), "a b");
+}
+
+#[test]
+fn a_session_is_rebound_from_where_it_is_expected() {
+    let (_folder, registry) = fresh();
+    start(&registry, "a", "/a.ipynb");
+    start(&registry, "b", "/b.ipynb");
+    assert!(matches!(
+        rebind(&registry, "a", "/other.ipynb", "/c.ipynb", &[]),
+        Err(Error::Moved { key, uri }) if key == "/a.ipynb" && uri == "file:///a.ipynb"
+    ));
+    assert!(matches!(
+        rebind(&registry, "a", "/a.ipynb", "/b.ipynb", &[]),
+        Err(Error::Taken { session_id }) if session_id == "b"
+    ));
+    assert!(matches!(rebind(&registry, "x", "/a.ipynb", "/c.ipynb", &[]), Err(Error::Missing { .. })));
+    assert_eq!(rebind(&registry, "a", "/a.ipynb", "/c.ipynb", &[]).unwrap(), binding("a", 0, "/a.ipynb"));
+    assert_eq!(registry.bindings("a").unwrap(), [binding("a", 0, "/c.ipynb")]);
+    assert_eq!(registry.binding_by_key("/a.ipynb").unwrap(), None);
+    // To where it is: nothing to take, nothing lost.
+    rebind(&registry, "a", "/c.ipynb", "/c.ipynb", &[]).unwrap();
+    assert_eq!(registry.live_bindings().unwrap().len(), 2);
+}
+
+#[test]
+fn history_follows_a_notebook_through_its_names() {
+    let (_folder, registry) = fresh();
+    start(&registry, "old", "/a.ipynb");
+    end(&registry, "old");
+    start(&registry, "now", "/a.ipynb");
+    assert_eq!(history(&registry, "/a.ipynb"), "now old");
+    rebind(&registry, "now", "/a.ipynb", "/b.ipynb", &[]).unwrap();
+    assert_eq!(
+        (history(&registry, "/a.ipynb"), history(&registry, "/b.ipynb")),
+        ("".into(), "now old".into())
+    );
+    // Another notebook under the old name begins with none of it.
+    start(&registry, "other", "/a.ipynb");
+    rebind(&registry, "now", "/b.ipynb", "/c.ipynb", &[]).unwrap();
+    assert_eq!(history(&registry, "/a.ipynb"), "other");
+    assert_eq!(history(&registry, "/c.ipynb"), "now old");
+}
+
+#[test]
+fn a_swap_swaps_the_histories() {
+    let (_folder, registry) = fresh();
+    for key in ["a", "b"] {
+        start(&registry, &format!("{key}-old"), &format!("/{key}.ipynb"));
+        end(&registry, &format!("{key}-old"));
+        start(&registry, key, &format!("/{key}.ipynb"));
+    }
+    rebind(&registry, "a", "/a.ipynb", "/b.ipynb", &[("b", 0)]).unwrap();
+    assert!(!registry.bindings("b").unwrap()[0].live);
+    rebind(&registry, "b", "/b.ipynb", "/a.ipynb", &[]).unwrap();
+    assert_eq!(history(&registry, "/a.ipynb"), "b b-old");
+    assert_eq!(history(&registry, "/b.ipynb"), "a a-old");
+}
+
+#[test]
+fn a_release_is_undone_where_the_rebinding_fails() {
+    let (_folder, registry) = fresh();
+    for id in ["a", "b", "c"] {
+        start(&registry, id, &format!("/{id}.ipynb"));
+    }
+    assert!(rebind(&registry, "a", "/a.ipynb", "/b.ipynb", &[("c", 0)]).is_err());
+    assert!(registry.bindings("c").unwrap()[0].live);
+}
+
+#[test]
+fn a_shared_kernel_has_several_notebooks() {
+    let (_folder, registry) = fresh();
+    start(&registry, "s", "/a.ipynb");
+    registry.add_binding(&binding("s", 1, "/bb.ipynb")).unwrap();
+    let file = FileIdentity { device: u64::MAX, inode: "/bb.ipynb".len() as u64 };
+    assert_eq!(registry.bindings_by_file(file).unwrap(), [binding("s", 1, "/bb.ipynb")]);
+    let saved = FileIdentity { device: 1, inode: 2 };
+    registry.set_file_identity("s", 1, saved).unwrap();
+    assert_eq!(registry.bindings_by_file(file).unwrap(), []);
+    assert_eq!(registry.bindings_by_file(saved).unwrap().len(), 1);
+    registry.release_binding("s", 0).unwrap();
+    assert_eq!(registry.binding_by_key("/a.ipynb").unwrap(), None);
+    assert_eq!(history(&registry, "/a.ipynb"), "s");
+}
+
+#[test]
+fn windows_are_kept() {
+    let (_folder, registry) = fresh();
+    let window = Window {
+        id: "w".into(),
+        pid: 7,
+        start: u64::MAX,
+        boot: "boot".into(),
+        host: "host".into(),
+        document: "{}".into(),
+        open_notebooks: vec!["/a \"quoted\".ipynb".into()],
+        last_seen: Time(1),
+    };
+    registry.put_window(&window).unwrap();
+    assert_eq!(registry.windows().unwrap(), std::slice::from_ref(&window));
+    assert!(registry.set_open_notebooks("w", &[], Time(2)).unwrap());
+    assert!(!registry.set_open_notebooks("x", &[], Time(2)).unwrap());
+    assert_eq!(
+        registry.windows().unwrap(),
+        [Window { open_notebooks: vec![], last_seen: Time(2), ..window.clone() }]
+    );
+    assert!(registry.remove_window("w").unwrap());
+    assert!(!registry.remove_window("w").unwrap());
+}
+
+#[test]
+fn one_question_a_notebook() {
+    use OfferKind::{Migrate, Recover, Resume};
+    let (_folder, registry) = fresh();
+    let check = |id: &str, kind, sessions: &[&str], expect: Raised| {
+        assert_eq!(registry.raise_offer(&offer(id, kind, "/n.ipynb", sessions)).unwrap(), expect, "{id}");
+    };
+    let row = |id, kind, sessions: &[&str]| offer(id, kind, "/n.ipynb", sessions);
+    check("1", Resume, &["a"], Raised::New);
+    check("2", Resume, &["a"], Raised::Existing(row("1", Resume, &["a"])));
+    check("3", Recover, &["a"], Raised::Replaced(row("1", Resume, &["a"])));
+    check("4", Recover, &["b"], Raised::Replaced(row("3", Recover, &["a"])));
+    check("5", Migrate, &["b"], Raised::Replaced(row("4", Recover, &["b"])));
+    assert_eq!(registry.offer("4").unwrap(), None);
+    assert!(registry.move_offer("5", Some("w")).unwrap());
+    assert_eq!(registry.offer("5").unwrap().unwrap().window_id.as_deref(), Some("w"));
+    assert!(registry.withdraw_offer("5").unwrap());
+    assert!(!registry.withdraw_offer("5").unwrap());
+    assert!(!registry.move_offer("5", None).unwrap());
+    assert_eq!(registry.take_offer("5").unwrap(), None);
+}
+
+#[test]
+fn dismissals_last_until_the_notebook_is_opened() {
+    use OfferKind::{Migrate, Resume};
+    let (_folder, registry) = fresh();
+    registry.dismiss("/n.ipynb", Resume, "", Time(1)).unwrap();
+    registry.dismiss("/n.ipynb", Migrate, "/m.ipynb → /n.ipynb", Time(1)).unwrap();
+    let is = |key, kind, moved| registry.is_dismissed(key, kind, moved).unwrap();
+    assert!(is("/n.ipynb", Resume, ""));
+    assert!(!is("/m.ipynb", Resume, ""));
+    assert!(is("/n.ipynb", Migrate, "/m.ipynb → /n.ipynb"));
+    assert!(!is("/n.ipynb", Migrate, "/o.ipynb → /n.ipynb"));
+    registry.clear_dismissal("/n.ipynb").unwrap();
+    assert!(!is("/n.ipynb", Resume, ""));
+    assert!(is("/n.ipynb", Migrate, "/m.ipynb → /n.ipynb"));
+    // Long after, what was dismissed is forgotten.
+    registry.dismiss("/x.ipynb", Resume, "", Time(100 * 24 * 3600 * 1000)).unwrap();
+    assert!(!is("/n.ipynb", Migrate, "/m.ipynb → /n.ipynb"));
+}
+
+#[test]
+fn the_counter_changes_with_every_commit() {
+    let (folder, registry) = fresh();
+    let other = open(folder.path());
+    let look = || registry.change_counter().unwrap();
+    let first = look();
+    assert_eq!(look(), first);
+    other.put_session(&session("a", 1)).unwrap();
+    let second = look();
+    assert_ne!(second, first);
+    registry.put_session(&session("b", 1)).unwrap();
+    assert_ne!(look(), second);
+    assert_eq!(look(), look());
+}

@@ -1,0 +1,458 @@
+//! The watcher's own thread: which folders are watched and why, and what becomes of each change.
+//!
+//! One owner of all state, told by a channel what to do; `notify`'s thread sends its events into the same
+//! channel, so a request and the events around it keep their order.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use notify::event::{CreateKind, EventKind, ModifyKind, RemoveKind};
+use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::pairing::{Change, Pairing};
+use super::walk::{self, Met, is_folder, is_notebook};
+use super::{Error, Hint, Task, bell};
+
+/// Where the system watches a tree at once, the folders below need no watches.
+const WHOLE_TREES: bool = cfg!(any(target_os = "macos", target_os = "windows"));
+/// How often what cannot be watched is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// For how long an event about a notebook that a walk has just found says nothing new.
+const FOUND_FOR: Duration = Duration::from_millis(200);
+
+pub(super) struct Watching {
+    notify: RecommendedWatcher,
+    hints: UnboundedSender<Hint>,
+    warnings: Arc<Mutex<Vec<String>>>,
+    said: HashSet<&'static str>,
+    bell_folder: PathBuf,
+    bell_lost: bool,
+    bell_rang: Arc<AtomicBool>,
+    roots: BTreeSet<PathBuf>,
+    notebooks: BTreeMap<PathBuf, Notebook>,
+    /// The folders that are watched, and whether as part of a workspace.
+    folders: HashMap<PathBuf, bool>,
+    pairing: Pairing,
+    /// Notebooks that walks have found, whose events may still come.
+    found: HashMap<PathBuf, Instant>,
+    next_look: Instant,
+}
+
+struct Notebook {
+    /// How often it was asked for.
+    count: usize,
+    /// Whether it was there when it was last looked at, where it must be looked at.
+    looked: Option<bool>,
+}
+
+impl Watching {
+    pub(super) fn new(
+        bell: &Path,
+        tasks: Sender<Task>,
+        hints: UnboundedSender<Hint>,
+        warnings: Arc<Mutex<Vec<String>>>,
+    ) -> Result<Watching, Error> {
+        let bell_error = |source| Error::Bell { path: bell.to_owned(), source };
+        let bell = std::path::absolute(bell).map_err(bell_error)?;
+        bell::make(&bell).map_err(bell_error)?;
+        let bell_folder = bell.parent().unwrap_or(Path::new("/")).to_owned();
+        let bell_rang = Arc::new(AtomicBool::new(false));
+        let rang = Arc::clone(&bell_rang);
+        let mut notify = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // On the thread that empties the system's queue: whatever does not matter ends here.
+            match event {
+                Ok(event) if is_ring(&event, &bell) => {
+                    // Rung again before anybody looked: one look is enough.
+                    if !rang.swap(true, Ordering::AcqRel) {
+                        let _ = tasks.send(Task::Rang);
+                    }
+                }
+                Ok(event) if !matters(&event) => {}
+                event => drop(tasks.send(Task::Event(event))),
+            }
+        })?;
+        notify.watch(&bell_folder, RecursiveMode::NonRecursive)?;
+        Ok(Watching {
+            notify,
+            hints,
+            warnings,
+            said: HashSet::new(),
+            bell_folder,
+            bell_lost: false,
+            bell_rang,
+            roots: BTreeSet::new(),
+            notebooks: BTreeMap::new(),
+            folders: HashMap::new(),
+            pairing: Pairing::default(),
+            found: HashMap::new(),
+            next_look: Instant::now(),
+        })
+    }
+
+    /// Until told to stop, or nobody is left to tell or to listen.
+    pub(super) fn run(mut self, inbox: &Receiver<Task>) {
+        while !self.hints.is_closed() {
+            let task = match self.wake_at() {
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            match task {
+                Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(task) => self.task(task),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = Instant::now();
+            for change in self.pairing.expired(now) {
+                self.change(change);
+            }
+            if self.must_look() && now >= self.next_look {
+                self.look();
+                self.next_look = now + LOOK_EVERY;
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let look = self.must_look().then_some(self.next_look);
+        self.pairing.deadline().into_iter().chain(look).min()
+    }
+
+    fn task(&mut self, task: Task) {
+        match task {
+            Task::WatchWorkspace(root) => {
+                if self.roots.insert(root.clone()) {
+                    self.enter_workspace(&root);
+                    self.hint(Hint::Rescan);
+                }
+            }
+            Task::UnwatchWorkspace(root) => {
+                if self.roots.remove(&root) {
+                    self.leave_workspace(&root);
+                }
+            }
+            Task::WatchNotebook(path) => self.watch_notebook(path),
+            Task::UnwatchNotebook(path) => self.unwatch_notebook(&path),
+            Task::Settle(done) => drop(done.send(())),
+            Task::Rang => {
+                // Lowered first: who rings from here on is told again.
+                self.bell_rang.store(false, Ordering::Release);
+                self.hint(Hint::Bell);
+            }
+            Task::Event(Ok(event)) if event.need_rescan() => self.begin_anew(),
+            Task::Event(Ok(event)) => {
+                for change in self.pairing.take(event, Instant::now()) {
+                    self.change(change);
+                }
+            }
+            Task::Event(Err(error)) => tracing::warn!(%error, "watching files"),
+            Task::Stop => {}
+        }
+    }
+
+    fn watch_notebook(&mut self, path: PathBuf) {
+        let new = Notebook { count: 0, looked: None };
+        let notebook = self.notebooks.entry(path.clone()).or_insert(new);
+        notebook.count += 1;
+        if notebook.count == 1 {
+            self.watch_above(&path);
+        }
+        let there = path.exists();
+        if let Some(notebook) = self.notebooks.get_mut(&path).filter(|notebook| notebook.looked.is_some()) {
+            notebook.looked = Some(there);
+        }
+        if !there {
+            self.hint(Hint::Gone(path));
+        }
+    }
+
+    fn unwatch_notebook(&mut self, path: &Path) {
+        match self.notebooks.get_mut(path) {
+            Some(notebook) if notebook.count > 1 => notebook.count -= 1,
+            Some(_) => {
+                self.notebooks.remove(path);
+                for folder in folders_above(path) {
+                    if self.folders.get(folder) == Some(&false) && !self.has_notebook_below(folder) {
+                        self.unwatch(folder);
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// The folder of the notebook, so that its rename is seen, and those above, so that theirs are.
+    fn watch_above(&mut self, path: &Path) {
+        for folder in folders_above(path) {
+            if self.folders.contains_key(folder) {
+                continue;
+            }
+            let watched = self.watch(folder, false);
+            if !watched && Some(folder) == path.parent() && folder.exists() {
+                self.look_at(path);
+            }
+        }
+        if path.parent().is_some_and(super::remote::is_remote) {
+            self.say(
+                "The notebook lies on a file system that reports no changes: it is looked at every 2 s.",
+            );
+            self.look_at(path);
+        }
+    }
+
+    fn look_at(&mut self, path: &Path) {
+        if let Some(notebook) = self.notebooks.get_mut(path) {
+            notebook.looked = Some(path.exists());
+        }
+    }
+
+    fn enter_workspace(&mut self, root: &Path) {
+        if super::remote::is_remote(root) {
+            self.say(
+                "The workspace lies on a file system that reports no changes: only notebooks that have a \
+                 kernel are looked at, every 2 s.",
+            );
+        }
+        if WHOLE_TREES {
+            let _ = self.notify.watch(root, RecursiveMode::Recursive);
+            self.folders.insert(root.to_owned(), true);
+            return;
+        }
+        walk::workspace(root, |met| {
+            if let Met::Folder(folder) = met {
+                self.watch(&folder, true);
+            }
+        });
+    }
+
+    fn leave_workspace(&mut self, root: &Path) {
+        let part = self.folders.iter().filter(|(_, part)| **part).map(|(folder, _)| folder);
+        let below: Vec<_> = part.filter(|folder| folder.starts_with(root)).cloned().collect();
+        for folder in below {
+            if self.roots.iter().any(|other| folder.starts_with(other)) {
+                continue;
+            }
+            if self.has_notebook_below(&folder) {
+                self.folders.insert(folder, false);
+            } else {
+                self.unwatch(&folder);
+            }
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Renamed { from, to } => self.renamed(from, to),
+            Change::Appeared(path) => self.appeared(path),
+            Change::Gone(path) => self.gone(path),
+            Change::Unsure(path) if path.exists() => self.appeared(path),
+            Change::Unsure(path) => self.gone(path),
+        }
+    }
+
+    fn renamed(&mut self, from: PathBuf, to: PathBuf) {
+        self.found.remove(&from);
+        if self.folders.contains_key(&from) || is_folder(&to) {
+            if self.concerns_us(&from) || self.concerns_us(&to) {
+                self.hint(Hint::Renamed { from: from.clone(), to: to.clone() });
+            }
+            self.forget(&from);
+            self.enter(&to, false);
+        } else if is_notebook(&from) || is_notebook(&to) {
+            self.hint(Hint::Renamed { from, to });
+        }
+    }
+
+    fn appeared(&mut self, path: PathBuf) {
+        if path == self.bell_folder {
+            self.bell_lost = true;
+        }
+        if is_folder(&path) {
+            self.enter(&path, true);
+        } else if is_notebook(&path) && !self.was_found(&path) {
+            self.hint(Hint::Appeared(path));
+        }
+    }
+
+    fn gone(&mut self, path: PathBuf) {
+        if path == self.bell_folder {
+            self.bell_lost = true;
+        }
+        self.found.remove(&path);
+        if self.folders.contains_key(&path) {
+            self.forget(&path);
+            self.hint(Hint::Gone(path));
+        } else if is_notebook(&path) {
+            self.hint(Hint::Gone(path));
+        }
+    }
+
+    /// A folder has come to be: watches it where it is part of a workspace, and again what was asked for below.
+    /// What lies in it may have come before the watch, so it is looked for.
+    fn enter(&mut self, folder: &Path, tell: bool) {
+        let part = folder.parent().and_then(|parent| self.folders.get(parent)) == Some(&true)
+            || self.roots.contains(folder)
+            || (WHOLE_TREES && self.roots.iter().any(|root| folder.starts_with(root)));
+        // Known already: the walk that met it has seen what was in it, and its own watch the rest.
+        if part && self.folders.get(folder) != Some(&true) {
+            let mut found = Vec::new();
+            let at_root = self.roots.contains(folder);
+            let meet = |met| match met {
+                Met::Folder(path) => drop(self.watch(&path, true)),
+                Met::Notebook(path) => found.push(path),
+            };
+            if at_root {
+                walk::workspace(folder, meet);
+            } else {
+                walk::new_folder(folder, meet);
+            }
+            if tell {
+                found.into_iter().for_each(|path| self.found(path));
+            }
+        }
+        let below: Vec<_> = self.notebooks.keys().filter(|path| path.starts_with(folder)).cloned().collect();
+        for path in below {
+            self.watch_above(&path);
+            if tell && path.exists() {
+                self.found(path);
+            }
+        }
+    }
+
+    /// Says that a walk has found a notebook, unless that was just said.
+    fn found(&mut self, path: PathBuf) {
+        let now = Instant::now();
+        self.found.retain(|_, at| now.duration_since(*at) < FOUND_FOR);
+        if self.found.insert(path.clone(), now).is_none() {
+            self.hint(Hint::Appeared(path));
+        }
+    }
+
+    fn was_found(&mut self, path: &Path) -> bool {
+        self.found.remove(path).is_some_and(|at| at.elapsed() < FOUND_FOR)
+    }
+
+    /// A folder whose rename anybody would want to know of.
+    fn concerns_us(&self, folder: &Path) -> bool {
+        let in_workspace = folder.parent().and_then(|parent| self.folders.get(parent)) == Some(&true);
+        in_workspace || self.folders.contains_key(folder) || self.has_notebook_below(folder)
+    }
+
+    fn has_notebook_below(&self, folder: &Path) -> bool {
+        self.notebooks.keys().any(|path| path.starts_with(folder))
+    }
+
+    /// Events were lost: what is watched may be wrong anywhere.
+    fn begin_anew(&mut self) {
+        self.folders.clear();
+        for root in self.roots.clone() {
+            self.enter_workspace(&root);
+        }
+        for path in self.notebooks.keys().cloned().collect::<Vec<_>>() {
+            self.watch_above(&path);
+        }
+        self.hint(Hint::Rescan);
+        self.hint(Hint::Bell);
+    }
+
+    fn must_look(&self) -> bool {
+        self.bell_lost || self.notebooks.values().any(|notebook| notebook.looked.is_some())
+    }
+
+    /// Looks at what cannot be watched.
+    fn look(&mut self) {
+        let mut hints = Vec::new();
+        for (path, notebook) in &mut self.notebooks {
+            let Some(before) = notebook.looked else { continue };
+            let there = path.exists();
+            notebook.looked = Some(there);
+            match (before, there) {
+                (true, false) => hints.push(Hint::Gone(path.clone())),
+                (false, true) => hints.push(Hint::Appeared(path.clone())),
+                _ => {}
+            }
+        }
+        if self.bell_lost && self.notify.watch(&self.bell_folder, RecursiveMode::NonRecursive).is_ok() {
+            self.bell_lost = false;
+            hints.push(Hint::Bell);
+        }
+        hints.into_iter().for_each(|hint| self.hint(hint));
+    }
+
+    fn watch(&mut self, folder: &Path, part: bool) -> bool {
+        if let Some(known) = self.folders.get_mut(folder) {
+            *known |= part;
+            return true;
+        }
+        match self.notify.watch(folder, RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                self.folders.insert(folder.to_owned(), part);
+                return true;
+            }
+            Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => self.say(
+                "The system's limit of watched folders is reached (fs.inotify.max_user_watches): renames in \
+                 some folders are noticed late or not at all.",
+            ),
+            // It is gone again, or not ours to read.
+            Err(error) => tracing::debug!(%error, folder = %folder.display(), "not watched"),
+        }
+        false
+    }
+
+    fn unwatch(&mut self, folder: &Path) {
+        self.folders.remove(folder);
+        if folder != self.bell_folder {
+            let _ = self.notify.unwatch(folder);
+        }
+    }
+
+    /// A folder is no longer where it was, so all below it is not: their watches must not speak of old names.
+    fn forget(&mut self, folder: &Path) {
+        self.bell_lost |= self.bell_folder.starts_with(folder);
+        let below: Vec<_> = self.folders.keys().filter(|path| path.starts_with(folder)).cloned().collect();
+        for path in below {
+            self.folders.remove(&path);
+            let _ = self.notify.unwatch(&path);
+        }
+    }
+
+    fn say(&mut self, warning: &'static str) {
+        if self.said.insert(warning) {
+            tracing::warn!("{warning}");
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
+        }
+    }
+
+    /// Nobody listens any more: the thread ends at its next turn.
+    fn hint(&self, hint: Hint) {
+        let _ = self.hints.send(hint);
+    }
+}
+
+/// All folders above a path but the root of the file system, the nearest first.
+fn folders_above(path: &Path) -> impl Iterator<Item = &Path> {
+    path.ancestors().skip(1).filter(|folder| folder.parent().is_some())
+}
+
+fn is_ring(event: &notify::Event, bell: &Path) -> bool {
+    let written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(_));
+    written && event.paths.iter().any(|path| path == bell)
+}
+
+/// Cheap and without a look at the disk: names only.
+fn matters(event: &notify::Event) -> bool {
+    if event.need_rescan() {
+        return true;
+    }
+    match event.kind {
+        EventKind::Create(CreateKind::File) | EventKind::Remove(RemoveKind::File) => {
+            event.paths.iter().any(|path| is_notebook(path))
+        }
+        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => true,
+        _ => false,
+    }
+}
