@@ -5,10 +5,13 @@
 mod adoption;
 mod attaching;
 mod bad_input;
+mod damage;
 mod driver;
 mod executing;
 mod kernels;
 mod nothing_lost;
 mod offers;
+mod security;
 mod sessions;
+mod tidy;
 mod world;
