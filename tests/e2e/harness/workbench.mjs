@@ -85,7 +85,16 @@ export class Workbench {
   async selectKernel(name) {
     const label = this.notebook.locator('.kernel-label');
     await label.click();
-    await this.pick(name);
+    // Where several extensions offer kernels, or one offers several, the picker asks for the source first.
+    const rows = this.page.locator('.quick-input-widget:visible .quick-input-list .monaco-list-row');
+    const kernel = rows.filter({ hasText: name }).first();
+    const source = rows.filter({ hasText: /^(Kernel Keeper|Select Another Kernel)/ }).first();
+    await eventually(`${name} in the picker`, async () => {
+      if (await kernel.isVisible()) return true;
+      if (await source.isVisible()) await source.click();
+      return false;
+    });
+    await kernel.click();
     await label.filter({ hasText: name }).waitFor();
   }
 
