@@ -1,6 +1,7 @@
 //! The one binary: sidecar, keeper and command line. Parses, dispatches, turns errors into exit codes.
 
 mod args;
+mod memory;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,9 @@ use kernel_keeper::protocol::{Error, ErrorKind};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if matches!(args.command, Command::Lsp | Command::Keep { launch: false, .. }) {
+        memory::return_what_is_freed();
+    }
     log_to_stderr(&args.command);
     match dispatch(args.command) {
         Ok(code) => code,

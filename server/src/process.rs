@@ -14,7 +14,7 @@ mod signal;
 #[cfg(unix)]
 mod unix;
 
-pub use environment::{clean, with_interpreter_first};
+pub use environment::{MALLOC_MARK, MALLOC_VARIABLES, clean, with_interpreter_first};
 pub use identity::{Identity, boot_id, host, identity_of};
 pub use sample::{Sample, Sampler};
 pub use signal::{Signal, signal_group, wait_for_death};

@@ -75,7 +75,7 @@ impl Watcher {
         std::thread::Builder::new()
             .name("renames".into())
             .spawn(move || watching.run(&taken))
-            .map_err(|e| notify::Error::io(e))?;
+            .map_err(notify::Error::io)?;
         Ok(Watcher { orders, notebooks: BTreeSet::new() })
     }
 
@@ -155,7 +155,7 @@ impl Watching {
             }
             self.tell(Hint::Rescan);
         }
-        if event.paths.iter().any(|path| *path == self.bell) {
+        if event.paths.contains(&self.bell) {
             return self.tell(Hint::Bell);
         }
         let cookie = event.tracker();

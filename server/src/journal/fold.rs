@@ -143,14 +143,14 @@ impl Text {
     fn push(&mut self, text: &str) {
         let mut text = text;
         if self.left_out == 0 && self.tail.is_empty() && self.head.len() < self.half {
-            let room = floor(text, self.half - self.head.len());
+            let room = text.floor_char_boundary(self.half - self.head.len());
             self.head.push_str(&text[..room]);
             text = &text[room..];
         }
         self.tail.push_str(text);
         // Cut back now and then, not at each piece.
         if self.tail.len() > self.half.saturating_mul(2) + (64 << 10) {
-            let keep = ceil(&self.tail, self.tail.len() - self.half);
+            let keep = self.tail.ceil_char_boundary(self.tail.len() - self.half);
             self.left_out += keep as u64;
             self.tail.drain(..keep);
         }
@@ -165,28 +165,12 @@ impl Text {
             return self.head + &end;
         }
         let half = usize::try_from(most / 2).unwrap_or(usize::MAX);
-        let head_end = floor(&self.head, half.min(self.head.len()));
+        let head_end = self.head.floor_char_boundary(half);
         // A short head came with a long tail only where most of it was never cut: then the tail begins the head.
-        let from = ceil(&end, end.len().saturating_sub(half));
+        let from = end.ceil_char_boundary(end.len().saturating_sub(half));
         let out = self.left_out + (self.head.len() - head_end) as u64 + from as u64;
         format!("{}{}{}", &self.head[..head_end], left_out(out), &end[from..])
     }
-}
-
-fn floor(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
-fn ceil(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at += 1;
-    }
-    at
 }
 
 #[cfg(test)]

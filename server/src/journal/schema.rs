@@ -82,7 +82,7 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
         db.pragma_update(None, "page_size", 16_384)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
-        db.pragma_update(None, "cache_size", -1_024)?;
+        db.pragma_update(None, "cache_size", -256)?;
         // The log is cut back after a flood.
         db.pragma_update(None, "journal_size_limit", 8 << 20)
     };

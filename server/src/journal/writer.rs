@@ -96,21 +96,33 @@ impl Journal {
 
     /// Adds what happened. Text that follows text of the same stream is joined to it.
     pub fn append(&mut self, execution_id: Option<&str>, at: Time, body: EventBody) {
-        if let EventBody::Output { output: Output::Stream { name, text } } = &body {
-            self.waiting_bytes += text.len();
-            if let Some(Waiting { row: Pending::Event { execution_id: same, body: last }, .. }) =
-                self.waiting.last_mut()
-                && same.as_deref() == execution_id
-                && let EventBody::Output { output: Output::Stream { name: other, text: before } } = last
-                && other == name
-                && before.len() + text.len() <= LONGEST_PIECE
-            {
-                before.push_str(text);
-                return;
-            }
+        if let EventBody::Output { output: Output::Stream { name, text } } = body {
+            return self.append_text(execution_id, at, name, &text);
         }
         let execution_id = execution_id.map(str::to_owned);
         self.push(at, Pending::Event { execution_id, body });
+    }
+
+    /// Stream text in pieces that are neither tiny nor huge, wherever the kernel cut it.
+    fn append_text(&mut self, execution_id: Option<&str>, at: Time, name: StreamName, mut text: &str) {
+        self.waiting_bytes += text.len();
+        if let Some(Waiting { row: Pending::Event { execution_id: same, body: last }, .. }) =
+            self.waiting.last_mut()
+            && same.as_deref() == execution_id
+            && let EventBody::Output { output: Output::Stream { name: other, text: before } } = last
+            && *other == name
+        {
+            let room = text.floor_char_boundary(LONGEST_PIECE.saturating_sub(before.len()));
+            before.push_str(&text[..room]);
+            text = &text[room..];
+        }
+        while !text.is_empty() {
+            let piece = text.floor_char_boundary(LONGEST_PIECE);
+            let output = Output::Stream { name, text: text[..piece].to_owned() };
+            let execution_id = execution_id.map(str::to_owned);
+            self.push(at, Pending::Event { execution_id, body: EventBody::Output { output } });
+            text = &text[piece..];
+        }
     }
 
     /// Keeps a message that cannot be read.
@@ -130,6 +142,11 @@ impl Journal {
     /// Rows that wait for the next commit.
     pub fn pending_rows(&self) -> usize {
         self.waiting.len() + usize::from(self.dropped.is_some())
+    }
+
+    /// About how much memory they take.
+    pub fn pending_bytes(&self) -> usize {
+        self.waiting_bytes
     }
 
     /// The last number given, committed or not; 0 where there is none.

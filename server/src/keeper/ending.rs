@@ -157,11 +157,10 @@ impl Keeper {
     fn end_session(&mut self, reason: EndReason) {
         tracing::info!(session = %self.record.id, ?reason, "the session ended");
         let now = Time::now();
+        self.settle_up();
         self.state = SessionState::Ended;
-        self.status_changed = true;
         self.record.ended_at = Some(now);
         self.record.end_reason = Some(reason);
-        self.settle_up();
         self.save_record();
         match crate::registry::Registry::open(&self.folders.state) {
             Ok(opened) => {
@@ -173,6 +172,8 @@ impl Keeper {
             Err(e) => tracing::warn!("the registry cannot be opened: {e}"),
         }
         let _ = crate::paths::ring(&self.folders.bell());
+        // Told once it is on record: who hears of it finds it there.
+        self.status_changed = true;
         self.over = true;
     }
 }

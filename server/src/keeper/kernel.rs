@@ -35,9 +35,22 @@ pub struct Greeted {
     pub warning: Option<String>,
 }
 
+/// A kernel whose process could not be started, or was gone before it could be looked at.
+pub struct NotSpawned {
+    pub why: std::io::Error,
+    /// Its exit code, where it had begun.
+    pub code: Option<i32>,
+}
+
+impl From<std::io::Error> for NotSpawned {
+    fn from(why: std::io::Error) -> NotSpawned {
+        NotSpawned { why, code: None }
+    }
+}
+
 /// Starts the kernel's process: own process group, output into kernel.log, the keeper's clean environment and what the
 /// session adds to it.
-pub fn spawn(record: &Record, folders: &Folders) -> std::io::Result<(Child, Identity, ConnectionFile)> {
+pub fn spawn(record: &Record, folders: &Folders) -> Result<(Child, Identity, ConnectionFile), NotSpawned> {
     let id = &record.id;
     let failed = |e: jupyter::ConnectionError| std::io::Error::other(e.to_string());
     let mut reserved: Option<PortReservation> = None;
@@ -66,14 +79,18 @@ pub fn spawn(record: &Record, folders: &Folders) -> std::io::Result<(Child, Iden
     command.current_dir(&kernel.cwd).process_group(0);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(false);
     drop(reserved);
-    let child = command
+    let mut child = command
         .spawn()
         .map_err(|e| std::io::Error::new(e.kind(), format!("{program} in {}: {e}", kernel.cwd.display())))?;
-    let identity = child
-        .id()
-        .and_then(process::identity_of)
-        .ok_or_else(|| std::io::Error::other("the kernel ended at once"))?;
-    Ok((child, identity, connection))
+    match child.id().and_then(process::identity_of) {
+        Some(identity) => Ok((child, identity, connection)),
+        None => {
+            // Gone already, so that this does not wait.
+            let code = child.try_wait().ok().flatten().and_then(|status| status.code());
+            let ended = code.map_or_else(String::new, |code| format!(" with code {code}"));
+            Err(NotSpawned { why: std::io::Error::other(format!("it ended at once{ended}")), code })
+        }
+    }
 }
 
 /// Connects to a kernel that was just started, and waits until it answers and its output reaches us.

@@ -53,9 +53,10 @@ pub struct Incoming<'a> {
     pub kind: &'a str,
     /// `parent_header.msg_id`, "" where there is none.
     pub parent: &'a str,
-    pub content: &'a Value,
-    /// The whole message, for comms.
-    pub whole: &'a dyn Fn() -> Value,
+    /// Taken apart as it is read: a huge text is moved, not copied.
+    pub content: &'a mut Value,
+    /// All but the content, for comms.
+    pub envelope: Value,
 }
 
 /// The running execution.
@@ -152,7 +153,7 @@ impl Machine {
     }
 
     /// A message from the kernel.
-    pub fn message(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
+    pub fn message(&mut self, m: &mut Incoming, now: Time) -> Vec<Effect> {
         match m.from {
             From::Iopub => self.iopub(m, now),
             From::Shell => self.shell(m, now),
@@ -178,7 +179,7 @@ impl Machine {
         effects
     }
 
-    fn iopub(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
+    fn iopub(&mut self, m: &mut Incoming, now: Time) -> Vec<Effect> {
         let ours = self.running.as_ref().is_some_and(|r| r.job.execution_id == m.parent);
         if m.kind == "status" {
             if ours && m.content["execution_state"] == "idle" {
@@ -339,40 +340,43 @@ fn object(value: &Value) -> Value {
     if value.is_object() { value.clone() } else { Value::Object(Map::new()) }
 }
 
-/// The journal's form of an iopub message; `None` where it has none.
-fn event_of(m: &Incoming) -> Option<EventBody> {
-    let c = m.content;
-    let display_id = || c["transient"]["display_id"].as_str().map(str::to_owned);
+/// The journal's form of an iopub message; `None` where it has none, and then nothing was taken out of it.
+fn event_of(m: &mut Incoming) -> Option<EventBody> {
+    let c = &mut *m.content;
+    let display_id = c["transient"]["display_id"].as_str().map(str::to_owned);
+    let has_data = c["data"].is_object();
     let output = match m.kind {
         "stream" => Output::Stream {
             // Some kernels name streams of their own: what was printed is shown all the same.
             name: if c["name"] == "stderr" { StreamName::Stderr } else { StreamName::Stdout },
-            text: c["text"].as_str()?.to_owned(),
+            text: match c.get_mut("text") {
+                Some(Value::String(text)) => std::mem::take(text),
+                _ => return None,
+            },
         },
-        "display_data" if c["data"].is_object() => Output::DisplayData {
-            data: c["data"].clone(),
-            metadata: object(&c["metadata"]),
-            display_id: display_id(),
-        },
-        "execute_result" if c["data"].is_object() => Output::ExecuteResult {
-            data: c["data"].clone(),
+        "display_data" if has_data => {
+            Output::DisplayData { metadata: object(&c["metadata"]), data: c["data"].take(), display_id }
+        }
+        "execute_result" if has_data => Output::ExecuteResult {
             metadata: object(&c["metadata"]),
             execution_count: c["execution_count"].as_u64().map(|n| n as u32),
-            display_id: display_id(),
+            data: c["data"].take(),
+            display_id,
         },
         "error" => {
             let error = error_of(c);
             Output::Error { ename: error.ename, evalue: error.evalue, traceback: error.traceback }
         }
         "clear_output" => return Some(EventBody::ClearOutput { wait: c["wait"].as_bool().unwrap_or(false) }),
-        "update_display_data" if c["data"].is_object() => {
-            return Some(EventBody::UpdateDisplay {
-                display_id: display_id()?,
-                data: c["data"].clone(),
-                metadata: object(&c["metadata"]),
-            });
+        "update_display_data" if has_data => {
+            let (display_id, metadata) = (display_id?, object(&c["metadata"]));
+            return Some(EventBody::UpdateDisplay { display_id, data: c["data"].take(), metadata });
         }
-        "comm_open" | "comm_msg" | "comm_close" => return Some(EventBody::Comm { message: (m.whole)() }),
+        "comm_open" | "comm_msg" | "comm_close" => {
+            let mut message = m.envelope.take();
+            message["content"] = c.take();
+            return Some(EventBody::Comm { message });
+        }
         _ => return None,
     };
     Some(EventBody::Output { output })
@@ -390,8 +394,9 @@ mod tests {
     fn play(machine: &mut Machine, script: &[(From, &str, &str, Value)]) -> Vec<String> {
         let mut out = Vec::new();
         for (i, (from, kind, parent, content)) in script.iter().enumerate() {
-            let m = Incoming { from: *from, kind, parent, content, whole: &|| Value::Null };
-            out.extend(machine.message(&m, Time(i as i64)).iter().map(short));
+            let mut content = content.clone();
+            let mut m = Incoming { from: *from, kind, parent, content: &mut content, envelope: json!({}) };
+            out.extend(machine.message(&mut m, Time(i as i64)).iter().map(short));
         }
         out
     }

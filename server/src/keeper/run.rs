@@ -7,6 +7,7 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::process::Child;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
@@ -27,6 +28,8 @@ use crate::protocol::{
 
 /// Rows that are committed at once at most.
 const BATCH_ROWS: usize = 256;
+/// Bytes of them: a cell can print faster than anybody reads.
+const BATCH_BYTES: usize = 1 << 20;
 /// How long a row waits for more at most.
 const BATCH_TIME: Duration = Duration::from_millis(50);
 /// How often the keeper looks after itself; memory is sampled as often while somebody looks.
@@ -188,8 +191,10 @@ impl Keeper {
                     self.record.kernel.language.clone(),
                 )));
             }
-            Err(e) => self
-                .start_failed(format!("{} could not be started: {e}", self.record.kernel.display_name), None),
+            Err(e) => {
+                let what = format!("{} could not be started: {}", self.record.kernel.display_name, e.why);
+                self.start_failed(what, e.code);
+            }
         }
     }
 
@@ -304,8 +309,10 @@ impl Keeper {
         let begun = Instant::now();
         let mut next = Some(first);
         while let Some(incoming) = next {
-            self.take_message(&incoming);
-            if self.journal.pending_rows() >= BATCH_ROWS || begun.elapsed() > BATCH_TIME {
+            self.take_message(incoming);
+            let enough =
+                self.journal.pending_rows() >= BATCH_ROWS || self.journal.pending_bytes() >= BATCH_BYTES;
+            if enough || begun.elapsed() > BATCH_TIME {
                 break;
             }
             // A channel that breaks says so again when it is awaited.
@@ -317,18 +324,18 @@ impl Keeper {
     async fn last_messages(&mut self) {
         let wait = Duration::from_millis(60);
         while let Ok(Ok(incoming)) = tokio::time::timeout(wait, next_message(&mut self.channels)).await {
-            self.take_message(&incoming);
+            self.take_message(incoming);
             if self.journal.pending_rows() >= BATCH_ROWS {
                 self.settle_up();
             }
         }
     }
 
-    fn take_message(&mut self, incoming: &jupyter::Incoming) {
+    fn take_message(&mut self, incoming: jupyter::Incoming) {
         let now = Time::now();
         let channel = incoming.channel;
         self.exchange_iopub |= incoming.size > HUGE_MESSAGE;
-        let message = match &incoming.decoded {
+        let mut message = match incoming.decoded {
             Decoded::Message(message) => message,
             Decoded::Unreadable(unreadable) => {
                 tracing::warn!(
@@ -347,16 +354,20 @@ impl Keeper {
             Channel::Control => From::Control,
             Channel::Stdin => From::Stdin,
         };
-        let incoming = Incoming {
+        let envelope =
+            if message.header.msg_type.starts_with("comm_") { envelope_of(&message) } else { Value::Null };
+        let mut read = Incoming {
             from,
-            kind: message.msg_type(),
-            parent: message.parent_id().unwrap_or_default(),
-            content: &message.content,
-            whole: &|| raw(message),
+            kind: &message.header.msg_type,
+            parent: message.parent_header.as_ref().map_or("", |parent| &parent.msg_id),
+            content: &mut message.content,
+            envelope,
         };
-        let effects = self.machine.message(&incoming, now);
+        let effects = self.machine.message(&mut read, now);
         if effects.contains(&Effect::Raw) {
-            self.journal.append_raw(now, &channel_name(channel), &raw(message));
+            let mut raw = envelope_of(&message);
+            raw["content"] = message.content;
+            self.journal.append_raw(now, &channel_name(channel), &raw);
         }
         self.carry_out(effects, now);
     }
@@ -422,7 +433,7 @@ impl Keeper {
             let from = self.journal.last_at().unwrap_or(now);
             self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });
             self.channels = Some(greeted.channels);
-            greeted.leftovers.iter().for_each(|incoming| self.take_message(incoming));
+            greeted.leftovers.into_iter().for_each(|incoming| self.take_message(incoming));
             return;
         }
         kernel::close_sockets_to_others(&self.folders, &self.record.id);
@@ -444,9 +455,11 @@ impl Keeper {
             // What the kernel says while it starts belongs to no execution, and is no output.
             let status = matches!(&incoming.decoded, Decoded::Message(m) if m.msg_type() == "status");
             if adopted || !status {
-                self.take_message(&incoming);
+                self.take_message(incoming);
             }
         }
+        // What was said before is no gap: the greeting was not counted.
+        self.gaps.reset();
         self.settle_up();
         self.owe_no_more(Ok(()));
         for (connection, id) in std::mem::take(&mut self.restart_waiters) {
@@ -657,11 +670,11 @@ fn channel_name(channel: Channel) -> String {
     format!("{channel:?}").to_lowercase()
 }
 
-/// A message as the journal keeps it whole: without buffers, whose number alone is noted.
-fn raw(message: &Message) -> serde_json::Value {
-    serde_json::json!({
+/// A message without its content, as the journal keeps it: of the buffers only their number.
+fn envelope_of(message: &Message) -> Value {
+    json!({
         "header": message.header, "parent_header": message.parent_header, "metadata": message.metadata,
-        "content": message.content, "buffers": message.buffers.len(),
+        "buffers": message.buffers.len(),
     })
 }
 

@@ -44,8 +44,11 @@ impl NotebookName {
         if url.scheme() != "file" {
             return Err(format!("only file: and untitled: URIs name notebooks here, not {}:", url.scheme()));
         }
+        // The URI of a relative path would be read as one of the root folder.
+        let is_absolute = uri.get(..6).is_some_and(|head| head.ends_with('/'));
         let path = url
             .to_file_path()
+            .and_then(|path| if is_absolute { Ok(path) } else { Err(()) })
             .map_err(|()| format!("\"{}\" is not the URI of an absolute path", shorten(uri)))?;
         if path.to_str().is_none() {
             return Err(format!("\"{}\" does not decode to a path in UTF-8", shorten(uri)));

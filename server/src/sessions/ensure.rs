@@ -8,7 +8,8 @@ use super::{OnOpen, OnRename, Sessions, invalid, store_failed};
 use crate::journal::Reader;
 use crate::keeper::Record;
 use crate::protocol::{
-    EndReason, EnsureResult, Error, ErrorKind, Execution, NotebookName, Offer, OfferKind, Session, actions,
+    EndReason, EnsureResult, Error, ErrorKind, Execution, NotebookName, Offer, OfferKind, Session,
+    SessionState, actions,
 };
 
 /// How a question was settled without asking, or by an answer.
@@ -64,8 +65,9 @@ impl Sessions {
                 return Ok(self.asked(self.raise(new)?));
             }
         }
-        if ask && let Some(record) = self.died(notebook)? {
-            let new = NewOffer::recover(notebook.clone(), &record, kernel_name, self.last_of(&record.id));
+        if ask && let Some(session) = self.died(notebook)? {
+            let last = self.last_of(&session.id);
+            let new = NewOffer::recover(notebook.clone(), session, kernel_name, last);
             return Ok(self.asked(self.raise(new)?));
         }
         let Some(kernel) = kernel_name.map(str::to_owned).or_else(|| self.kernel_for(notebook)) else {
@@ -205,7 +207,7 @@ impl Sessions {
     }
 
     /// The notebook's latest session, where it ended by itself.
-    pub(super) fn died(&self, notebook: &NotebookName) -> Result<Option<Record>, Error> {
+    pub(super) fn died(&self, notebook: &NotebookName) -> Result<Option<Session>, Error> {
         let key = self.key(notebook);
         let sessions = self.registry().sessions_of_notebook(&key).map_err(store_failed)?;
         let records = sessions.into_iter().filter_map(|(id, _)| self.record(&id).ok());
@@ -216,7 +218,7 @@ impl Sessions {
         let Some(record) = latest.filter(died) else { return Ok(None) };
         let refused =
             self.registry().is_dismissed(&key, OfferKind::Recover, &record.id).map_err(store_failed)?;
-        Ok((!refused).then_some(record))
+        Ok((!refused).then(|| record.to_session(SessionState::Ended)))
     }
 
     /// A session's latest execution, under its notebook's present name.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::history::Names;
 use super::{Sessions, store_failed};
 use crate::journal::Reader;
-use crate::protocol::{Error, ErrorKind, ExecutionEvent};
+use crate::protocol::{Error, ExecutionEvent};
 
 /// Bytes of events that are in memory at once.
 const BATCH: usize = 256 << 10;
@@ -27,18 +27,12 @@ impl Feed {
         loop {
             // Seen before reading, so that what comes while we read wakes us again.
             self.position.borrow_and_update();
-            let dir = self.sessions.folders.session(&self.session_id);
-            let (reader, after) = (self.reader.take(), self.after);
-            let read = tokio::task::spawn_blocking(move || {
-                let reader = match reader {
-                    Some(reader) => reader,
-                    None => Reader::open(&dir)?,
-                };
-                let events = reader.events(after, BATCH)?;
-                Ok::<_, crate::journal::Error>((reader, events))
-            });
-            let read = read.await.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
-            let (reader, events) = read.map_err(store_failed)?;
+            // Read on this thread: a batch is small, and memory that one thread takes and another frees stays taken.
+            let reader = match self.reader.take() {
+                Some(reader) => reader,
+                None => self.sessions.reader(&self.session_id)?,
+            };
+            let events = reader.events(self.after, BATCH).map_err(store_failed)?;
             // A journal that was not there yet is looked for again.
             self.reader = reader.exists().then_some(reader);
             if let Some(last) = events.last() {

@@ -112,11 +112,14 @@ impl Sessions {
         if session.state == SessionState::Ended {
             let known = self.live.remove(&id);
             self.attached.remove(&id);
-            if known.is_some() {
-                self.emit(Event::Ended(self.present(session)));
-            }
             self.position(&id).send_modify(|_| ());
-            return self.review_offers();
+            self.review_offers();
+            if let Some((_, known)) = known {
+                let session = self.present(session);
+                self.emit(Event::Ended(session.clone()));
+                self.recover_at_once(&known.session, session);
+            }
+            return;
         }
         let before = match self.live.get_mut(&id) {
             Some(mut live) => std::mem::replace(&mut live.session, session.clone()),
@@ -138,6 +141,7 @@ impl Sessions {
     async fn keeper_gone(self: &Arc<Self>, id: &str) {
         let _one_at_a_time = self.joining.lock().await;
         let Some((_, gone)) = self.live.remove(id) else { return };
+        let before = gone.session.clone();
         tracing::warn!(session = id, "its keeper is gone");
         if let Err(e) = self.join(id).await {
             tracing::warn!(session = id, "its keeper is gone and could not be replaced: {e}");
@@ -149,10 +153,14 @@ impl Sessions {
             Some(session) => self.emit(Event::Updated(session)),
             None => {
                 self.attached.remove(id);
-                if let Ok(record) = self.record(id) {
-                    self.emit(Event::Ended(record.to_session(SessionState::Ended)));
-                }
                 self.position(id).send_modify(|_| ());
+                self.review_offers();
+                if let Ok(record) = self.record(id) {
+                    let session = record.to_session(SessionState::Ended);
+                    self.emit(Event::Ended(session.clone()));
+                    self.recover_at_once(&before, session);
+                }
+                return;
             }
         }
         self.review_offers();

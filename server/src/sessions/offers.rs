@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use super::windows::LivingWindow;
 use super::{Event, Sessions, lock, store_failed, text};
-use crate::keeper::Record;
 use crate::protocol::{
-    Action, Error, ErrorKind, Execution, Kernelspec, NotebookName, Offer, OfferKind, Session, SessionState,
+    Action, EndReason, Error, ErrorKind, Execution, Kernelspec, NotebookName, Offer, OfferKind, Session,
     Time, actions,
 };
 use crate::registry::{OfferRow, Raised};
@@ -59,15 +58,14 @@ impl NewOffer {
 
     pub fn recover(
         notebook: NotebookName,
-        record: &Record,
+        session: Session,
         kernel_name: Option<&str>,
         last: Option<Execution>,
     ) -> NewOffer {
-        let at = record.ended_at.unwrap_or(record.last_activity_at);
-        let message = text::recover(&record.label(), record.end_reason, at, last.as_ref());
+        let at = session.ended_at.unwrap_or(session.last_activity_at);
+        let message = text::recover(&session.label, session.end_reason, at, last.as_ref());
         let actions = vec![action(actions::FRESH, "Start Fresh"), action(actions::HISTORY, "Show History")];
-        let kernel_name = kernel_name.map_or_else(|| record.kernel.name.clone(), str::to_owned);
-        let session = record.to_session(SessionState::Ended);
+        let kernel_name = kernel_name.map_or_else(|| session.kernel.name.clone(), str::to_owned);
         Self::new(OfferKind::Recover, notebook, message, Some(kernel_name), actions, vec![session])
     }
 
@@ -295,12 +293,31 @@ impl Sessions {
             }
         } else if let Some((session, binding)) = self.by_file(notebook).await? {
             self.offer_migration(notebook, session, &binding.key)?;
-        } else if let Some(record) = self.died(notebook)? {
-            let last = self.last_of(&record.id);
-            self.raise(NewOffer::recover(notebook.clone(), &record, None, last))?;
+        } else if let Some(session) = self.died(notebook)? {
+            let last = self.last_of(&session.id);
+            self.raise(NewOffer::recover(notebook.clone(), session, None, last))?;
         }
         self.show_offers();
         Ok(())
+    }
+
+    /// A kernel died: where its notebook is open, that is asked about at once, by one window.
+    pub(super) fn recover_at_once(self: &Arc<Self>, before: &Session, session: Session) {
+        let died = matches!(session.end_reason, Some(EndReason::Crashed | EndReason::Lost));
+        let Ok(notebook) = NotebookName::parse(&session.notebook_uri) else { return };
+        let key = self.registry().bindings(&session.id).ok().and_then(|b| b.into_iter().next());
+        let Some(key) = key.map(|binding| binding.key).filter(|_| died) else { return };
+        let mut windows = self.living_windows();
+        windows.retain(|window| window.open.contains(&key));
+        let attached = windows.iter().find(|w| before.windows.iter().any(|b| b.window_id == w.id));
+        let asks = attached.or_else(|| windows.first());
+        if asks.is_none_or(|window| window.id != self.window_id()) {
+            return;
+        }
+        let last = self.last_of(&session.id);
+        if let Err(e) = self.raise(NewOffer::recover(notebook, session, None, last)) {
+            tracing::warn!(notebook = %key, "its kernel died, but nothing could be offered: {e}");
+        }
     }
 
     /// Asks whether a kernel should follow its notebook, in the window where that belongs.

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use futures_util::FutureExt;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower_lsp::{LspServiceBuilder, jsonrpc};
 
 use super::backend::Backend;
@@ -14,15 +14,19 @@ use super::{outgoing, params};
 use crate::protocol::*;
 use crate::sessions::{Sessions, Start};
 
-type Answer = Result<Value, Error>;
+type Answer<T> = Result<T, Error>;
+
+/// The answer of a request that has none: `{}`.
+#[derive(Serialize)]
+struct Nothing {}
 
 /// Stream text of one cell beyond this is cut in its middle, unless the request says otherwise.
 const BYTES_PER_CELL: u64 = 10 << 20;
 
 macro_rules! table {
-    ($builder:ident: $($name:literal => $handler:ident),* $(,)?) => {$(
+    ($builder:ident: $($name:literal => $handler:ident -> $answer:ty),* $(,)?) => {$(
         let $builder = {
-            async fn guarded(backend: &Backend, params: Value) -> jsonrpc::Result<Value> {
+            async fn guarded(backend: &Backend, params: Value) -> jsonrpc::Result<$answer> {
                 // A fault in one request must not end the window's sidecar.
                 match AssertUnwindSafe($handler(backend, params)).catch_unwind().await {
                     Ok(answer) => answer.map_err(to_rpc),
@@ -41,80 +45,76 @@ macro_rules! table {
 /// Adds all of ours to the standard methods.
 pub fn register(builder: LspServiceBuilder<Backend>) -> LspServiceBuilder<Backend> {
     table! { builder:
-        "keeper/listSessions" => list_sessions,
-        "keeper/findActiveSession" => find_active_session,
-        "keeper/listKernelspecs" => list_kernelspecs,
-        "keeper/ensureSession" => ensure_session,
-        "keeper/answerOffer" => answer_offer,
-        "keeper/openOffers" => open_offers,
-        "keeper/startSession" => start_session,
-        "keeper/attachSession" => attach_session,
-        "keeper/detachSession" => detach_session,
-        "keeper/stopSession" => stop_session,
-        "keeper/stopAllSessions" => stop_all_sessions,
-        "keeper/interruptSession" => interrupt_session,
-        "keeper/restartSession" => restart_session,
-        "keeper/labelSession" => label_session,
-        "keeper/pinSession" => pin_session,
-        "keeper/execute" => execute,
-        "keeper/cancelExecution" => cancel_execution,
-        "keeper/replyInput" => reply_input,
-        "keeper/executionHistory" => execution_history,
-        "keeper/cellOutputs" => cell_outputs,
-        "keeper/subscribe" => subscribe,
-        "keeper/unsubscribe" => unsubscribe,
-        "keeper/pruneStore" => prune_store,
+        "keeper/listSessions" => list_sessions -> SessionsResult,
+        "keeper/findActiveSession" => find_active_session -> FindActiveSessionResult,
+        "keeper/listKernelspecs" => list_kernelspecs -> KernelspecsResult,
+        "keeper/ensureSession" => ensure_session -> EnsureResult,
+        "keeper/answerOffer" => answer_offer -> EnsureResult,
+        "keeper/openOffers" => open_offers -> OffersResult,
+        "keeper/startSession" => start_session -> SessionResult,
+        "keeper/attachSession" => attach_session -> AttachSessionResult,
+        "keeper/detachSession" => detach_session -> Nothing,
+        "keeper/stopSession" => stop_session -> SessionResult,
+        "keeper/stopAllSessions" => stop_all_sessions -> StopAllResult,
+        "keeper/interruptSession" => interrupt_session -> SessionResult,
+        "keeper/restartSession" => restart_session -> SessionResult,
+        "keeper/labelSession" => label_session -> SessionResult,
+        "keeper/pinSession" => pin_session -> SessionResult,
+        "keeper/execute" => execute -> ExecuteResult,
+        "keeper/cancelExecution" => cancel_execution -> ExecutionResult,
+        "keeper/replyInput" => reply_input -> Nothing,
+        "keeper/executionHistory" => execution_history -> ExecutionsResult,
+        "keeper/cellOutputs" => cell_outputs -> CellOutputsResult,
+        "keeper/subscribe" => subscribe -> SubscribeResult,
+        "keeper/unsubscribe" => unsubscribe -> Nothing,
+        "keeper/pruneStore" => prune_store -> PruneStoreResult,
     }
     builder
 }
 
-fn to_value(answer: impl Serialize) -> Answer {
-    serde_json::to_value(answer).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
+fn session_answer(session: Session) -> Answer<SessionResult> {
+    Ok(SessionResult { session })
 }
 
-fn session_answer(session: Session) -> Answer {
-    to_value(SessionResult { session })
-}
-
-async fn list_sessions(backend: &Backend, params: Value) -> Answer {
+async fn list_sessions(backend: &Backend, params: Value) -> Answer<SessionsResult> {
     let asked: ListSessionsParams = parse(params)?;
     backend.looked().await;
     let sessions = backend.sessions()?.list(asked.include_ended.unwrap_or(false)).await?;
-    to_value(SessionsResult { sessions })
+    Ok(SessionsResult { sessions })
 }
 
-async fn find_active_session(backend: &Backend, params: Value) -> Answer {
+async fn find_active_session(backend: &Backend, params: Value) -> Answer<FindActiveSessionResult> {
     let asked: NotebookParams = parse(params)?;
     let name = notebook("notebookUri", &asked.notebook_uri)?;
     backend.looked().await;
-    to_value(backend.sessions()?.find_active(&name).await?)
+    backend.sessions()?.find_active(&name).await
 }
 
-async fn list_kernelspecs(backend: &Backend, params: Value) -> Answer {
+async fn list_kernelspecs(backend: &Backend, params: Value) -> Answer<KernelspecsResult> {
     let asked: ListKernelspecsParams = parse(params)?;
     let name = optional_notebook("notebookUri", asked.notebook_uri.as_deref())?;
-    to_value(KernelspecsResult { kernelspecs: backend.sessions()?.kernelspecs(name.as_ref()) })
+    Ok(KernelspecsResult { kernelspecs: backend.sessions()?.kernelspecs(name.as_ref()) })
 }
 
-async fn ensure_session(backend: &Backend, params: Value) -> Answer {
+async fn ensure_session(backend: &Backend, params: Value) -> Answer<EnsureResult> {
     let asked: EnsureSessionParams = parse(params)?;
     let name = notebook("notebookUri", &asked.notebook_uri)?;
     backend.looked().await;
     let sessions = backend.sessions()?;
-    to_value(sessions.ensure(&name, asked.kernel_name.as_deref(), asked.ask.unwrap_or(true)).await?)
+    sessions.ensure(&name, asked.kernel_name.as_deref(), asked.ask.unwrap_or(true)).await
 }
 
-async fn answer_offer(backend: &Backend, params: Value) -> Answer {
+async fn answer_offer(backend: &Backend, params: Value) -> Answer<EnsureResult> {
     let asked: AnswerOfferParams = parse(params)?;
-    to_value(backend.sessions()?.answer(&asked.offer_id, &asked.action).await?)
+    backend.sessions()?.answer(&asked.offer_id, &asked.action).await
 }
 
-async fn open_offers(backend: &Backend, _: Value) -> Answer {
+async fn open_offers(backend: &Backend, _: Value) -> Answer<OffersResult> {
     backend.looked().await;
-    to_value(OffersResult { offers: backend.sessions()?.open_offers()? })
+    Ok(OffersResult { offers: backend.sessions()?.open_offers()? })
 }
 
-async fn start_session(backend: &Backend, params: Value) -> Answer {
+async fn start_session(backend: &Backend, params: Value) -> Answer<SessionResult> {
     let asked: StartSessionParams = parse(params)?;
     let name = notebook("notebookUri", &asked.notebook_uri)?;
     let start = Start {
@@ -126,70 +126,70 @@ async fn start_session(backend: &Backend, params: Value) -> Answer {
     session_answer(backend.sessions()?.start(&name, start).await?)
 }
 
-async fn attach_session(backend: &Backend, params: Value) -> Answer {
+async fn attach_session(backend: &Backend, params: Value) -> Answer<AttachSessionResult> {
     let asked: AttachSessionParams = parse(params)?;
     backend.looked().await;
-    to_value(backend.sessions()?.attach(&asked).await?)
+    backend.sessions()?.attach(&asked).await
 }
 
-async fn detach_session(backend: &Backend, params: Value) -> Answer {
+async fn detach_session(backend: &Backend, params: Value) -> Answer<Nothing> {
     let asked: DetachSessionParams = parse(params)?;
     let name = optional_notebook("notebookUri", asked.notebook_uri.as_deref())?;
     backend.sessions()?.detach(&asked.session_id, name.as_ref()).await?;
-    Ok(json!({}))
+    Ok(Nothing {})
 }
 
-async fn stop_session(backend: &Backend, params: Value) -> Answer {
+async fn stop_session(backend: &Backend, params: Value) -> Answer<SessionResult> {
     let asked: SessionParams = parse(params)?;
     session_answer(backend.sessions()?.stop(&asked.session_id).await?)
 }
 
-async fn stop_all_sessions(backend: &Backend, _: Value) -> Answer {
-    to_value(StopAllResult { stopped: backend.sessions()?.stop_all().await? })
+async fn stop_all_sessions(backend: &Backend, _: Value) -> Answer<StopAllResult> {
+    Ok(StopAllResult { stopped: backend.sessions()?.stop_all().await? })
 }
 
-async fn interrupt_session(backend: &Backend, params: Value) -> Answer {
+async fn interrupt_session(backend: &Backend, params: Value) -> Answer<SessionResult> {
     let asked: SessionParams = parse(params)?;
     session_answer(backend.sessions()?.interrupt(&asked.session_id).await?)
 }
 
-async fn restart_session(backend: &Backend, params: Value) -> Answer {
+async fn restart_session(backend: &Backend, params: Value) -> Answer<SessionResult> {
     let asked: SessionParams = parse(params)?;
     session_answer(backend.sessions()?.restart(&asked.session_id).await?)
 }
 
-async fn label_session(backend: &Backend, params: Value) -> Answer {
+async fn label_session(backend: &Backend, params: Value) -> Answer<SessionResult> {
     let asked: LabelSessionParams = parse(params)?;
     session_answer(backend.sessions()?.label(&asked.session_id, &asked.label).await?)
 }
 
-async fn pin_session(backend: &Backend, params: Value) -> Answer {
+async fn pin_session(backend: &Backend, params: Value) -> Answer<SessionResult> {
     let asked: PinSessionParams = parse(params)?;
     session_answer(backend.sessions()?.pin(&asked.session_id, asked.pinned).await?)
 }
 
-async fn execute(backend: &Backend, params: Value) -> Answer {
+async fn execute(backend: &Backend, params: Value) -> Answer<ExecuteResult> {
     let asked: ExecuteParams = parse(params)?;
     let session_id = asked.session_id.clone();
     let sessions = backend.sessions()?;
     // On its way before the first `.await`: that is what keeps the order of requests.
     let sent = sessions.submit(asked)?;
-    to_value(ExecuteResult { execution_id: sessions.submitted(&session_id, sent).await? })
+    Ok(ExecuteResult { execution_id: sessions.submitted(&session_id, sent).await? })
 }
 
-async fn cancel_execution(backend: &Backend, params: Value) -> Answer {
+async fn cancel_execution(backend: &Backend, params: Value) -> Answer<ExecutionResult> {
     let asked: CancelExecutionParams = parse(params)?;
     let execution = backend.sessions()?.cancel(&asked.session_id, &asked.execution_id).await?;
-    to_value(ExecutionResult { execution })
+    Ok(ExecutionResult { execution })
 }
 
-async fn reply_input(backend: &Backend, params: Value) -> Answer {
+async fn reply_input(backend: &Backend, params: Value) -> Answer<Nothing> {
     let asked: ReplyInputParams = parse(params)?;
     backend.sessions()?.reply_input(&asked.session_id, &asked.execution_id, &asked.value).await?;
-    Ok(json!({}))
+    Ok(Nothing {})
 }
 
-async fn execution_history(backend: &Backend, params: Value) -> Answer {
+async fn execution_history(backend: &Backend, params: Value) -> Answer<ExecutionsResult> {
     let asked: ExecutionHistoryParams = parse(params)?;
     let limit = Sessions::limit(asked.limit)?;
     let sessions = backend.sessions()?;
@@ -201,17 +201,17 @@ async fn execution_history(backend: &Backend, params: Value) -> Answer {
             return Err(Error::new(ErrorKind::InvalidParams, what).with("field", "sessionId"));
         }
     };
-    to_value(ExecutionsResult { executions })
+    Ok(ExecutionsResult { executions })
 }
 
-async fn cell_outputs(backend: &Backend, params: Value) -> Answer {
+async fn cell_outputs(backend: &Backend, params: Value) -> Answer<CellOutputsResult> {
     let asked: CellOutputsParams = parse(params)?;
     let name = optional_notebook("notebookUri", asked.notebook_uri.as_deref())?;
     let most = asked.max_bytes_per_cell.unwrap_or(BYTES_PER_CELL);
-    to_value(backend.sessions()?.cell_outputs(&asked.session_id, name.as_ref(), most).await?)
+    backend.sessions()?.cell_outputs(&asked.session_id, name.as_ref(), most).await
 }
 
-async fn subscribe(backend: &Backend, params: Value) -> Answer {
+async fn subscribe(backend: &Backend, params: Value) -> Answer<SubscribeResult> {
     let asked: SubscribeParams = params::parse(params)?;
     let sessions = backend.sessions()?;
     let (mut feed, last_seq) = sessions.feed(&asked.session_id, asked.after_seq)?;
@@ -237,21 +237,21 @@ async fn subscribe(backend: &Backend, params: Value) -> Answer {
         }
     });
     subscriptions.insert(asked.session_id, task.abort_handle());
-    to_value(SubscribeResult { last_seq })
+    Ok(SubscribeResult { last_seq })
 }
 
-async fn unsubscribe(backend: &Backend, params: Value) -> Answer {
+async fn unsubscribe(backend: &Backend, params: Value) -> Answer<Nothing> {
     let asked: SessionParams = parse(params)?;
     backend.sessions()?.must_exist(&asked.session_id)?;
     let mut subscriptions = backend.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(task) = subscriptions.remove(&asked.session_id) {
         task.abort();
     }
-    Ok(json!({}))
+    Ok(Nothing {})
 }
 
-async fn prune_store(backend: &Backend, params: Value) -> Answer {
+async fn prune_store(backend: &Backend, params: Value) -> Answer<PruneStoreResult> {
     let asked: PruneStoreParams = parse(params)?;
     let (removed_sessions, freed_bytes) = backend.sessions()?.prune(asked.ended_before)?;
-    to_value(PruneStoreResult { removed_sessions, freed_bytes })
+    Ok(PruneStoreResult { removed_sessions, freed_bytes })
 }

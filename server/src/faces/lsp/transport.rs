@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tower_lsp::jsonrpc;
 
 /// A message over this is refused.
 const LARGEST: usize = 256 << 20;
@@ -56,13 +57,13 @@ async fn read(
     let mut from = BufReader::new(from);
     while let Some(body) = frame(&mut from).await? {
         let complaint = match body {
+            Ok(body) if is_message(&body) => {
+                to.write_all(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes()).await?;
+                to.write_all(&body).await?;
+                continue;
+            }
             Ok(body) => match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
-                Ok(_) if body.trim_ascii_start().starts_with(b"{") => {
-                    to.write_all(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes()).await?;
-                    to.write_all(&body).await?;
-                    continue;
-                }
-                Ok(_) => (-32600, "a message is one JSON object".to_owned()),
+                Ok(_) => (-32600, "this is no JSON-RPC message".to_owned()),
                 Err(e) => (-32700, format!("the message is not JSON: {e}")),
             },
             Err(size) => (-32600, format!("a message of {size} bytes is too large")),
@@ -72,6 +73,13 @@ async fn read(
         let _ = complaints.send(answer).await;
     }
     Ok(())
+}
+
+/// Whether the library will be able to read it: JSON of the right shape, and not nested too deep. What it cannot read
+/// would end it, so its own types are asked.
+fn is_message(body: &[u8]) -> bool {
+    serde_json::from_slice::<jsonrpc::Request>(body).is_ok_and(|request| !request.method().is_empty())
+        || serde_json::from_slice::<jsonrpc::Response>(body).is_ok()
 }
 
 async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io::Result<()> {
@@ -93,9 +101,8 @@ async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io:
             },
             Some(complaint) = complained.recv() => complaint.to_string().into_bytes(),
         };
-        let mut bytes = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
-        bytes.extend_from_slice(&body);
-        to.write_all(&bytes).await?;
+        to.write_all(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes()).await?;
+        to.write_all(&body).await?;
         to.flush().await?;
     }
 }
@@ -143,6 +150,29 @@ async fn frame(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages() {
+        let deep = format!(
+            "{{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"params\":{}1{}}}",
+            "[".repeat(500),
+            "]".repeat(500)
+        );
+        let cases = [
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{}}"#, true),
+            (r#"{"jsonrpc":"2.0","method":"a"}"#, true),
+            (r#"{"jsonrpc":"2.0","id":"x","result":null}"#, true),
+            (r#"{"jsonrpc":"2.0"}"#, false),
+            (r#"{"jsonrpc":"2.0","id":{},"method":"a"}"#, false),
+            (r#"{"id":1,"method":"a"}"#, false),
+            ("{}", false),
+            ("[]", false),
+            (deep.as_str(), false),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(is_message(body.as_bytes()), expected, "{body}");
+        }
+    }
 
     #[tokio::test]
     async fn frames() {
