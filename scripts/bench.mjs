@@ -1,23 +1,21 @@
-// `npm run bench`: builds the release binary, makes the Python environment of the peers, and runs `cargo bench`.
+// `npm run bench`: builds the release binary, makes the Python environment of the peers, and runs benches/bench.py.
 // Guarantees: the binary measured is the one that is shipped. Leaves out: what is measured (see benches/).
-import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { releaseBinary } from './lib/build.mjs';
 import { binary, cache, root } from './lib/paths.mjs';
 import { environment } from './lib/python.mjs';
-import { Failure, main, run } from './lib/run.mjs';
+import { main, run } from './lib/run.mjs';
 import { checkTools } from './lib/tools.mjs';
 
 main(async () => {
-  if (!existsSync(join(root, 'benches'))) throw new Failure('There are no benchmarks yet.');
   const { python: interpreter } = checkTools();
   await releaseBinary({ log: 'bench-binary', show: 'cargo' });
-  const requirements = existsSync(join(root, 'benches', 'requirements.txt')) ? 'benches/requirements.txt' : 'tests/requirements.txt';
+  const requirements = 'benches/requirements.txt';
   const { python, jupyterPath } = await environment('bench-python', interpreter, requirements, { log: 'bench-python', show: 'python' });
   const env = {
     KERNEL_KEEPER_BINARY: binary,
     KERNEL_KEEPER_TEST_PYTHON: python,
     JUPYTER_PATH: [jupyterPath, process.env.JUPYTER_PATH].filter(Boolean).join(delimiter),
   };
-  console.log(await run('cargo', ['bench', '--locked', ...process.argv.slice(2)], { log: 'bench', env }));
+  console.log(await run(python, [join(root, 'benches', 'bench.py')], { log: 'bench', env }));
 });
