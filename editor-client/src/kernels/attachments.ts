@@ -12,7 +12,7 @@ import type { Sessions } from '../sessions';
 import { Attachment, type AttachmentEvents } from './attachment';
 import type { Controllers } from './controllers';
 import type { InputBoxes } from './input';
-import { reload, resume } from './resume';
+import { reload, resume, type Resumed } from './resume';
 import type { CellRun } from './run';
 import type { HeldExecutions } from './runs';
 import { hasTab, pause, type Selection } from './selection';
@@ -140,12 +140,10 @@ export class Attachments implements vscode.Disposable {
     const happened = await resume(this.sidecar, this.inputs, attachment, this.sessions.get(session.id) ?? session);
     this.truncatedEmitter.fire();
     await this.subscribe(attachment.sessionId);
-    const isNews = (time: string | null) => seenUntil === undefined || time === null || Date.parse(time) > seenUntil;
-    const text = summarise(
-      happened.filter((one) => isNews(one.completedAt)),
-      new Date(),
-      vscode.l10n.t,
-    );
+    // What ended after this person last looked; where that is not known, what the notebook did not show.
+    const isNews = (one: Resumed) =>
+      one.completedAt !== null && (seenUntil === undefined ? one.isNew : Date.parse(one.completedAt) > seenUntil);
+    const text = summarise(happened.filter(isNews), new Date(), vscode.l10n.t);
     void this.seen.mark(session.id, new Date().toISOString());
     if (text !== undefined && !quietly) void vscode.window.showInformationMessage(vscode.l10n.t('{0}: {1}.', session.label, text));
   }
