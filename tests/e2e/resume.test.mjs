@@ -89,6 +89,7 @@ story('quit', 'the editor is closed in the middle of a cell', {
       const live = run.sessions().filter((session) => session.state !== 'ended');
       return live.length === 1 && live[0].pid && live[0].id !== run.kernel.id;
     });
+    await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
     await editor.runCell(2);
     await editor.output('.output', 'NameError');
   },
@@ -115,10 +116,6 @@ story('finished', 'the cell ends while nobody looks', {
     await run.crash();
     await eventually('the kernel is idle', () => run.sessions()[0].state === 'idle', 60_000);
   },
-  'the command line saves what it printed': async (run) => {
-    run.cli('save', run.path('draft.ipynb'));
-    assert.deepEqual(wrongLines(readNotebook(run.path('draft.ipynb')).long.stdout, count), []);
-  },
   'resumed, the cell has all of it, and a summary says so': async (run) => {
     const editor = await run.open();
     await editor.openFile('draft.ipynb');
@@ -126,7 +123,12 @@ story('finished', 'the cell ends while nobody looks', {
     await editor.toast('finished at').waitFor();
     await editor.output('.output', 'line 299');
     await variables(run);
-    const saved = await editor.save(run.path('draft.ipynb'));
+  },
+  'closed without saving, the command line saves it': async (run) => {
+    await run.quit();
+    run.cli('save', run.path('draft.ipynb'));
+    const saved = readNotebook(run.path('draft.ipynb'));
     assert.deepEqual(wrongLines(saved.long.stdout, count), []);
+    assert.equal(saved.after.stdout, 'value is 42\n');
   },
 });
