@@ -51,6 +51,9 @@ export class Attachments implements vscode.Disposable {
       sidecar.onExecution((event) => {
         for (const attachment of this.ofSession(event.sessionId)) attachment.apply(event);
       }),
+      sessions.onDidUpdate(({ session, before }) => {
+        if (before?.state === 'ended' && session.state !== 'ended') void this.startedAnew(session);
+      }),
       vscode.workspace.onDidChangeNotebookDocument((event) => {
         this.attached.get(event.notebook)?.changed(event);
       }),
@@ -154,6 +157,15 @@ export class Attachments implements vscode.Disposable {
     if (all.length === 0 || this.sessions.get(sessionId)?.state === 'ended') return;
     const afterSeq = Math.min(...all.map((attachment) => attachment.lastSeq));
     await this.sidecar.request('keeper/subscribe', { sessionId, afterSeq });
+  }
+
+  /** A session that had ended was restarted: an ended one is not followed, so its events are to be asked for again. */
+  private async startedAnew(session: Session): Promise<void> {
+    try {
+      await this.subscribe(session.id);
+    } catch (error) {
+      this.sidecar.log.warn(`${session.label} is not followed: ${messageOf(error)}`);
+    }
   }
 
   /** After a restart of the sidecar. */
