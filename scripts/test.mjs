@@ -47,7 +47,8 @@ main(async () => {
     const names = readdirSync(join(root, 'tests', 'e2e')).filter((name) => name.endsWith('.test.mjs'));
     const files = names.sort().map((name) => join('tests', 'e2e', name));
     rmSync(join(root, 'tests', 'e2e', 'shots'), { recursive: true, force: true });
-    const flags = ['--test', '--test-concurrency=1', '--test-reporter=spec'];
+    // The stories mostly wait: two at a time.
+    const flags = ['--test', '--test-concurrency=2', '--test-reporter=spec'];
     return run(process.execPath, [...flags, ...files], { ...options, env: { ...env, KERNEL_KEEPER_VSIX: vsix, CHROME_PATH: chromium() } });
   };
 

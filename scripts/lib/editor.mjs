@@ -136,6 +136,7 @@ export async function serve(profile, { port, env = {}, log, flags = [] }) {
   ];
   // No gallery: extensions are installed from files, and nothing is asked for over the network.
   const environment = { ...cleanEnvironment(env), EXTENSIONS_GALLERY: '{"serviceUrl":""}' };
+  delete environment.KERNEL_KEEPER_BINARY; // the extension brings its own
   const server = spawn(command[0], args, { env: environment, stdio: ['ignore', out, out], detached: true });
   const ended = new Promise((resolve) => server.on('exit', resolve));
   for (const deadline = Date.now() + 30_000; ; await sleep(50)) {

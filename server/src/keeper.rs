@@ -3,16 +3,19 @@
 //! It owns the kernel's process and channels, journals everything before it tells anybody, and serves any number of
 //! faces on one local socket. `run` is its loop, `machine` what messages mean; `client` and `spawn` are what faces use.
 
+mod beginning;
 mod client;
 mod clients;
 mod ending;
 pub mod frames;
 mod kernel;
 mod machine;
+mod messages;
 mod record;
 mod requests;
 mod run;
 mod spawn;
+mod state;
 
 pub use client::{KeeperClient, KeeperEvent, Reply};
 pub use record::{BoundNotebook, KernelLaunch, Record};

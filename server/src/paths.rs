@@ -120,6 +120,10 @@ pub fn make_private(dir: &Path) -> io::Result<()> {
                 "the folder belongs to another user",
             )));
         }
+        if found.permissions().mode() & 0o1000 != 0 {
+            let what = "this folder is for everybody's files: name a folder below it";
+            return Err(named(io::Error::new(io::ErrorKind::PermissionDenied, what)));
+        }
         if found.permissions().mode() & 0o077 != 0 {
             std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(named)?;
         }

@@ -91,7 +91,6 @@ story('cells', 'cells run as they do in Jupyter', {
     const { workbench: editor } = run;
     const [{ pid }] = run.sessions();
     await editor.rowAction('draft.ipynb', 'Stop');
-    await editor.confirm('Stop').catch(() => {}); // asked or not
     await eventually('the session has ended', () => run.sessions().every((session) => session.state === 'ended'));
     await eventually('its process is gone', () => gone(pid));
   },

@@ -29,6 +29,12 @@ pub struct Process {
     pub command: String,
 }
 
+/// The binary under test: the one that is shipped where `npm test` names it, else the one built with the tests.
+fn program() -> PathBuf {
+    let shipped = std::env::var_os("KERNEL_KEEPER_BINARY").filter(|path| !path.is_empty());
+    shipped.map_or_else(|| env!("CARGO_BIN_EXE_kernel-keeper").into(), PathBuf::from)
+}
+
 impl World {
     pub fn new() -> World {
         let root = tempfile::Builder::new().prefix("kk-").tempdir().expect("a temporary folder");
@@ -66,7 +72,7 @@ impl World {
     /// The binary, in this world.
     pub fn command(&self) -> Command {
         let home = self.root.path().join("home");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kernel-keeper"));
+        let mut command = Command::new(program());
         command
             .env("KERNEL_KEEPER_STATE_DIR", self.state())
             .env("KERNEL_KEEPER_RUNTIME_DIR", self.runtime())

@@ -12,7 +12,7 @@ import type { Sessions } from '../sessions';
 import { Attachment, type AttachmentEvents } from './attachment';
 import type { Controllers } from './controllers';
 import type { InputBoxes } from './input';
-import { reload, resume } from './resume';
+import { reload, resume, type Resumed } from './resume';
 import type { CellRun } from './run';
 import type { HeldExecutions } from './runs';
 import { hasTab, pause, type Selection } from './selection';
@@ -50,6 +50,9 @@ export class Attachments implements vscode.Disposable {
       }),
       sidecar.onExecution((event) => {
         for (const attachment of this.ofSession(event.sessionId)) attachment.apply(event);
+      }),
+      sessions.onDidUpdate(({ session, before }) => {
+        if (before?.state === 'ended' && session.state !== 'ended') void this.startedAnew(session);
       }),
       vscode.workspace.onDidChangeNotebookDocument((event) => {
         this.attached.get(event.notebook)?.changed(event);
@@ -140,12 +143,10 @@ export class Attachments implements vscode.Disposable {
     const happened = await resume(this.sidecar, this.inputs, attachment, this.sessions.get(session.id) ?? session);
     this.truncatedEmitter.fire();
     await this.subscribe(attachment.sessionId);
-    const isNews = (time: string | null) => seenUntil === undefined || time === null || Date.parse(time) > seenUntil;
-    const text = summarise(
-      happened.filter((one) => isNews(one.completedAt)),
-      new Date(),
-      vscode.l10n.t,
-    );
+    // What ended after this person last looked; where that is not known, what the notebook did not show.
+    const isNews = (one: Resumed) =>
+      one.completedAt !== null && (seenUntil === undefined ? one.isNew : Date.parse(one.completedAt) > seenUntil);
+    const text = summarise(happened.filter(isNews), new Date(), vscode.l10n.t);
     void this.seen.mark(session.id, new Date().toISOString());
     if (text !== undefined && !quietly) void vscode.window.showInformationMessage(vscode.l10n.t('{0}: {1}.', session.label, text));
   }
@@ -156,6 +157,15 @@ export class Attachments implements vscode.Disposable {
     if (all.length === 0 || this.sessions.get(sessionId)?.state === 'ended') return;
     const afterSeq = Math.min(...all.map((attachment) => attachment.lastSeq));
     await this.sidecar.request('keeper/subscribe', { sessionId, afterSeq });
+  }
+
+  /** A session that had ended was restarted: an ended one is not followed, so its events are to be asked for again. */
+  private async startedAnew(session: Session): Promise<void> {
+    try {
+      await this.subscribe(session.id);
+    } catch (error) {
+      this.sidecar.log.warn(`${session.label} is not followed: ${messageOf(error)}`);
+    }
   }
 
   /** After a restart of the sidecar. */

@@ -15,6 +15,9 @@ import { findCell } from './runs';
 import { hasTab } from './selection';
 import type { Happened } from './summary';
 
+/** `isNew`: it differs from what the notebook showed. */
+export type Resumed = Happened & { readonly isNew: boolean };
+
 const HISTORY = 50;
 
 /** A cell's outputs from the journal, and where they were put. */
@@ -23,20 +26,21 @@ interface Placed {
   readonly cell: vscode.NotebookCell;
 }
 
-/** Loads all cells. Answers with what differs from what the notebook showed. */
-export async function resume(sidecar: Sidecar, inputs: InputBoxes, attachment: Attachment, session: Session): Promise<Happened[]> {
+/** Loads all cells. Answers with what ran in them. */
+export async function resume(sidecar: Sidecar, inputs: InputBoxes, attachment: Attachment, session: Session): Promise<Resumed[]> {
   const { sessionId, notebook } = attachment;
   const notebookUri = notebook.uri.toString();
   // The history first: what begins between the two answers is in the second one.
   const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit: HISTORY + session.queued });
   const { cells, lastSeq } = await sidecar.request('keeper/cellOutputs', { sessionId, notebookUri, maxBytesPerCell: MAX_BYTES_PER_CELL });
-  const happened: Happened[] = [];
+  const happened: Resumed[] = [];
   if (hasTab(notebook.uri) && !attachment.isDetached) {
     const codes = new Map(executions.map((execution) => [execution.executionId, execution.code]));
     for (const placed of place(notebook, cells, codes)) {
       const before = placed.cell.executionSummary?.executionOrder;
       const differs = show(attachment, placed, lastSeq);
-      if (differs || before !== (placed.row.executionCount ?? undefined)) happened.push(happenedIn(placed, executions));
+      const isNew = differs || before !== (placed.row.executionCount ?? undefined);
+      happened.push({ ...happenedIn(placed, executions), isNew });
     }
     showWaiting(attachment, executions, new Set(cells.map((row) => row.executionId)));
     askAgain(attachment, inputs, session);

@@ -35,6 +35,9 @@ export class Run {
       'files.simpleDialog.enable': true,
       'git.enabled': false,
       'workbench.reduceMotion': 'on',
+      // Long outputs stay short, so that the cells below them are in view, but whole.
+      'notebook.output.scrolling': true,
+      'notebook.output.textLineLimit': 8,
     });
     process.once('SIGTERM', () => run.abandon());
     await run.install(required('KERNEL_KEEPER_VSIX'));
@@ -80,7 +83,7 @@ export class Run {
       });
     }
     this.page = await this.context.newPage();
-    this.page.setDefaultTimeout(20_000);
+    this.page.setDefaultTimeout(30_000);
     await this.page.goto(`http://127.0.0.1:${this.port}/?folder=${encodeURI(this.workspace)}`, { waitUntil: 'domcontentloaded' });
     this.workbench = new Workbench(this.page);
     await this.workbench.ready();

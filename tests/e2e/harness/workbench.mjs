@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readNotebook } from './notebook.mjs';
 
 /** Tries until `look` answers something true. */
-export async function eventually(what, look, milliseconds = 20_000) {
+export async function eventually(what, look, milliseconds = 30_000) {
   let last;
   for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await sleep(100)) {
     try {
@@ -84,8 +84,24 @@ export class Workbench {
   /** Chooses a kernel in VS Code's own picker. */
   async selectKernel(name) {
     const label = this.notebook.locator('.kernel-label');
-    await label.click();
-    await this.pick(name);
+    const picker = this.page.locator('.quick-input-widget:visible');
+    const rows = picker.locator('.quick-input-list .monaco-list-row');
+    const kernel = rows.filter({ hasText: name }).first();
+    // Where several extensions offer kernels, or one offers several, the picker asks for the source first. Where it was opened before
+    // the kernels were known, it closes itself or offers other things: it is opened again.
+    const source = rows.filter({ hasText: /^(Kernel Keeper|Select Another Kernel)/ }).first();
+    await eventually(`${name} in the picker`, async () => {
+      if (!(await picker.isVisible())) await label.click();
+      await kernel
+        .or(source)
+        .first()
+        .waitFor({ timeout: 2_000 })
+        .catch(() => this.page.keyboard.press('Escape'));
+      if (await kernel.isVisible()) return true;
+      if (await source.isVisible()) await source.click();
+      return false;
+    });
+    await kernel.click();
     await label.filter({ hasText: name }).waitFor();
   }
 
@@ -113,7 +129,7 @@ export class Workbench {
   }
 
   /** An element within the notebook's outputs, which are drawn in frames of their own. */
-  output(selector, text, milliseconds = 20_000) {
+  output(selector, text, milliseconds = 30_000) {
     return eventually(
       `output ${selector} ${text ?? ''}`,
       async () => {

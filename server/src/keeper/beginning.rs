@@ -1,0 +1,185 @@
+//! How a kernel begins to be kept: started, started anew, or taken over from a keeper that died.
+
+use super::kernel::{self, Greeted};
+use super::machine::Job;
+use super::run::{Keeper, TICK};
+use crate::jupyter::{Channel, ConnectionFile, Decoded, Heartbeat};
+use crate::process::{self, Identity};
+use crate::protocol::{Error, ErrorKind, EventBody, ExecutionStatus, SessionState, Time};
+use std::time::Duration;
+use tokio::process::Child;
+
+/// How long the kernel may take to answer a heartbeat.
+const HEARTBEAT: Duration = Duration::from_millis(1_500);
+
+impl Keeper {
+    /// Starts the session's kernel, for the first time or anew.
+    pub(super) fn start_kernel(&mut self) {
+        let log = self.folders.kernel_log(&self.record.id);
+        self.log_from = std::fs::metadata(&log).map_or(0, |m| m.len());
+        self.status_changed = true;
+        match kernel::spawn(&self.record, &self.folders) {
+            Ok((child, identity, connection)) => {
+                self.record.started_at = Time::now();
+                self.watch(identity, Some(child));
+                self.save_record();
+                self.greeting = Some(Box::pin(kernel::greet(
+                    connection,
+                    self.record.id.clone(),
+                    self.record.kernel.language.clone(),
+                )));
+            }
+            Err(e) => {
+                let what = format!("{} could not be started: {}", self.record.kernel.display_name, e.why);
+                self.start_failed(what, e.code);
+            }
+        }
+    }
+
+    /// Takes over the kernel that the record names.
+    pub(super) fn adopt_kernel(&mut self) {
+        let alive = self.record.kernel_process.clone().filter(Identity::is_alive);
+        let connection = ConnectionFile::read(&self.folders.connection_file(&self.record.id));
+        match (alive, connection) {
+            (Some(identity), Ok(connection)) => {
+                self.watch(identity, None);
+                self.save_record();
+                self.greeting = Some(Box::pin(kernel::meet_again(
+                    connection,
+                    self.record.id.clone(),
+                    self.record.kernel.language.clone(),
+                )));
+            }
+            (Some(_), Err(e)) => {
+                // The kernel lives and cannot be reached: it is neither ended nor replaced unasked.
+                let what = format!("the kernel runs on, but its connection file cannot be read ({e})");
+                self.owe_no_more(Err(Error::new(ErrorKind::KernelFailed, what)));
+                self.over = true;
+            }
+            (None, _) => self.kernel_died(None),
+        }
+    }
+
+    pub(super) fn watch(&mut self, identity: Identity, child: Option<Child>) {
+        self.record.kernel_process = Some(identity.clone());
+        self.kernel = Some(identity.clone());
+        self.death = Some(Box::pin(async move {
+            match child {
+                Some(mut child) => child.wait().await.ok().and_then(|status| status.code()),
+                None => {
+                    process::wait_for_death(&identity).await;
+                    None
+                }
+            }
+        }));
+    }
+
+    pub(super) fn greeted(&mut self, greeted: Result<Greeted, String>) {
+        let adopted = std::mem::take(&mut self.adopting);
+        let greeted = match greeted {
+            Ok(greeted) => greeted,
+            Err(why) if adopted || self.rejoining => {
+                let what = format!("the kernel runs on, but does not answer ({why}): stop it, or try again");
+                self.owe_no_more(Err(Error::new(ErrorKind::KernelFailed, what)));
+                self.over = true;
+                return;
+            }
+            Err(why) => return self.start_failed(why, None),
+        };
+        self.listen_to_heart();
+        self.take_sample();
+        if std::mem::take(&mut self.rejoining) {
+            let now = Time::now();
+            let from = self.journal.last_at().unwrap_or(now);
+            self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });
+            self.channels = Some(greeted.channels);
+            greeted.leftovers.into_iter().for_each(|incoming| self.take_message(incoming));
+            return;
+        }
+        kernel::close_sockets_to_others(&self.folders, &self.record.id);
+        self.channels = Some(greeted.channels);
+        self.state = SessionState::Idle;
+        self.status_changed = true;
+        match greeted.warning {
+            Some(warning) => self.warnings.insert("drops", warning),
+            None => self.warnings.remove("drops"),
+        };
+        let now = Time::now();
+        if adopted {
+            self.restore(now);
+        } else {
+            let effects = self.machine.kernel_ready();
+            self.carry_out(effects, now);
+        }
+        for incoming in greeted.leftovers {
+            // What the kernel says while it starts belongs to no execution, and is no output.
+            let status = matches!(&incoming.decoded, Decoded::Message(m) if m.msg_type() == "status");
+            if adopted || !status {
+                self.take_message(incoming);
+            }
+        }
+        // What was said before is no gap: the greeting was not counted.
+        self.gaps.reset();
+        self.settle_up();
+        self.owe_no_more(Ok(()));
+        for (connection, id) in std::mem::take(&mut self.restart_waiters) {
+            self.answer_session(connection, id);
+        }
+    }
+
+    /// After an adoption: the queue as the journal has it, a gap for what nobody heard, and a question whose answer shows
+    /// that the kernel is through with what it did before.
+    pub(super) fn restore(&mut self, now: Time) {
+        let unfinished = self.journal.unfinished().unwrap_or_default();
+        let from = self.journal.last_at().unwrap_or(self.record.last_activity_at);
+        self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });
+        let probe = kernel::kernel_info_request();
+        let (mut running, mut waiting) = (None, Vec::new());
+        for row in unfinished {
+            let job = Job {
+                execution_id: row.execution_id.clone(),
+                notebook: row.notebook,
+                cell: row.cell(),
+                code: row.code.clone(),
+                stop_on_error: row.stop_on_error,
+            };
+            match row.status {
+                ExecutionStatus::Running if running.is_none() => {
+                    running = Some((job, row.started_at, row.input))
+                }
+                ExecutionStatus::Running => {
+                    let status = ExecutionStatus::Lost;
+                    let body = EventBody::Finished { status, completed_at: now, error: None };
+                    self.journal.append(Some(&job.execution_id), now, body);
+                }
+                _ => waiting.push(job),
+            }
+        }
+        self.machine.restore(running, waiting, probe.header.msg_id.clone());
+        self.outbox.push((Channel::Shell, probe));
+        self.state = SessionState::Busy;
+        let what = format!("The keeper was killed: output between {from} and {now} may be missing.");
+        self.record.warnings.retain(|w| !w.starts_with("The keeper was killed"));
+        self.record.warnings.push(what);
+        self.save_record();
+    }
+
+    pub(super) fn listen_to_heart(&mut self) {
+        let Ok(connection) = ConnectionFile::read(&self.folders.connection_file(&self.record.id)) else {
+            return;
+        };
+        if let Some((old, _)) = self.heartbeat.take() {
+            old.abort();
+        }
+        let (beats, heard) = tokio::sync::watch::channel(true);
+        let listen = tokio::spawn(async move {
+            let mut heart = Heartbeat::new(&connection);
+            loop {
+                tokio::time::sleep(TICK).await;
+                let beat = heart.beat(HEARTBEAT).await;
+                beats.send_if_modified(|known| std::mem::replace(known, beat) != beat);
+            }
+        });
+        self.heartbeat = Some((listen, heard));
+    }
+}

@@ -1,0 +1,161 @@
+//! What messages mean, in scripts of them.
+
+use super::*;
+
+fn job(id: &str, notebook: u32) -> Job {
+    Job { execution_id: id.into(), notebook, cell: None, code: "1".into(), stop_on_error: true }
+}
+
+/// Runs a script of `channel kind parent content` lines, and writes the effects in short.
+fn play(machine: &mut Machine, script: &[(From, &str, &str, Value)]) -> Vec<String> {
+    let mut out = Vec::new();
+    for (i, (from, kind, parent, content)) in script.iter().enumerate() {
+        let mut content = content.clone();
+        let mut m = Incoming { from: *from, kind, parent, content: &mut content, envelope: json!({}) };
+        out.extend(machine.message(&mut m, Time(i as i64)).iter().map(short));
+    }
+    out
+}
+
+fn short(effect: &Effect) -> String {
+    match effect {
+        Effect::Journal { execution_id, body } => {
+            let id = execution_id.as_deref().unwrap_or("-");
+            match body {
+                EventBody::Finished { status, .. } => format!("{id} {}", status.as_str()),
+                EventBody::Started { execution_count, .. } => format!("{id} started {execution_count:?}"),
+                EventBody::Output { output: Output::Stream { text, .. } } => {
+                    format!("{id} stream {text}")
+                }
+                other => {
+                    format!("{id} {}", serde_json::to_value(other).unwrap()["kind"].as_str().unwrap())
+                }
+            }
+        }
+        Effect::Send(job) => format!("send {}", job.execution_id),
+        Effect::Raw => "raw".into(),
+        Effect::Busy(_) => "busy".into(),
+    }
+}
+
+const A: &str = "aaaaaaaaaaaa";
+const B: &str = "bbbbbbbbbbbb";
+const C: &str = "cccccccccccc";
+
+fn ready_with(jobs: &[Job]) -> Machine {
+    let mut machine = Machine::default();
+    for job in jobs {
+        assert!(machine.enqueue(job.clone()).is_empty(), "nothing is sent before the kernel is ready");
+    }
+    assert_eq!(machine.kernel_ready().len(), 1);
+    machine
+}
+
+#[test]
+fn an_execution_ends_with_reply_and_idle_in_either_order() {
+    for swap in [false, true] {
+        let mut machine = ready_with(&[job(A, 0), job(B, 0)]);
+        let mut ends = vec![
+            (From::Shell, "execute_reply", A, json!({"status": "ok", "execution_count": 1})),
+            (From::Iopub, "status", A, json!({"execution_state": "idle"})),
+        ];
+        if swap {
+            ends.reverse();
+        }
+        let mut script = vec![
+            (From::Iopub, "status", A, json!({"execution_state": "busy"})),
+            (From::Iopub, "execute_input", A, json!({"execution_count": 1})),
+            (From::Iopub, "stream", A, json!({"name": "stdout", "text": "x"})),
+        ];
+        script.extend(ends);
+        let got = play(&mut machine, &script);
+        let expect = [
+            format!("{A} started Some(1)"),
+            format!("{A} stream x"),
+            format!("{A} ok"),
+            "busy".into(),
+            format!("send {B}"),
+        ];
+        assert_eq!(got, expect, "swap {swap}");
+    }
+}
+
+#[test]
+fn a_failure_aborts_what_waits_from_its_notebook_alone() {
+    let mut machine = ready_with(&[job(A, 0), job(B, 0), job(C, 1)]);
+    let got = play(
+        &mut machine,
+        &[
+            (From::Iopub, "status", A, json!({"execution_state": "idle"})),
+            (
+                From::Shell,
+                "execute_reply",
+                A,
+                json!({"status": "error", "ename": "E", "evalue": "v", "traceback": ["t"]}),
+            ),
+        ],
+    );
+    assert_eq!(got[1..], [format!("{A} error"), "busy".into(), format!("{B} aborted"), format!("send {C}")]);
+}
+
+#[test]
+fn input_is_asked_and_closed() {
+    let mut machine = ready_with(&[job(A, 0)]);
+    play(&mut machine, &[(From::Stdin, "input_request", A, json!({"prompt": "name?", "password": false}))]);
+    assert_eq!(machine.running.as_ref().unwrap().input.as_ref().unwrap().prompt, "name?");
+    assert!(machine.input_replied(B).is_none());
+    assert!(machine.input_replied(A).is_some());
+    assert!(machine.input_replied(A).is_none());
+}
+
+#[test]
+fn after_an_adoption_an_unseen_end_is_lost_and_the_queue_goes_on() {
+    let mut machine = Machine::default();
+    machine.restore(Some((job(A, 0), Some(Time(0)), None)), vec![job(B, 0)], "probe".into());
+    assert!(machine.is_busy());
+    let got = play(
+        &mut machine,
+        &[
+            (From::Iopub, "stream", A, json!({"name": "stdout", "text": "later"})),
+            (From::Shell, "kernel_info_reply", "probe", json!({"status": "ok"})),
+        ],
+    );
+    assert_eq!(got, [format!("{A} stream later"), format!("{A} lost"), format!("send {B}")]);
+}
+
+#[test]
+fn after_an_adoption_a_seen_end_is_what_it_was() {
+    let mut machine = Machine::default();
+    machine.restore(Some((job(A, 0), Some(Time(0)), None)), vec![], "probe".into());
+    let got = play(
+        &mut machine,
+        &[
+            (From::Shell, "execute_reply", A, json!({"status": "ok"})),
+            (From::Shell, "kernel_info_reply", "probe", json!({"status": "ok"})),
+            (From::Iopub, "status", A, json!({"execution_state": "idle"})),
+        ],
+    );
+    assert_eq!(got, [format!("{A} ok"), "busy".into()]);
+}
+
+#[test]
+fn a_dead_kernel_loses_what_ran_and_aborts_what_waited() {
+    let mut machine = ready_with(&[job(A, 0), job(B, 0)]);
+    let got: Vec<String> = machine.kernel_gone(ExecutionStatus::Lost, Time(9)).iter().map(short).collect();
+    assert_eq!(got, [format!("{A} lost"), "busy".into(), format!("{B} aborted")]);
+}
+
+#[test]
+fn what_cannot_be_read_is_kept_raw() {
+    let mut machine = ready_with(&[job(A, 0)]);
+    let got = play(
+        &mut machine,
+        &[
+            (From::Iopub, "stream", "somebody-elses", json!({"name": "log", "text": "x"})),
+            (From::Iopub, "stream", "x", json!({"name": "log"})),
+            (From::Iopub, "display_data", "x", json!({"data": {"text/plain": "1"}})),
+            (From::Iopub, "never_heard_of", "x", json!({})),
+        ],
+    );
+    assert_eq!(got, ["- stream x", "raw", "- output", "raw"]);
+}

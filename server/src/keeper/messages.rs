@@ -1,0 +1,169 @@
+//! Messages from the kernel: taken in batches, understood by the machine, put into the journal.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::kernel;
+use super::machine::{Effect, From, Incoming, Job};
+use super::run::{Keeper, next_message};
+use crate::journal::NewExecution;
+use crate::jupyter::{self, Channel, Channels, ConnectionFile, Decoded, Message};
+use crate::protocol::{EventBody, SessionState, Time};
+
+/// Rows that are committed at once at most.
+const BATCH_ROWS: usize = 256;
+/// Bytes of them: a cell can print faster than anybody reads.
+const BATCH_BYTES: usize = 1 << 20;
+/// How long a row waits for more at most.
+const BATCH_TIME: Duration = Duration::from_millis(50);
+/// The iopub socket keeps a buffer as large as the largest message: after one of these it is exchanged.
+const HUGE_MESSAGE: usize = 8 << 20;
+
+impl Keeper {
+    /// Journals everything that is ready to be read, in batches.
+    pub(super) fn take_messages(&mut self, first: jupyter::Incoming) {
+        let begun = Instant::now();
+        let mut next = Some(first);
+        while let Some(incoming) = next {
+            self.take_message(incoming);
+            let enough =
+                self.journal.pending_rows() >= BATCH_ROWS || self.journal.pending_bytes() >= BATCH_BYTES;
+            if enough || begun.elapsed() > BATCH_TIME {
+                break;
+            }
+            // A channel that breaks says so again when it is awaited.
+            next = self.channels.as_mut().and_then(Channels::try_recv).and_then(Result::ok);
+        }
+    }
+
+    /// What the kernel still said before it died.
+    pub(super) async fn last_messages(&mut self) {
+        let wait = Duration::from_millis(60);
+        while let Ok(Ok(incoming)) = tokio::time::timeout(wait, next_message(&mut self.channels)).await {
+            self.take_message(incoming);
+            if self.journal.pending_rows() >= BATCH_ROWS {
+                self.settle_up();
+            }
+        }
+    }
+
+    pub(super) fn take_message(&mut self, incoming: jupyter::Incoming) {
+        let now = Time::now();
+        let channel = incoming.channel;
+        self.exchange_iopub |= incoming.size > HUGE_MESSAGE;
+        let mut message = match incoming.decoded {
+            Decoded::Message(message) => message,
+            Decoded::Unreadable(unreadable) => {
+                tracing::warn!(
+                    ?channel,
+                    "a message that cannot be read is kept as it is: {}",
+                    unreadable.reason
+                );
+                self.journal.append_raw(now, &channel_name(channel), &unreadable.raw);
+                return;
+            }
+        };
+        self.gaps.saw(&message.header.msg_id, now);
+        let from = match incoming.channel {
+            Channel::Iopub => From::Iopub,
+            Channel::Shell => From::Shell,
+            Channel::Control => From::Control,
+            Channel::Stdin => From::Stdin,
+        };
+        let envelope =
+            if message.header.msg_type.starts_with("comm_") { envelope_of(&message) } else { Value::Null };
+        let mut read = Incoming {
+            from,
+            kind: &message.header.msg_type,
+            parent: message.parent_header.as_ref().map_or("", |parent| &parent.msg_id),
+            content: &mut message.content,
+            envelope,
+        };
+        let effects = self.machine.message(&mut read, now);
+        if effects.contains(&Effect::Raw) {
+            let mut raw = envelope_of(&message);
+            raw["content"] = message.content;
+            self.journal.append_raw(now, &channel_name(channel), &raw);
+        }
+        self.carry_out(effects, now);
+    }
+
+    /// Carries out what the machine decided.
+    pub(super) fn carry_out(&mut self, effects: Vec<Effect>, now: Time) {
+        for effect in effects {
+            match effect {
+                Effect::Journal { execution_id, body } => {
+                    if !matches!(body, EventBody::Output { .. } | EventBody::UpdateDisplay { .. }) {
+                        self.status_changed = true;
+                    }
+                    self.record.last_activity_at = now;
+                    self.journal.append(execution_id.as_deref(), now, body);
+                }
+                Effect::Raw => {}
+                Effect::Send(job) => {
+                    self.status_changed = true;
+                    self.outbox.push((Channel::Shell, kernel::execute_request(&job.execution_id, &job.code)));
+                }
+                Effect::Busy(milliseconds) => self.record.busy_seconds += milliseconds as f64 / 1000.0,
+            }
+        }
+        self.state = match self.state {
+            SessionState::Idle | SessionState::Busy if self.machine.is_busy() => SessionState::Busy,
+            SessionState::Idle | SessionState::Busy => SessionState::Idle,
+            other => other,
+        };
+    }
+
+    /// Puts an execution into journal and queue.
+    pub(super) fn enqueue(&mut self, new: NewExecution) {
+        let now = new.queued_at;
+        let job = Job {
+            execution_id: new.execution_id.clone(),
+            notebook: new.notebook,
+            cell: new.cell.clone(),
+            code: new.code.clone(),
+            stop_on_error: new.stop_on_error,
+        };
+        self.journal.queue(new);
+        self.status_changed = true;
+        let effects = self.machine.enqueue(job);
+        self.carry_out(effects, now);
+    }
+
+    /// Gives the memory of a huge message back.
+    pub(super) async fn exchange_iopub(&mut self) {
+        let Some(channels) = self.channels.as_mut().filter(|c| !c.is_replacing_iopub()) else { return };
+        if let Err(e) = channels.replace_iopub(Channel::Control, &kernel::unlimited_request()).await {
+            tracing::warn!("the iopub socket could not be exchanged: {e}");
+        }
+    }
+
+    /// A channel is of no use any more. Either the kernel dies, which its process will show, or all are made anew.
+    pub(super) fn channels_broke(&mut self, why: &jupyter::Error) {
+        tracing::warn!("{why}");
+        self.channels = None;
+        let Ok(connection) = ConnectionFile::read(&self.folders.connection_file(&self.record.id)) else {
+            return;
+        };
+        self.rejoining = true;
+        let (id, language) = (self.record.id.clone(), self.record.kernel.language.clone());
+        self.greeting = Some(Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            kernel::meet_again(connection, id, language).await
+        }));
+    }
+}
+
+fn channel_name(channel: Channel) -> String {
+    format!("{channel:?}").to_lowercase()
+}
+
+/// A message without its content, as the journal keeps it: of the buffers only their number.
+fn envelope_of(message: &Message) -> Value {
+    json!({
+        "header": message.header, "parent_header": message.parent_header, "metadata": message.metadata,
+        "buffers": message.buffers.len(),
+    })
+}

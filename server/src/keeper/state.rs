@@ -1,0 +1,91 @@
+//! The session as it is now, and what the keeper looks after from time to time: gaps, samples, limits, swept files.
+
+use super::frames::{Answer, Sample};
+use super::run::Keeper;
+use crate::protocol::{CurrentExecution, EventBody, Session, SessionState, Time};
+
+/// Every so many ticks: limits, swept files, samples that nobody sees.
+const SLOW: u64 = 5;
+/// A gap is noticed this long after it came about at most, in milliseconds.
+const GAP_NOTICED: i64 = 4_000;
+/// A kernel that floods its own standard output: the log starts again.
+const LONGEST_KERNEL_LOG: u64 = 10 << 20;
+
+impl Keeper {
+    pub(super) fn tick(&mut self) {
+        self.ticks += 1;
+        let now = Time::now();
+        let effects = self.machine.tick(now);
+        self.carry_out(effects, now);
+        if let Some(lost) = self.gaps.missing(now) {
+            let body = EventBody::Gap { from: Time(now.0 - GAP_NOTICED), to: now, lost_at_most: Some(lost) };
+            self.journal.append(None, now, body);
+        }
+        self.status_changed |=
+            self.heartbeat.as_ref().is_some_and(|(_, heard)| heard.has_changed().unwrap_or(false));
+        let slow = self.ticks % SLOW == 1;
+        if slow || self.clients.any() {
+            self.take_sample();
+        }
+        if !slow {
+            return;
+        }
+        if let Err(e) = self.clients.listen_again_if_swept() {
+            tracing::error!("the socket cannot be made anew: {e}");
+        }
+        if let Err(e) = self.journal.enforce_limits() {
+            tracing::warn!("the journal's limit could not be kept: {e}");
+        }
+        let log = self.folders.kernel_log(&self.record.id);
+        if std::fs::metadata(&log).is_ok_and(|m| m.len() > LONGEST_KERNEL_LOG) {
+            let _ = std::fs::File::options().write(true).open(&log).and_then(|f| f.set_len(0));
+        }
+    }
+
+    pub(super) fn take_sample(&mut self) {
+        let Some(kernel) = &self.kernel else { return };
+        let found = self.sampler.sample(kernel.pid);
+        let sample = Sample {
+            memory_bytes: Some(found.memory_bytes),
+            cpu_percent: Some((found.cpu_percent * 10.0).round() / 10.0),
+            runs: found.runs,
+        };
+        if sample != self.sample {
+            self.sample = sample;
+            let bytes =
+                super::frames::encode(&Answer::Sample { sample: self.sample.clone() }).unwrap_or_default();
+            self.clients.publish(|p| {
+                p.sample_version += 1;
+                p.sample = bytes.into();
+            });
+        }
+    }
+
+    /// The session as it is now.
+    pub(super) fn session(&self) -> Session {
+        let mut session = self.record.to_session(self.state);
+        session.responding = self.heartbeat.as_ref().is_none_or(|(_, heard)| *heard.borrow());
+        session.queued = self.machine.queue.len() as u32;
+        session.windows = self.clients.windows();
+        session.warnings.extend(self.warnings.values().cloned());
+        session.memory_bytes = self.sample.memory_bytes;
+        session.cpu_percent = self.sample.cpu_percent;
+        session.runs.clone_from(&self.sample.runs);
+        if session.state == SessionState::Starting || session.ended_at.is_some() {
+            (session.memory_bytes, session.cpu_percent, session.runs) = (None, None, None);
+        }
+        session.current_execution = self.machine.running.as_ref().map(|running| CurrentExecution {
+            execution_id: running.job.execution_id.clone(),
+            notebook_uri: self
+                .record
+                .notebook(running.job.notebook)
+                .map(|n| n.uri.clone())
+                .unwrap_or_default(),
+            cell_id: running.job.cell.as_ref().map(|c| c.id.clone()),
+            cell_index: running.job.cell.as_ref().map(|c| c.index),
+            started_at: running.started_at,
+            input: running.input.clone(),
+        });
+        session
+    }
+}

@@ -1,0 +1,45 @@
+// The editor is closed in the middle of a cell, and while a question waits.
+import { offer, begin, goesOn, resume, runsOn, variables } from './harness/long-cell.mjs';
+import { story } from './harness/story.mjs';
+import { eventually } from './harness/workbench.mjs';
+
+story('quit', 'the editor is closed in the middle of a cell', {
+  'a long cell runs': begin,
+  'closed, the kernel goes on': async (run) => {
+    await run.quit();
+    await goesOn(run);
+  },
+  'opened again, its session is offered and resumed': async (run) => {
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await resume(run);
+  },
+  'the cell runs on, live, to its end; no line is missing or doubled': runsOn,
+  'variables are there': variables,
+  'input() is asked for': async ({ workbench: editor }) => {
+    await editor.runCell(3);
+    await editor.asked('Who are you?').waitFor();
+  },
+  'closed and opened again, it is asked for again': async (run) => {
+    await run.quit();
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await resume(run);
+    await editor.answer('Grace', 'Who are you?');
+    await editor.output('.output', 'Hello Grace');
+  },
+  'Start Fresh stops the old kernel and starts a new one': async (run) => {
+    await run.quit();
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await editor.toast(offer).waitFor();
+    await editor.press(offer, 'Start Fresh');
+    await eventually('another kernel', () => {
+      const live = run.sessions().filter((session) => session.state !== 'ended');
+      return live.length === 1 && live[0].pid && live[0].id !== run.kernel.id;
+    });
+    await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
+    await editor.runCell(2);
+    await editor.output('.output', 'NameError');
+  },
+});
