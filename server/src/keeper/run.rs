@@ -20,9 +20,7 @@ use crate::journal::{Journal, Limits};
 use crate::jupyter::{self, Channel, Channels, Counter, Message};
 use crate::paths::Folders;
 use crate::process::{self, Identity, Sampler};
-use crate::protocol::{
-    Error, ErrorKind, SessionState, Time,
-};
+use crate::protocol::{Error, ErrorKind, SessionState, Time};
 
 /// How often the keeper looks after itself; memory is sampled as often while somebody looks.
 pub(super) const TICK: Duration = Duration::from_secs(2);
