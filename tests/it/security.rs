@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::driver::{PATIENCE, eventually};
 use crate::kernels;
 use crate::world::{World, id_of, text, uri};
 
@@ -84,6 +85,14 @@ fn nobody_else_reads_anything_of_ours() {
         assert!(found.iter().any(|p| p.ends_with(name)), "{name} is not among {found:?}");
     }
     assert!(found.iter().any(|p| p.components().any(|c| c.as_os_str() == "assets") && p.is_file()));
+
+    // What forked children print arrives though nothing listens for it on TCP.
+    let code = "import multiprocessing\nfork = multiprocessing.get_context('fork')\nchild = fork.Process(target=print, args=('from the child',))\nchild.start(); child.join()";
+    let forked = window.execute_cell(&id, 1, code);
+    window.done(&id, &forked);
+    eventually("the child's line", PATIENCE, || {
+        (window.stream(&id, "c1") == "from the child\n").then_some(())
+    });
 
     let connection = std::fs::read_to_string(world.runtime().join(&id).join("kernel.json")).unwrap();
     let connection: Value = serde_json::from_str(&connection).unwrap();
