@@ -169,10 +169,10 @@ fn a_kernel_whose_journal_is_damaged_is_adopted_all_the_same() {
             |window: &mut crate::driver::Window| (window.session(&id)["state"] == "idle").then_some(());
         eventually("it is idle", PATIENCE, || idle(&mut window));
         assert_eq!(window.value_of(&id, "x"), "42", "{way}");
+        // A file that was cut may be a whole one, and empty.
+        let warnings = window.session(&id)["warnings"].to_string();
+        assert!(warnings.contains("damaged") || way == "truncated", "{way}: {warnings}");
     }
-    let mut window = world.window();
-    let warnings = window.session(&id)["warnings"].to_string();
-    assert!(warnings.contains("damaged"), "{warnings}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod adoption;
 mod attaching;
 mod bad_input;
+mod cli;
 mod damage;
 mod driver;
 mod executing;
