@@ -370,9 +370,11 @@ fn settings_decide_without_asking() {
     window.open(&renamed);
     window.ok("keeper/openOffers", json!({}));
     assert_eq!(window.live(), [id.clone()]);
+    let let_go = |window: &mut Window| (window.session(&id)["windows"] == json!([])).then_some(());
+    eventually("the other window let go", PATIENCE, || let_go(&mut window));
     let asked = json!({ "notebookUri": uri(&renamed), "kernelName": kernels::PYTHON });
     let fresh = window.ok("keeper/ensureSession", asked);
-    assert_eq!(fresh["outcome"], "started");
+    assert_eq!(fresh["outcome"], "started", "{fresh}");
     assert_ne!(fresh["session"]["id"], json!(id));
     assert!(!is_alive(pid_of(&session["pid"])));
     // A busy one is asked about.
