@@ -357,6 +357,8 @@ fn settings_decide_without_asking() {
         "workspace/didChangeConfiguration",
         json!({ "settings": { "kernelKeeper": { "onRename": "ignore" } } }),
     );
+    // Answered after it was taken; the disk could be faster.
+    window.ok("keeper/listSessions", json!({}));
     let again = world.work().join("again.ipynb");
     std::fs::rename(&renamed, &again).unwrap();
     eventually("the file is known to be gone", PATIENCE, || {
