@@ -142,11 +142,14 @@ pub fn open_private(path: &Path) -> io::Result<std::fs::File> {
     options.open(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
 }
 
-/// What a file is, whatever its name: device and inode.
+/// What a file is, whatever its name: device and inode, and when it came to be, because a new file gets the inode of one
+/// that was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
     pub device: u64,
     pub inode: u64,
+    /// Nanoseconds since 1970; `None` where the file system does not tell.
+    pub born: Option<i64>,
 }
 
 /// The identity of the file at a path, links followed; `None` where there is none, or the platform tells none.
@@ -155,7 +158,9 @@ pub fn file_identity(path: &Path) -> Option<FileIdentity> {
     {
         use std::os::unix::fs::MetadataExt;
         let found = std::fs::metadata(path).ok()?;
-        Some(FileIdentity { device: found.dev(), inode: found.ino() })
+        let born = found.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        let born = born.and_then(|at| i64::try_from(at.as_nanos()).ok());
+        Some(FileIdentity { device: found.dev(), inode: found.ino(), born })
     }
     #[cfg(not(unix))]
     {

@@ -61,7 +61,10 @@ impl Registry {
     /// True once after the registry became empty under our feet (somebody deleted it, or it was recovered):
     /// whoever is told fills it from the session folders.
     pub fn take_rebuilt(&self) -> bool {
-        std::mem::take(&mut self.lock().rebuilt)
+        let mut database = self.lock();
+        // Where it cannot be opened, whatever is asked next says so.
+        let _ = database.refresh();
+        std::mem::take(&mut database.rebuilt)
     }
 
     /// A number that differs whenever anything was committed since, by this process or another. Costs

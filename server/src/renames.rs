@@ -116,6 +116,17 @@ impl Watcher {
     }
 }
 
+/// The notebooks in a workspace, without what is not watched. Reads folders: not for a thread that must not wait.
+pub fn notebooks_in(folder: &Path) -> Vec<PathBuf> {
+    let mut notebooks = Vec::new();
+    walk::workspace(folder, |met| {
+        if let walk::Met::Notebook(path) = met {
+            notebooks.push(path);
+        }
+    });
+    notebooks
+}
+
 impl Drop for Watcher {
     fn drop(&mut self) {
         self.tell(Task::Stop);

@@ -99,11 +99,8 @@ impl Sessions {
         window: ThisWindow,
         settings: Settings,
     ) -> Result<(std::sync::Arc<Sessions>, mpsc::UnboundedReceiver<Event>), Error> {
-        let opened = Registry::open(&folders.state).map_err(store_failed)?;
+        let opened = crate::keeper::open_registry(&folders).map_err(store_failed)?;
         let registry = opened.registry;
-        if opened.rebuilt {
-            reap::rebuild(&folders, &registry);
-        }
         let (events, receiver) = mpsc::unbounded_channel();
         for warning in opened.warnings {
             let _ = events.send(Event::Warning(warning));
@@ -126,8 +123,11 @@ impl Sessions {
         Ok((std::sync::Arc::new(sessions), receiver))
     }
 
-    /// The registry, for short transactions.
+    /// The registry, for short transactions. Deleted under our feet, it is filled again before it is looked at.
     fn registry(&self) -> &Registry {
+        if self.registry.take_rebuilt() {
+            crate::keeper::rebuild(&self.folders, &self.registry);
+        }
         &self.registry
     }
 

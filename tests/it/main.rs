@@ -5,10 +5,14 @@
 mod adoption;
 mod attaching;
 mod bad_input;
+mod cli;
+mod damage;
 mod driver;
 mod executing;
 mod kernels;
 mod nothing_lost;
 mod offers;
+mod security;
 mod sessions;
+mod tidy;
 mod world;

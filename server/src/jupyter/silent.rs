@@ -16,11 +16,40 @@ const EXPRESSION: &str = "kernel_keeper";
 const HIDE_FIGURES: &str = "(lambda inline: inline and (setattr(inline.show, '_kernel_keeper', inline.show._draw_called), \
 setattr(inline.show, '_draw_called', False)))(__import__('sys').modules.get('matplotlib_inline.backend_inline'))";
 
+/// ipykernel listens on a port of 127.0.0.1 for what its forked children print, open to every local user. It is moved to
+/// a socket in the private folder of the connection file, once; where that fails it stays as it was.
+const MOVE_PIPE: &str = "
+def move(thread):
+    import os, zmq
+    from ipykernel.connect import get_connection_file
+    if not hasattr(thread, '_setup_pipe_out') or hasattr(thread, '_kernel_keeper'):
+        return
+    path = os.path.join(os.path.dirname(get_connection_file()), 'kernel-6')
+    def connect():
+        context = zmq.Context()
+        out = context.socket(zmq.PUSH)
+        out.linger = 3000
+        out.connect('ipc://' + path)
+        return context, out
+    def rebind():
+        thread._pipe_in.socket.bind('ipc://' + path)
+        os.chmod(path, 0o600)
+        thread._setup_pipe_out = connect
+        thread._pipe_in.socket.unbind('tcp://127.0.0.1:%i' % thread._pipe_port)
+    thread._kernel_keeper = True
+    thread.schedule(rebind)
+try:
+    move(thread)
+except Exception:
+    pass
+";
+
 /// Is evaluated in the namespace of the user, so it leaves no name behind; the setting happens in the socket's own
 /// thread, since ZMQ sockets are not thread-safe.
 const CODE: &str = "(lambda thread, zmq, inline: (\
+exec(MOVE_PIPE, {'thread': thread}), \
 inline and inline.show.__dict__.pop('_kernel_keeper', False) and setattr(inline.show, '_draw_called', True), \
-thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0)), 'unlimited')[2])(\
+thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0)), 'unlimited')[3])(\
 get_ipython().kernel.iopub_thread, __import__('zmq'), __import__('sys').modules.get('matplotlib_inline.backend_inline'))";
 
 /// What became of the request.
@@ -42,7 +71,8 @@ pub fn unlimited_iopub(session: &str) -> Message {
             "code": HIDE_FIGURES,
             "silent": true,
             "store_history": false,
-            "user_expressions": { EXPRESSION: CODE },
+            // A JSON string is a string of Python too.
+            "user_expressions": { EXPRESSION: CODE.replace("MOVE_PIPE", &json!(MOVE_PIPE).to_string()) },
             "allow_stdin": false,
             "stop_on_error": false,
         }),

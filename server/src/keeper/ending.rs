@@ -133,7 +133,7 @@ impl Keeper {
         let never_was = self.journal.last_seq() == 0 && self.journal.pending_rows() == 0;
         self.end_session(EndReason::Crashed);
         if never_was {
-            let registry = crate::registry::Registry::open(&self.folders.state);
+            let registry = super::record::open_registry(&self.folders);
             let removed = registry.map_err(|e| e.to_string()).and_then(|opened| {
                 opened.registry.remove_session(&self.record.id).map_err(|e| e.to_string())
             });
@@ -162,7 +162,7 @@ impl Keeper {
         self.record.ended_at = Some(now);
         self.record.end_reason = Some(reason);
         self.save_record();
-        match crate::registry::Registry::open(&self.folders.state) {
+        match super::record::open_registry(&self.folders) {
             Ok(opened) => {
                 let document = serde_json::to_string(&self.record).unwrap_or_default();
                 if let Err(e) = opened.registry.end_session(&self.record.id, now, &document) {

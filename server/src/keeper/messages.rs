@@ -81,7 +81,10 @@ impl Keeper {
             content: &mut message.content,
             envelope,
         };
+        let was_busy = self.machine.is_busy();
         let effects = self.machine.message(&mut read, now);
+        // Of an adopted kernel that was idle all along nothing but this is to be told.
+        self.status_changed |= was_busy != self.machine.is_busy();
         if effects.contains(&Effect::Raw) {
             let mut raw = envelope_of(&message);
             raw["content"] = message.content;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::paths::Folders;
 use crate::process::Identity;
 use crate::protocol::{EndReason, KernelInfo, NotebookName, NotebookRef, Session, SessionState, Time};
-use crate::registry::{Binding, SessionRow};
+use crate::registry::{self, Binding, Opened, Registry, SessionRow};
 
 /// The format that this build writes. Later ones only add.
 const VERSION: u32 = 1;
@@ -236,5 +236,32 @@ impl BoundNotebook {
     /// Whether its file is there; an untitled one counts as there.
     pub fn exists(&self) -> bool {
         self.path.as_deref().is_none_or(Path::exists)
+    }
+}
+
+/// Opens the registry. Whoever finds it missing or damaged fills it again, so that nobody ever looks into an empty one.
+pub fn open_registry(folders: &Folders) -> registry::Result<Opened> {
+    let opened = Registry::open(&folders.state)?;
+    if opened.rebuilt {
+        rebuild(folders, &opened.registry);
+    }
+    Ok(opened)
+}
+
+/// Fills an empty registry from the session folders. A record that cannot be read is left where it is.
+pub fn rebuild(folders: &Folders, registry: &Registry) {
+    let mut records: Vec<Record> = Vec::new();
+    for id in folders.session_ids() {
+        match Record::read(folders, &id) {
+            Ok(record) => records.push(record),
+            Err(e) => tracing::warn!("a session is left out of the registry: {e}"),
+        }
+    }
+    records.sort_by_key(|record| record.last_activity_at);
+    for record in records {
+        let rebuilt = registry.reserve(&record.row(), &record.bindings());
+        if let Err(e) = rebuilt {
+            tracing::warn!(session = %record.id, "not put into the registry: {e}");
+        }
     }
 }

@@ -178,7 +178,7 @@ impl Keeper {
                 Error::new(ErrorKind::StoreFailed, format!("the registry could not be written: {other}"))
             }
         };
-        let opened = Registry::open(&self.folders.state).map_err(store)?;
+        let opened = super::record::open_registry(&self.folders).map_err(store)?;
         // What this keeper believes is the truth: the registry's own idea of the old name does not matter.
         opened
             .registry
@@ -203,7 +203,7 @@ impl Keeper {
         let failed =
             |e: &dyn std::fmt::Display| Error::new(ErrorKind::StoreFailed, format!("not stored: {e}"));
         self.record.write(&self.folders).map_err(|e| failed(&e))?;
-        let opened = Registry::open(&self.folders.state).map_err(|e| failed(&e))?;
+        let opened = super::record::open_registry(&self.folders).map_err(|e| failed(&e))?;
         self.put_row(&opened.registry);
         Ok(())
     }

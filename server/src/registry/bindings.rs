@@ -23,7 +23,7 @@ pub struct Binding {
     pub live: bool,
 }
 
-const COLUMNS: &str = "session_id, number, key, uri, device, inode, live";
+const COLUMNS: &str = "session_id, number, key, uri, device, inode, live, born";
 
 impl Registry {
     /// All notebooks of a session, by number; those it has given up too.
@@ -44,8 +44,8 @@ impl Registry {
     /// Who holds a notebook that was this file, whatever its name.
     pub fn bindings_by_file(&self, file: FileIdentity) -> Result<Vec<Binding>> {
         self.list(
-            "WHERE device = ?1 AND inode = ?2 AND live = 1 ORDER BY session_id, number",
-            params![file.device as i64, file.inode as i64],
+            "WHERE device = ?1 AND inode = ?2 AND born IS ?3 AND live = 1 ORDER BY session_id, number",
+            params![file.device as i64, file.inode as i64, file.born],
         )
     }
 
@@ -105,9 +105,9 @@ impl Registry {
         self.write(|transaction| {
             transaction
                 .prepare_cached(
-                    "UPDATE bindings SET device = ?3, inode = ?4 WHERE session_id = ?1 AND number = ?2",
+                    "UPDATE bindings SET device = ?3, inode = ?4, born = ?5 WHERE session_id = ?1 AND number = ?2",
                 )?
-                .execute(params![session_id, number, file.device as i64, file.inode as i64])?;
+                .execute(params![session_id, number, file.device as i64, file.inode as i64, file.born])?;
             Ok(())
         })
     }
@@ -167,7 +167,7 @@ fn find(connection: &Connection, session_id: &str, number: u32) -> Result<Option
         "SELECT {COLUMNS}, lineage FROM bindings WHERE session_id = ?1 AND number = ?2"
     ))?;
     let found = statement
-        .query_row(params![session_id, number], |row| Ok((binding_of(row)?, row.get(7)?)))
+        .query_row(params![session_id, number], |row| Ok((binding_of(row)?, row.get(8)?)))
         .optional()?;
     Ok(found)
 }
@@ -189,10 +189,10 @@ fn lineage_at(connection: &Connection, key: &str) -> Result<i64> {
 fn store(connection: &Connection, binding: &Binding, lineage: i64) -> Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO bindings (session_id, number, key, uri, device, inode, live, lineage)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO bindings (session_id, number, key, uri, device, inode, live, lineage, born)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (session_id, number) DO UPDATE SET key = ?3, uri = ?4, device = ?5, inode = ?6,
-                live = ?7, lineage = ?8",
+                live = ?7, lineage = ?8, born = ?9",
         )?
         .execute(params![
             binding.session_id,
@@ -203,6 +203,7 @@ fn store(connection: &Connection, binding: &Binding, lineage: i64) -> Result<()>
             binding.file.map(|file| file.inode as i64),
             binding.live,
             lineage,
+            binding.file.and_then(|file| file.born),
         ])?;
     Ok(())
 }
@@ -210,15 +211,18 @@ fn store(connection: &Connection, binding: &Binding, lineage: i64) -> Result<()>
 fn binding_of(row: &Row<'_>) -> rusqlite::Result<Binding> {
     let device: Option<i64> = row.get(4)?;
     let inode: Option<i64> = row.get(5)?;
+    let born: Option<i64> = row.get(7)?;
     Ok(Binding {
         session_id: row.get(0)?,
         number: row.get(1)?,
         key: row.get(2)?,
         uri: row.get(3)?,
         // SQLite has signed numbers only; the bits are what counts.
-        file: device
-            .zip(inode)
-            .map(|(device, inode)| FileIdentity { device: device as u64, inode: inode as u64 }),
+        file: device.zip(inode).map(|(device, inode)| FileIdentity {
+            device: device as u64,
+            inode: inode as u64,
+            born,
+        }),
         live: row.get(6)?,
     })
 }

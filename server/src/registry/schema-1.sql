@@ -20,6 +20,8 @@ CREATE TABLE bindings (
     uri TEXT NOT NULL,
     device INTEGER,
     inode INTEGER,
+    -- When the file came to be: inodes are given again.
+    born INTEGER,
     live INTEGER NOT NULL,
     lineage INTEGER NOT NULL,
     UNIQUE (session_id, number)

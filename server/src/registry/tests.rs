@@ -45,7 +45,7 @@ fn binding(session_id: &str, number: u32, key: &str) -> Binding {
         number,
         key: key.into(),
         uri: format!("file://{key}"),
-        file: Some(FileIdentity { device: u64::MAX, inode: key.len() as u64 }),
+        file: Some(FileIdentity { device: u64::MAX, inode: key.len() as u64, born: Some(7) }),
         live: true,
     }
 }

@@ -36,7 +36,7 @@ impl Sessions {
         Ok(None)
     }
 
-    async fn session_of(self: &Arc<Self>, binding: &Binding) -> Result<Option<Session>, Error> {
+    pub(super) async fn session_of(self: &Arc<Self>, binding: &Binding) -> Result<Option<Session>, Error> {
         if let Some(session) = self.cached(&binding.session_id) {
             return Ok(Some(session));
         }

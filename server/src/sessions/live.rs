@@ -19,9 +19,6 @@ impl Sessions {
     /// are new are told as created; not at a window's start, whose client asks for the list.
     pub async fn refresh(self: &Arc<Self>, announce: bool) -> Result<(), Error> {
         let _one_at_a_time = self.joining.lock().await;
-        if self.registry().take_rebuilt() {
-            super::reap::rebuild(&self.folders, self.registry());
-        }
         let rows = self.registry().sessions(false).map_err(store_failed)?;
         let unknown: Vec<SessionRow> = rows.into_iter().filter(|row| !self.is_joined(&row.id)).collect();
         let host = crate::process::host();

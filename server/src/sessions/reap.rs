@@ -12,7 +12,6 @@ use crate::keeper::{KeeperClient, Purpose, Record, launch, take_lock};
 use crate::paths::Folders;
 use crate::process::Identity;
 use crate::protocol::{EndReason, Error, EventBody, ExecutionStatus, Time};
-use crate::registry::Registry;
 
 /// A killed keeper's socket may close before its lock is free, and one that starts listens a moment after it is locked.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
@@ -95,23 +94,5 @@ fn close_journal(folders: &Folders, id: &str, now: Time) {
     });
     if let Err(e) = closed {
         tracing::warn!(session = id, "its journal could not be closed: {e}");
-    }
-}
-
-/// Fills an empty registry from the session folders. A record that cannot be read is left where it is.
-pub(super) fn rebuild(folders: &Folders, registry: &Registry) {
-    let mut records: Vec<Record> = Vec::new();
-    for id in folders.session_ids() {
-        match Record::read(folders, &id) {
-            Ok(record) => records.push(record),
-            Err(e) => tracing::warn!("a session is left out of the registry: {e}"),
-        }
-    }
-    records.sort_by_key(|record| record.last_activity_at);
-    for record in records {
-        let rebuilt = registry.reserve(&record.row(), &record.bindings());
-        if let Err(e) = rebuilt {
-            tracing::warn!(session = %record.id, "not put into the registry: {e}");
-        }
     }
 }

@@ -74,6 +74,27 @@ impl Sessions {
         self.review_offers();
     }
 
+    /// Nobody watched, or hints were lost: notebooks that are not where they were are looked for in the window's folders.
+    pub async fn look_for_moved(self: &Arc<Self>) {
+        let live = self.registry().live_bindings().unwrap_or_default();
+        let files = |binding: Binding| binding.file.filter(|_| !Path::new(&binding.key).exists());
+        let missing: Vec<_> = live.into_iter().filter_map(files).collect();
+        if !missing.is_empty() {
+            let folders = self.this_window().folders;
+            let look = move || {
+                let notebooks = folders.iter().flat_map(|folder| crate::renames::notebooks_in(folder));
+                let is_missed = |path: &PathBuf| {
+                    crate::paths::file_identity(path).is_some_and(|file| missing.contains(&file))
+                };
+                notebooks.filter(is_missed).collect::<Vec<_>>()
+            };
+            for path in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
+                self.arrived(&path).await;
+            }
+        }
+        self.review_offers();
+    }
+
     /// Confirms a move on disk, then migrates or asks.
     async fn follow_rename(self: &Arc<Self>, binding: &Binding, target: &Path, by_editor: bool) {
         let old = Path::new(&binding.key);
@@ -93,7 +114,8 @@ impl Sessions {
         if let Some(why) = why_not {
             return tracing::info!(from = %binding.key, to = %target.display(), why, "not a rename");
         }
-        let Some(session) = self.cached(&binding.session_id) else { return };
+        // At a window's start it may not be joined yet.
+        let Ok(Some(session)) = self.session_of(binding).await else { return };
         let attached = session.windows.iter().any(|w| w.this_window);
         let migrate = match self.on_rename() {
             _ if by_editor && attached => true,

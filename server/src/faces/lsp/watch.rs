@@ -67,7 +67,7 @@ async fn take(sessions: &Arc<Sessions>, hint: Hint) {
         Hint::Renamed { from, to } => sessions.disk_renamed(&from, &to).await,
         Hint::Appeared(path) => sessions.arrived(&path).await,
         Hint::Gone(_) => sessions.vanished(),
-        Hint::Rescan => sessions.review_offers(),
+        Hint::Rescan => sessions.look_for_moved().await,
         Hint::Bell => look(sessions),
     }
 }

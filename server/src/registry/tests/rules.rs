@@ -119,9 +119,9 @@ fn a_shared_kernel_has_several_notebooks() {
     let (_folder, registry) = fresh();
     start(&registry, "s", "/a.ipynb");
     registry.add_binding(&binding("s", 1, "/bb.ipynb")).unwrap();
-    let file = FileIdentity { device: u64::MAX, inode: "/bb.ipynb".len() as u64 };
+    let file = FileIdentity { device: u64::MAX, inode: "/bb.ipynb".len() as u64, born: Some(7) };
     assert_eq!(registry.bindings_by_file(file).unwrap(), [binding("s", 1, "/bb.ipynb")]);
-    let saved = FileIdentity { device: 1, inode: 2 };
+    let saved = FileIdentity { device: 1, inode: 2, born: None };
     registry.set_file_identity("s", 1, saved).unwrap();
     assert_eq!(registry.bindings_by_file(file).unwrap(), []);
     assert_eq!(registry.bindings_by_file(saved).unwrap().len(), 1);

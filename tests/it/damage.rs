@@ -1,0 +1,224 @@
+//! Damaged, missing, newer and unreadable state files: a clear state, no crash, and no other session touched.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::driver::{PATIENCE, eventually};
+use crate::world::{World, id_of, is_alive, kill, pid_of, uri};
+
+/// The ways in which a file is damaged.
+const WAYS: [&str; 5] = ["truncated", "emptied", "zeroed", "garbage", "unreadable"];
+
+fn damage(path: &Path, way: &str) {
+    let bytes = std::fs::read(path).expect("the file is there");
+    // A database's newest content may lie beside it.
+    for beside in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{beside}", path.display()));
+    }
+    match way {
+        "truncated" => std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap(),
+        "emptied" => std::fs::write(path, b"").unwrap(),
+        "zeroed" => std::fs::write(path, vec![0; bytes.len()]).unwrap(),
+        "garbage" => {
+            std::fs::write(path, (0..bytes.len()).map(|i| (i * 131 % 251) as u8).collect::<Vec<_>>()).unwrap()
+        }
+        // Root reads whatever the mode is; a folder in the file's place nobody does.
+        "unreadable" => {
+            std::fs::remove_file(path).unwrap();
+            std::fs::create_dir(path).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Two sessions: an ended one with history that will be damaged, a live one that must not be touched.
+struct Pair {
+    world: World,
+    ended: String,
+    live: Value,
+}
+
+fn pair() -> Pair {
+    let world = World::new();
+    let (a, b) = (world.notebook("ended.ipynb", &["1"]), world.notebook("live.ipynb", &["1"]));
+    let mut window = world.window();
+    let ended = id_of(&window.start(&a)["id"]);
+    window.run(&ended, "print('kept')");
+    window.ok("keeper/stopSession", json!({ "sessionId": ended }));
+    let live = window.start(&b);
+    window.run(&id_of(&live["id"]), "x = 42");
+    drop(window);
+    Pair { world, ended, live }
+}
+
+impl Pair {
+    /// The live session is what it was.
+    fn check_live(&self, what: &str) {
+        let id = id_of(&self.live["id"]);
+        let mut window = self.world.window();
+        let now = window.session(&id);
+        for field in ["pid", "keeperPid", "startedAt", "notebookPath"] {
+            assert_eq!(now[field], self.live[field], "{what}: {field}");
+        }
+        assert_eq!(window.value_of(&id, "x"), "42", "{what}");
+        // All that reads, of the damaged session too, is answered, whatever with.
+        for method in ["executionHistory", "cellOutputs", "subscribe", "stopSession"] {
+            if let Err(e) = window.request(&format!("keeper/{method}"), json!({ "sessionId": self.ended })) {
+                assert!(["StoreFailed", "SessionNotFound"].contains(&e.kind()), "{what}, {method}: {e:?}");
+                assert!(!e.message.contains("panicked"), "{what}, {method}: {e:?}");
+            }
+        }
+        window.ok("keeper/listSessions", json!({ "includeEnded": true }));
+        let notebook = uri(&self.world.work().join("ended.ipynb"));
+        window.ok("keeper/findActiveSession", json!({ "notebookUri": notebook }));
+        let _ = window.request("keeper/executionHistory", json!({ "notebookUri": notebook }));
+    }
+}
+
+#[test]
+fn a_damaged_registry_is_rebuilt() {
+    let pair = pair();
+    let registry = pair.world.state().join("registry.db");
+    for way in WAYS {
+        damage(&registry, way);
+        if way == "unreadable" {
+            // Nothing can be stored: said in plain words, and over when it is mended.
+            let done = pair.world.cli(["list", "--json"]);
+            assert_ne!(done.status.code(), Some(101), "{done:?}");
+            if registry.is_dir() {
+                let _ = std::fs::remove_dir(&registry);
+            }
+        }
+        pair.check_live(way);
+        let mut window = pair.world.window();
+        assert_eq!(window.session(&pair.ended)["endReason"], "stopped", "{way}");
+        assert_eq!(
+            window.ok("keeper/executionHistory", json!({ "sessionId": pair.ended }))["executions"][0]["code"],
+            "print('kept')"
+        );
+    }
+    let aside = std::fs::read_dir(pair.world.state()).unwrap().flatten();
+    assert!(
+        aside.into_iter().any(|e| e.file_name().to_string_lossy().starts_with("registry.db.corrupt")),
+        "set aside"
+    );
+}
+
+#[test]
+fn a_damaged_record_touches_no_other() {
+    let pair = pair();
+    let record = pair.world.session_dir(&pair.ended).join("session.json");
+    let text = std::fs::read(&record).unwrap();
+    for way in WAYS {
+        damage(&record, way);
+        pair.check_live(way);
+        if record.is_dir() {
+            std::fs::remove_dir(&record).unwrap();
+        }
+        std::fs::write(&record, &text).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_journal_touches_no_other() {
+    let pair = pair();
+    let journal = pair.world.session_dir(&pair.ended).join("journal.db");
+    // All of it in one file.
+    rusqlite::Connection::open(&journal)
+        .unwrap()
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    let bytes = std::fs::read(&journal).unwrap();
+    for way in WAYS {
+        damage(&journal, way);
+        pair.check_live(way);
+        if journal.is_dir() {
+            std::fs::remove_dir(&journal).unwrap();
+        }
+        std::fs::write(&journal, &bytes).unwrap();
+    }
+    let mut window = pair.world.window();
+    let history = window.ok("keeper/executionHistory", json!({ "sessionId": pair.ended }));
+    assert_eq!(history["executions"][0]["code"], "print('kept')");
+}
+
+#[test]
+fn a_kernel_whose_journal_is_damaged_is_adopted_all_the_same() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let session = window.start(&notebook);
+    let id = id_of(&session["id"]);
+    window.run(&id, "x = 42");
+    window.close();
+    for way in ["garbage", "zeroed", "truncated"] {
+        let mut window = world.window();
+        let keeper = pid_of(&window.session(&id)["keeperPid"]);
+        window.close();
+        kill(keeper, "KILL");
+        eventually("the keeper is gone", PATIENCE, || (!is_alive(keeper)).then_some(()));
+        damage(&world.session_dir(&id).join("journal.db"), way);
+        let mut window = world.window();
+        let now = window.session(&id);
+        assert_eq!(now["pid"], session["pid"], "{way}: {now}");
+        // Busy until the kernel has said that it is not.
+        let idle =
+            |window: &mut crate::driver::Window| (window.session(&id)["state"] == "idle").then_some(());
+        eventually("it is idle", PATIENCE, || idle(&mut window));
+        assert_eq!(window.value_of(&id, "x"), "42", "{way}");
+        // A file that was cut may be a whole one, and empty.
+        let warnings = window.session(&id)["warnings"].to_string();
+        assert!(warnings.contains("damaged") || way == "truncated", "{way}: {warnings}");
+    }
+}
+
+#[test]
+fn a_registry_deleted_under_running_windows_is_made_anew() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let session = window.start(&notebook);
+    let id = id_of(&session["id"]);
+    for name in ["registry.db", "registry.db-wal", "registry.db-shm"] {
+        let _ = std::fs::remove_file(world.state().join(name));
+    }
+    assert_eq!(window.live(), [id.clone()]);
+    let asked = window.ok("keeper/ensureSession", json!({ "notebookUri": uri(&notebook) }));
+    assert_eq!((&asked["outcome"], &asked["session"]["pid"]), (&json!("attached"), &session["pid"]));
+    assert_eq!(window.value_of(&id, "1 + 1"), "2");
+    let mut other = world.window();
+    assert_eq!(other.live(), [id.clone()]);
+    let found = other.ok("keeper/findActiveSession", json!({ "notebookUri": uri(&notebook) }));
+    assert_eq!((&found["found"], &found["session"]["id"]), (&json!(true), &json!(id)));
+    // The runtime folder is swept away: the kernel is found again all the same.
+    let runtime = world.runtime();
+    let _ = std::fs::remove_file(runtime.join("bell"));
+    other.ok("keeper/stopSession", json!({ "sessionId": id }));
+    window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
+}
+
+#[test]
+fn a_newer_registry_is_refused_in_plain_words() {
+    let world = World::new();
+    drop(world.window());
+    let registry = rusqlite::Connection::open(world.state().join("registry.db")).unwrap();
+    let known: i64 = registry.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    registry.pragma_update(None, "user_version", known + 1).unwrap();
+    drop(registry);
+    let mut window = world.spawn();
+    let refused =
+        window.fails("initialize", crate::world::initialize(&[world.work()], Value::Null), "StoreFailed");
+    assert!(refused.message.contains("update kernel-keeper"), "{refused:?}");
+    drop(window);
+    let done = world.cli(["list"]);
+    assert_eq!(done.status.code(), Some(1));
+    let said = crate::world::text(&done.stderr);
+    assert!(said.starts_with("error: ") && said.contains("update kernel-keeper"), "{said}");
+    let registry = rusqlite::Connection::open(world.state().join("registry.db")).unwrap();
+    let now: i64 = registry.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(now, known + 1, "it is left as it was");
+    registry.pragma_update(None, "user_version", known).unwrap();
+}
