@@ -13,9 +13,9 @@ use crate::jupyter::{self, Channel, Channels, ConnectionFile, Decoded, Message};
 use crate::protocol::{EventBody, SessionState, Time};
 
 /// Rows that are committed at once at most.
-const BATCH_ROWS: usize = 256;
+pub(super) const BATCH_ROWS: usize = 256;
 /// Bytes of them: a cell can print faster than anybody reads.
-const BATCH_BYTES: usize = 1 << 20;
+pub(super) const BATCH_BYTES: usize = 1 << 20;
 /// How long a row waits for more at most.
 const BATCH_TIME: Duration = Duration::from_millis(50);
 /// The iopub socket keeps a buffer as large as the largest message: after one of these it is exchanged.
@@ -102,6 +102,8 @@ impl Keeper {
                         self.status_changed = true;
                     }
                     self.record.last_activity_at = now;
+                    self.urgent |=
+                        matches!(body, EventBody::Finished { .. } | EventBody::InputRequest { .. });
                     self.journal.append(execution_id.as_deref(), now, body);
                 }
                 Effect::Raw => {}

@@ -14,6 +14,7 @@ use super::clients::{Clients, FromClient};
 use super::frames::{Answer, Sample};
 use super::kernel::Greeted;
 use super::machine::Machine;
+use super::messages::{BATCH_BYTES, BATCH_ROWS};
 use super::record::Record;
 use super::spawn::{Purpose, Word, say};
 use crate::journal::{Journal, Limits};
@@ -22,6 +23,8 @@ use crate::paths::Folders;
 use crate::process::{self, Identity, Sampler};
 use crate::protocol::{Error, ErrorKind, SessionState, Time};
 
+/// How long a row waits for the next one, where nobody waits for it.
+const LINGER: Duration = Duration::from_millis(5);
 /// How often the keeper looks after itself; memory is sampled as often while somebody looks.
 pub(super) const TICK: Duration = Duration::from_secs(2);
 
@@ -52,6 +55,8 @@ pub(super) struct Keeper {
     pub outbox: Vec<(Channel, Message)>,
     /// Who waits for the restart.
     pub restart_waiters: Vec<(u64, u64)>,
+    /// What waits for its commit does not wait for more.
+    pub urgent: bool,
     pub disk_full: bool,
     pub status_changed: bool,
     pub warnings: BTreeMap<&'static str, String>,
@@ -137,6 +142,7 @@ impl Keeper {
             answers: Vec::new(),
             outbox: Vec::new(),
             restart_waiters: Vec::new(),
+            urgent: false,
             disk_full: false,
             status_changed: true,
             warnings,
@@ -160,6 +166,7 @@ impl Keeper {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
         let mut terminate = terminate.ok();
+        let mut lingering: Option<Instant> = None;
         while !self.over {
             let ending_at = self.ending.as_ref().map(|e| e.next);
             tokio::select! {
@@ -184,6 +191,7 @@ impl Keeper {
                     self.kernel_died(code);
                 }
                 () = at(ending_at) => self.press_on(),
+                () = at(lingering) => self.urgent = true,
                 _ = tick.tick() => self.tick(),
                 () = terminated(&mut terminate) => {
                     tracing::info!("asked to terminate: the kernel runs on, the next face adopts it");
@@ -191,7 +199,12 @@ impl Keeper {
                     return;
                 }
             }
-            self.settle_up();
+            if !self.may_linger() {
+                lingering = None;
+                self.settle_up();
+            } else if self.journal.pending_rows() > 0 {
+                lingering.get_or_insert_with(|| Instant::now() + LINGER);
+            }
             self.send_outbox().await;
             if std::mem::take(&mut self.exchange_iopub) {
                 self.exchange_iopub().await;
@@ -200,8 +213,16 @@ impl Keeper {
         self.settle_up();
     }
 
+    /// Whether what waits for its commit may wait a moment for more: of a short execution begin, result and end then go
+    /// together. What somebody waits for does not linger: an answer, a question, an end.
+    fn may_linger(&self) -> bool {
+        let nobody_waits = self.answers.is_empty() && self.outbox.is_empty() && !self.urgent && !self.over;
+        nobody_waits && self.journal.pending_rows() < BATCH_ROWS && self.journal.pending_bytes() < BATCH_BYTES
+    }
+
     /// Commits, then tells: the order that nothing may break.
     pub(super) fn settle_up(&mut self) {
+        self.urgent = false;
         if self.journal.pending_rows() > 0 || self.disk_full {
             match self.journal.commit() {
                 Ok(seq) => {
