@@ -199,11 +199,12 @@ impl Keeper {
                     return;
                 }
             }
-            if !self.may_linger() {
+            if self.may_linger() && self.journal.pending_rows() > 0 {
+                lingering.get_or_insert_with(|| Instant::now() + LINGER);
+            } else if !self.may_linger() || self.status_changed {
+                // A status alone waits for no rows: none may come.
                 lingering = None;
                 self.settle_up();
-            } else if self.journal.pending_rows() > 0 {
-                lingering.get_or_insert_with(|| Instant::now() + LINGER);
             }
             self.send_outbox().await;
             if std::mem::take(&mut self.exchange_iopub) {
