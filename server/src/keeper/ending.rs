@@ -81,8 +81,13 @@ impl Keeper {
         let now = Time::now();
         let ending = self.ending.take();
         let asked = ending.is_some();
-        let was_starting =
-            self.state == SessionState::Starting || self.state == SessionState::Restarting && !asked;
+        let was_adopting = std::mem::take(&mut self.adopting);
+        let was_starting = !was_adopting
+            && (self.state == SessionState::Starting || self.state == SessionState::Restarting && !asked);
+        if was_adopting {
+            // What the journal still has as running or pending ends with the kernel.
+            self.restore(now);
+        }
         let running = if asked { ExecutionStatus::Aborted } else { ExecutionStatus::Lost };
         let exiting = self.machine.exiting;
         let effects = self.machine.kernel_gone(running, now);
@@ -108,6 +113,11 @@ impl Keeper {
                 None => format!("{} was killed while starting", self.record.kernel.display_name),
             };
             return self.start_failed(what, code);
+        }
+        if was_adopting {
+            self.end_session(EndReason::Lost);
+            let what = "the kernel ended before it could be adopted";
+            return self.owe_no_more(Err(Error::new(ErrorKind::KernelFailed, what)));
         }
         self.end_session(if code == Some(0) || exiting { EndReason::Exited } else { EndReason::Crashed });
     }

@@ -54,7 +54,15 @@ impl Sessions {
         if record.kernel_process.as_ref().is_some_and(Identity::is_alive) {
             tracing::info!(session = id, "adopting the kernel of a dead keeper");
             record.write(&self.folders).map_err(store_failed)?;
-            launch(&self.program, &self.folders, id, Purpose::Adopt, lock).await?;
+            if let Err(e) = launch(&self.program, &self.folders, id, Purpose::Adopt, lock).await {
+                // It was dying, and the new keeper found it dead.
+                let record = self.record(id)?;
+                return if record.ended_at.is_some() {
+                    self.end_in_registry(&record).map(|()| true)
+                } else {
+                    Err(e)
+                };
+            }
             return self.join(id).await.map(|()| true);
         }
         let now = Time::now();
