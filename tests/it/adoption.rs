@@ -103,6 +103,9 @@ fn a_pending_queue_and_a_question_outlive_the_keeper() {
     assert_eq!(window.value_of(&id, "(name, order)"), "('Ada', [0, 1, 2, 3, 4])");
     // And once more, while it is idle.
     kill(pid_of(&now["keeperPid"]), "KILL");
+    eventually("another keeper", PATIENCE, || {
+        (window.session(&id)["keeperPid"] != now["keeperPid"]).then_some(())
+    });
     assert_eq!(window.value_of(&id, "name"), "'Ada'");
 }
 
