@@ -30,8 +30,9 @@ fn a_killed_keeper_is_replaced_in_mid_output() {
         let now = window.session(&id);
         (now["keeperPid"].is_number()
             && now["keeperPid"] != session["keeperPid"]
-            && now["responding"] == true)
-            .then_some(now)
+            && now["responding"] == true
+            && now["currentExecution"]["executionId"] == running.as_str())
+        .then_some(now)
     });
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(1), "adopted after {took:?}");

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use crate::kernels;
 use crate::world::{World, id_of, uri, write_notebook};
 
+/// A method, the fields that it needs, and its optional ones with a value of a wrong type.
+type Method<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a Value)]);
+
 #[test]
 fn what_is_ill_formed_is_refused_by_name() {
     let world = World::new();
@@ -20,7 +23,7 @@ fn what_is_ill_formed_is_refused_by_name() {
     // Of each method: the fields that it cannot do without, and the optional ones with a value of a wrong type.
     let text = json!("text");
     let one = json!(1);
-    let methods: &[(&str, &[&str], &[(&str, &Value)])] = &[
+    let methods: &[Method] = &[
         ("listSessions", &[], &[("includeEnded", &text)]),
         ("findActiveSession", &["notebookUri"], &[]),
         ("listKernelspecs", &[], &[("notebookUri", &one)]),

@@ -185,12 +185,12 @@ fn a_registry_deleted_under_running_windows_is_made_anew() {
     for name in ["registry.db", "registry.db-wal", "registry.db-shm"] {
         let _ = std::fs::remove_file(world.state().join(name));
     }
-    assert_eq!(window.live(), [id.clone()]);
+    assert_eq!(window.live(), std::slice::from_ref(&id));
     let asked = window.ok("keeper/ensureSession", json!({ "notebookUri": uri(&notebook) }));
     assert_eq!((&asked["outcome"], &asked["session"]["pid"]), (&json!("attached"), &session["pid"]));
     assert_eq!(window.value_of(&id, "1 + 1"), "2");
     let mut other = world.window();
-    assert_eq!(other.live(), [id.clone()]);
+    assert_eq!(other.live(), std::slice::from_ref(&id));
     let found = other.ok("keeper/findActiveSession", json!({ "notebookUri": uri(&notebook) }));
     assert_eq!((&found["found"], &found["session"]["id"]), (&json!(true), &json!(id)));
     // The runtime folder is swept away: the kernel is found again all the same.

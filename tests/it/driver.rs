@@ -126,11 +126,6 @@ impl Window {
         self.until(&format!("the answer to request {id}"), PATIENCE, |inbox| inbox.answers.remove(&id))
     }
 
-    /// The answer to a request, if it has arrived.
-    pub fn is_answered(&self, id: i64) -> bool {
-        self.shared.lock().answers.contains_key(&id)
-    }
-
     /// A request and its answer.
     pub fn request(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
         let id = self.begin(method, params);

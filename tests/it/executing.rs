@@ -138,8 +138,10 @@ fn failures_stop_what_waits_and_pending_code_can_be_taken_back() {
     let keep = json!({ "sessionId": id, "code": "print('unused')", "stopOnError": false });
     let waits = [window.execute(&id, "a = 1"), window.execute(&id, "b = 1")];
     let taken_back = id_of(&window.ok("keeper/execute", keep)["executionId"]);
-    let session = window.session(&id);
-    assert_eq!((&session["queued"], &session["state"]), (&json!(3), &json!("busy")));
+    let session = eventually("three wait", PATIENCE, || {
+        Some(window.session(&id)).filter(|session| session["queued"] == 3)
+    });
+    assert_eq!(session["state"], "busy");
     assert_eq!(session["currentExecution"]["executionId"], blocker.as_str());
     let asked = json!({ "sessionId": id, "executionId": taken_back });
     let cancelled = window.ok("keeper/cancelExecution", asked)["execution"].clone();

@@ -1,7 +1,8 @@
 //! The real kernels that tests run with. One that is missing is a failure, never a skip.
 //!
 //! `KERNEL_KEEPER_TEST_PYTHON`: a Python that has ipykernel; default `python3` from PATH.
-//! `KERNEL_KEEPER_TEST_OTHER_KERNELSPEC`: the folder of a kernelspec that is not Python's.
+//! `KERNEL_KEEPER_TEST_OTHER_KERNELSPEC`: the folder of a kernelspec that is not Python's; default the first such one in
+//! JUPYTER_PATH.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,12 +47,23 @@ pub fn write(jupyter: &Path, name: &str, spec: &Value) {
 
 /// Copies the other kernelspec there; its language.
 pub fn install_other(jupyter: &Path) -> String {
-    let named = std::env::var_os("KERNEL_KEEPER_TEST_OTHER_KERNELSPEC");
-    let dir = PathBuf::from(named.expect(
-        "KERNEL_KEEPER_TEST_OTHER_KERNELSPEC must name the folder of a kernelspec that is not Python's: `npm test` sets it",
-    ));
-    let text = std::fs::read_to_string(dir.join("kernel.json")).expect("a kernel.json");
-    let spec: Value = serde_json::from_str(&text).expect("a kernel.json is JSON");
+    let named = std::env::var_os("KERNEL_KEEPER_TEST_OTHER_KERNELSPEC").map(PathBuf::from);
+    let specs = named.into_iter().chain(in_jupyter_path());
+    let read = |dir: PathBuf| {
+        let text = std::fs::read_to_string(dir.join("kernel.json")).ok()?;
+        serde_json::from_str::<Value>(&text).ok().filter(|spec| spec["language"] != "python")
+    };
+    let spec = specs.filter_map(read).next().expect(
+        "a kernelspec that is not Python's: `npm test` brings one; or let KERNEL_KEEPER_TEST_OTHER_KERNELSPEC name its folder",
+    );
     write(jupyter, OTHER, &spec);
     spec["language"].as_str().expect("a language").to_owned()
+}
+
+/// The folders of all kernelspecs in the JUPYTER_PATH that the tests were started with.
+fn in_jupyter_path() -> Vec<PathBuf> {
+    let path = std::env::var_os("JUPYTER_PATH").unwrap_or_default();
+    let kernels = std::env::split_paths(&path).map(|dir| dir.join("kernels")).collect::<Vec<_>>();
+    let entries = kernels.iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }

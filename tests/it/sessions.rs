@@ -77,7 +77,7 @@ fn a_session_has_what_the_protocol_says() {
     let found = window.ok("keeper/findActiveSession", json!({ "notebookUri": uri(&notebook) }));
     assert_eq!((&found["found"], &found["match"]), (&json!(true), &json!("path")));
     assert_eq!(found["session"]["id"], session["id"]);
-    assert_eq!(window.live(), [id.clone()]);
+    assert_eq!(window.live(), std::slice::from_ref(&id));
     eventually("memory is sampled", PATIENCE, || {
         let now = window.session(&id);
         now["memoryBytes"].as_u64().filter(|bytes| *bytes > 10 << 20)
@@ -135,7 +135,7 @@ fn label_pin_restart_interrupt_and_two_windows() {
     };
     let (created, is_it) = about("sessionCreated", &id);
     other.wait_for(&created, is_it);
-    assert_eq!(other.live(), [id.clone()]);
+    assert_eq!(other.live(), std::slice::from_ref(&id));
 
     let begun = Instant::now();
     let named = window.ok("keeper/labelSession", json!({ "sessionId": id, "label": " my draft " }));

@@ -84,7 +84,9 @@ impl Registry {
                     )?
                     .execute(params![lineage, old.key, new.key, new.uri])?;
             }
-            let binding = Binding { session_id: session_id.to_owned(), number, ..new.clone() };
+            // A file that has moved on meanwhile is still the same: it is found again by what it was.
+            let file = new.file.or(old.file);
+            let binding = Binding { session_id: session_id.to_owned(), number, file, ..new.clone() };
             store(transaction, &binding, lineage)?;
             Ok(old)
         })

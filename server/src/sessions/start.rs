@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Sessions, invalid, store_failed};
+use crate::keeper::frames::Request;
 use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, Record, launch, take_lock};
 use crate::protocol::{Error, ErrorKind, NotebookName, Session, SessionState, Time};
 use crate::registry;
@@ -131,7 +132,15 @@ impl Sessions {
             }
         }
         launched?;
-        self.keeper(id).await?;
+        let client = self.keeper(id).await?;
+        // The keeper's word may be here before its newest status: whoever starts a session gets one that is ready.
+        client.call(Request::Status {}).await?;
+        for _ in 0..100 {
+            if self.cached(id).is_none_or(|session| session.state != SessionState::Starting) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
         self.ring();
         let mut session = self.get(id)?;
         if self.window_id() != "cli" && !session.windows.iter().any(|w| w.this_window) {
