@@ -106,6 +106,6 @@ function closure(plan, names) {
         .forEach(visit);
     found.add(name);
   };
-  (names.length ? names : byName.keys()).forEach(visit);
+  (names.length ? names : [...byName.keys()]).forEach(visit);
   return found;
 }

@@ -10,7 +10,7 @@ export const modules = join(root, 'node_modules');
 const rust = ['Cargo.toml', 'Cargo.lock', 'server'];
 const client = ['package.json', 'package-lock.json', 'editor-client'];
 const bundle = join('dist', 'extension.js');
-const shipped = ['package.nls.json', 'l10n', 'media', 'README.md', 'CHANGELOG.md', 'LICENSE'];
+const shipped = ['package.nls.json', 'l10n', 'media', 'README.md', 'docs/screenshot.png', 'CHANGELOG.md', 'LICENSE'];
 
 /** The npm packages of `package-lock.json`; their install scripts are not needed and not run. */
 export function packages(options) {

@@ -1,4 +1,6 @@
 //! The command line's words.
+//!
+//! What it says is what `--help`, the completions and the man page say. Leaves out what the words do.
 
 use std::path::PathBuf;
 

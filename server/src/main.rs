@@ -96,5 +96,11 @@ fn log_to_stderr(command: &Command) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KERNEL_KEEPER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    // On a full disk a line is lost; complaining of it on the same standard error would end the process.
+    tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
 }

@@ -79,7 +79,7 @@ fn what_is_ill_formed_is_refused_by_name() {
             for odd in [
                 "",
                 "draft.ipynb",
-                "file:///work/draft.txt",
+                "file:///notebooks/draft.txt",
                 "file://host/draft.ipynb",
                 "http://x/draft.ipynb",
                 "file:///%zz%00.ipynb",

@@ -18,6 +18,9 @@ import type { HeldExecutions } from './runs';
 import { hasTab, pause, type Selection } from './selection';
 import { summarise } from './summary';
 
+/** See `bringBack`. */
+const BROUGHT_BACK_MS = 500;
+
 export interface AttachOptions {
   /** Nothing happened meanwhile that the person does not know: a rename, a new kernel. */
   readonly quietly?: boolean;
@@ -56,6 +59,9 @@ export class Attachments implements vscode.Disposable {
       }),
       vscode.workspace.onDidChangeNotebookDocument((event) => {
         this.attached.get(event.notebook)?.changed(event);
+      }),
+      vscode.workspace.onWillSaveNotebookDocument(({ notebook }) => {
+        for (const run of this.attached.get(notebook)?.runs.all() ?? []) run.writer.saving();
       }),
       this.changeEmitter,
       this.truncatedEmitter,
@@ -121,9 +127,7 @@ export class Attachments implements vscode.Disposable {
         this.finished(one, run, completedAt);
       },
       broughtBack: (one, _cell, executionId) => {
-        reload(this.sidecar, one, executionId).then(undefined, (error: unknown) => {
-          this.sidecar.log.warn(`The outputs of a cell were not brought back: ${messageOf(error)}`);
-        });
+        void this.bringBack(one, executionId);
       },
     };
     const attachment = new Attachment(notebook, kernel, session.id, this.inputs, events, held);
@@ -157,6 +161,16 @@ export class Attachments implements vscode.Disposable {
     if (all.length === 0 || this.sessions.get(sessionId)?.state === 'ended') return;
     const afterSeq = Math.min(...all.map((attachment) => attachment.lastSeq));
     await this.sidecar.request('keeper/subscribe', { sessionId, afterSeq });
+  }
+
+  private async bringBack(attachment: Attachment, executionId: string): Promise<void> {
+    // Not an undone deletion, but a tab that is closed with its changes thrown away: it would stay open if it were written to now.
+    await pause(BROUGHT_BACK_MS);
+    try {
+      await reload(this.sidecar, attachment, executionId);
+    } catch (error) {
+      this.sidecar.log.warn(`The outputs of a cell were not brought back: ${messageOf(error)}`);
+    }
   }
 
   /** A session that had ended was restarted: an ended one is not followed, so its events are to be asked for again. */

@@ -10,6 +10,16 @@ import type { Output, StreamName } from '../protocol/types';
 
 export const MAX_BYTES_PER_CELL = 1024 * 1024;
 const FLUSH_MS = 30;
+/** A cell that goes on printing is written to less often, so that its tab can be closed between two writes (see below). */
+const LONG_RUN_MS = 5_000;
+const LONG_FLUSH_MS = 400;
+/**
+ * A tab is saved or reverted before it is closed, and stays open if it is dirty again by then: so nothing is written for a moment after
+ * a save. A revert can only be seen when it is over, too late where a write came in between: then for long enough to close the tab again.
+ */
+const SAVED_MS = 300;
+const REVERTED_MS = 5_000;
+const SAVING_MS = 10_000;
 /** How many characters may be written anew a millisecond: a longer text is rewritten less often. */
 const REWRITE_CHARACTERS_PER_MS = 4096;
 
@@ -27,6 +37,10 @@ export class CellOutputWriter {
   private clearBeforeNext = false;
   private mustReplaceAll = false;
   private rewriteAt = 0;
+  private quietUntil = 0;
+  private wasDirty = false;
+  private savingUntil = 0;
+  private readonly since = Date.now();
   private ownReplacements = 0;
   private timer: NodeJS.Timeout | undefined;
 
@@ -71,6 +85,12 @@ export class CellOutputWriter {
     this.firstDirty = 0;
   }
 
+  /** The notebook is about to be saved. */
+  saving(): void {
+    this.savingUntil = Date.now() + SAVING_MS;
+    this.quietUntil = Date.now() + SAVED_MS;
+  }
+
   /** Whether a stream was cut: the whole of it is in the journal only. */
   get isCut(): boolean {
     return this.slots.some((slot) => slot.stream?.text.isCut);
@@ -80,6 +100,14 @@ export class CellOutputWriter {
   flush(all = false): void {
     clearTimeout(this.timer);
     this.timer = undefined;
+    const { isDirty } = this.execution.cell.notebook;
+    if (this.wasDirty && !isDirty) this.quietUntil = Date.now() + (Date.now() < this.savingUntil ? SAVED_MS : REVERTED_MS);
+    this.wasDirty = isDirty;
+    const quiet = this.quietUntil - Date.now();
+    if (quiet > 0 && !all) {
+      this.schedule(quiet);
+      return;
+    }
     if (this.mustReplaceAll) {
       this.replaceAll();
       return;
@@ -145,7 +173,7 @@ export class CellOutputWriter {
     return slot;
   }
 
-  private schedule(wait = FLUSH_MS): void {
+  private schedule(wait = Date.now() - this.since > LONG_RUN_MS ? LONG_FLUSH_MS : FLUSH_MS): void {
     this.timer ??= setTimeout(() => {
       this.flush();
     }, wait);

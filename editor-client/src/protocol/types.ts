@@ -155,7 +155,7 @@ export type EnsureSessionParams = { notebookUri: string,
  */
 kernelName?: string, 
 /**
- * Default true. False: by path resumed, by file migrated, nothing is started, stopped or asked.
+ * Default true. False: by path resumed, by file migrated, else started; nothing is stopped or asked.
  */
 ask?: boolean, };
 

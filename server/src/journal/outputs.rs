@@ -1,4 +1,6 @@
 //! A cell's outputs as they stand, out of the journal's rows.
+//!
+//! Of a cell that will be cut no stream is whole in memory. Leaves out the folding itself (`fold.rs`).
 
 use std::collections::BTreeSet;
 use std::io::Write;

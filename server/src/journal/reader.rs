@@ -1,4 +1,7 @@
 //! Reading, from any process, while the journal is being written.
+//!
+//! Writes nothing. A journal that is not there yet reads as empty. What was pruned is told as a gap, and a row that cannot
+//! be read is passed over: it hides no other.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,7 @@
 //! The file: its tables, its settings, and how it is opened.
+//!
+//! Later formats only add. A newer file is refused and left untouched; a damaged one is said to be so. The file is
+//! private from their creation.
 
 use std::path::{Path, PathBuf};
 

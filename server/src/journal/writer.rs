@@ -43,6 +43,8 @@ enum Pending {
 }
 
 struct Waiting {
+    /// How many of the kernel's messages it holds, at most.
+    messages: u64,
     seq: u64,
     at: Time,
     row: Pending,
@@ -106,7 +108,7 @@ impl Journal {
     /// Stream text in pieces that are neither tiny nor huge, wherever the kernel cut it.
     fn append_text(&mut self, execution_id: Option<&str>, at: Time, name: StreamName, mut text: &str) {
         self.waiting_bytes += text.len();
-        if let Some(Waiting { row: Pending::Event { execution_id: same, body: last }, .. }) =
+        if let Some(Waiting { messages, row: Pending::Event { execution_id: same, body: last }, .. }) =
             self.waiting.last_mut()
             && same.as_deref() == execution_id
             && let EventBody::Output { output: Output::Stream { name: other, text: before } } = last
@@ -114,6 +116,7 @@ impl Journal {
         {
             let room = text.floor_char_boundary(LONGEST_PIECE.saturating_sub(before.len()));
             before.push_str(&text[..room]);
+            *messages += 1;
             text = &text[room..];
         }
         while !text.is_empty() {
@@ -130,12 +133,12 @@ impl Journal {
         let body = serde_json::json!({ "channel": channel, "message": raw }).to_string();
         self.waiting_bytes += body.len() + 64;
         // No number of its own: nobody is told of it, and what is told has no holes.
-        self.waiting.push(Waiting { seq: self.last_seq(), at, row: Pending::Raw(body) });
+        self.waiting.push(Waiting { messages: 1, seq: self.last_seq(), at, row: Pending::Raw(body) });
     }
 
     fn push(&mut self, at: Time, row: Pending) {
         self.waiting_bytes += 64;
-        self.waiting.push(Waiting { seq: self.next_seq, at, row });
+        self.waiting.push(Waiting { messages: 1, seq: self.next_seq, at, row });
         self.next_seq += 1;
         self.last_at = Some(at);
     }
@@ -242,7 +245,7 @@ impl Journal {
             };
             if is_output {
                 let (from, messages) = self.dropped.map_or((waiting.at, 0), |d| (d.0, d.2));
-                self.dropped = Some((from, waiting.at, messages + 1, waiting.seq));
+                self.dropped = Some((from, waiting.at, messages + waiting.messages, waiting.seq));
             } else {
                 self.waiting.push(waiting);
             }

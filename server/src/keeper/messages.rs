@@ -1,4 +1,7 @@
 //! Messages from the kernel: taken in batches, understood by the machine, put into the journal.
+//!
+//! Nothing that came is dropped: what means nothing to us, or cannot be read, is kept as it is. Leaves out what messages
+//! mean (`machine.rs`).
 
 use std::time::Duration;
 

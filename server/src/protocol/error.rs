@@ -1,4 +1,6 @@
 //! Errors on the wire.
+//!
+//! The kind is stable and for programs, the message for people. Codes are told one by one, never counted.
 
 use serde_json::{Map, Value};
 

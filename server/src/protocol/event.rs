@@ -1,4 +1,6 @@
 //! What happens in a session, in order: the journal's rows, and what subscribers get.
+//!
+//! Stored and sent in the same form, so replay and live cannot differ.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

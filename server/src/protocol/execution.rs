@@ -1,4 +1,6 @@
 //! Executions and what they put into cells.
+//!
+//! Outputs have nbformat's own field names, so that a client can write them into a notebook as they are.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -57,7 +57,7 @@ wire! {
         notebook_uri: String,
         /// Absent: the notebook's metadata, else the only kernelspec, else an offer `pick`.
         kernel_name: Option<String>,
-        /// Default true. False: by path resumed, by file migrated, nothing is started, stopped or asked.
+        /// Default true. False: by path resumed, by file migrated, else started; nothing is stopped or asked.
         ask: Option<bool>,
     }
     /// Of `ensureSession` and `answerOffer`.

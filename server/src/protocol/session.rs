@@ -1,4 +1,6 @@
 //! A session as every face shows it.
+//!
+//! Every field is always there; null says that there is nothing to say.
 
 use serde::{Deserialize, Serialize};
 

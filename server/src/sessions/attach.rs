@@ -1,4 +1,6 @@
 //! Binding a session to another notebook, and windows to sessions.
+//!
+//! The keeper makes the change: of two windows at once one wins, the other learns `SessionMoved`. Letting go stops nothing.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! Running code, answering its questions, and taking it back.
+//!
+//! Code is on its way to the keeper before anything is awaited, which keeps the order of requests.
 
 use std::sync::Arc;
 

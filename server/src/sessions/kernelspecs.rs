@@ -1,4 +1,6 @@
 //! Which kernels can be started.
+//!
+//! Runs no process. A kernelspec that cannot be read is a warning in the log, and hides no other.
 
 use std::path::{Path, PathBuf};
 

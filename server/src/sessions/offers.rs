@@ -292,7 +292,13 @@ impl Sessions {
                 self.raise(NewOffer::resume(notebook.clone(), session, None))?;
             }
         } else if let Some((session, binding)) = self.by_file(notebook).await? {
-            self.offer_migration(notebook, session, &binding.key)?;
+            match self.on_rename() {
+                super::OnRename::Ask => self.offer_migration(notebook, session, &binding.key)?,
+                super::OnRename::Migrate => {
+                    self.migrate(&session.id, notebook, Some(&binding.key), Vec::new()).await?;
+                }
+                super::OnRename::Ignore => {}
+            }
         } else if let Some(session) = self.died(notebook)? {
             let last = self.last_of(&session.id);
             self.raise(NewOffer::recover(notebook.clone(), session, None, last))?;

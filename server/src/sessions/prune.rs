@@ -1,4 +1,6 @@
 //! Room on the disk: ended sessions that are kept no longer, and whole streams whose lease is over.
+//!
+//! Never a live session, nor another host's; a session's lock is held while it goes.
 
 use super::{Sessions, store_failed};
 use crate::journal;

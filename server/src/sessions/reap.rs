@@ -53,7 +53,10 @@ impl Sessions {
         }
         if record.kernel_process.as_ref().is_some_and(Identity::is_alive) {
             tracing::info!(session = id, "adopting the kernel of a dead keeper");
-            record.write(&self.folders).map_err(store_failed)?;
+            // Only where the record had to be taken from the registry: a full disk must not stand in the way.
+            if Record::read(&self.folders, id).is_err() {
+                record.write(&self.folders).map_err(store_failed)?;
+            }
             if let Err(e) = launch(&self.program, &self.folders, id, Purpose::Adopt, lock).await {
                 // It was dying, and the new keeper found it dead.
                 let record = self.record(id)?;

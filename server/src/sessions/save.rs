@@ -1,4 +1,6 @@
 //! Writing journaled outputs into the `.ipynb`: for notebooks that no editor shows.
+//!
+//! Atomic, and only into cells whose source still is what ran; refused where an editor has unsaved edits of it.
 
 use std::sync::Arc;
 

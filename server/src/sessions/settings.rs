@@ -1,4 +1,6 @@
 //! The user's settings, section `kernelKeeper`.
+//!
+//! Reading never fails: what makes no sense is as by default.
 
 use serde_json::Value;
 

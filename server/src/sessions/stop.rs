@@ -1,4 +1,6 @@
 //! What ends, interrupts, restarts and names sessions: each at a person's word.
+//!
+//! Nothing here is done by a timer, a closed window or a lost connection.
 
 use std::sync::Arc;
 

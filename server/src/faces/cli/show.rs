@@ -1,4 +1,6 @@
 //! Tables.
+//!
+//! For people only: what programs read is the JSON, so a table may change at any time.
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 

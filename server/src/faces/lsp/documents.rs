@@ -1,4 +1,7 @@
 //! Which notebooks the window shows.
+//!
+//! The registry is told, so that an offer finds its window; a closed notebook only lets its kernel go. Leaves out the cells'
+//! text: nothing here needs it.
 
 use std::path::PathBuf;
 

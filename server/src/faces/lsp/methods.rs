@@ -1,4 +1,6 @@
 //! The requests `keeper/…`: one table from name to handler. A handler parses, makes one call into `sessions`, converts.
+//!
+//! A panic in one ends that request alone. What must keep the order of requests is done before the first `.await`.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::PoisonError;
