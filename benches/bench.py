@@ -182,7 +182,7 @@ def main():
         row("execute `1+1`, request to idle", *map(median, zip(*times)), aim="≤ 1.05 ×")
 
         time.sleep(3)
-        row("keeper, idle: PSS", pss(session["keeperPid"]), unit="MB", aim="≤ 6 MB")
+        row("keeper, idle, beside a sidecar: PSS", pss(session["keeperPid"]), unit="MB", aim="≤ 6 MB")
         row("sidecar, idle: PSS", pss(sidecar.process.pid), unit="MB")
 
         everyone[0] = lambda code: sidecar.run(key, code, {"id": "flood", "index": 0})
