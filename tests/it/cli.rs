@@ -107,7 +107,9 @@ fn run_exec_list_history_save_attach_stop() {
 
     // Given to another notebook.
     let other = world.notebook("other.ipynb", &["1"]);
+    let mark = window.mark();
     world.cli_ok(["attach", &id, other.to_str().unwrap()]);
+    window.wait_after(mark, "keeper/sessionUpdated", |p| p["session"]["notebookPath"] == json!(other));
     assert_eq!(window.session(&id)["notebookPath"], json!(other));
     let absent = world.cli(["attach", &id, "absent.ipynb"]);
     assert_eq!(absent.status.code(), Some(1));

@@ -84,7 +84,9 @@ fn ensure_has_every_outcome() {
         json!({ "offerId": offer["offerId"], "action": "resume" }),
         "OfferGone",
     );
-    assert_eq!(window.session(&id)["windows"].as_array().unwrap().len(), 2);
+    eventually("both windows have it", PATIENCE, || {
+        (window.session(&id)["windows"].as_array()?.len() == 2).then_some(())
+    });
 
     // Another kernel than the live one is a question too.
     kernels::write(
