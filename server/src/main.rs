@@ -1,7 +1,6 @@
 //! The one binary: sidecar, keeper and command line. Parses, dispatches, turns errors into exit codes.
 
 mod args;
-mod memory;
 
 use std::process::ExitCode;
 
@@ -15,7 +14,7 @@ use kernel_keeper::protocol::{Error, ErrorKind};
 fn main() -> ExitCode {
     let args = Args::parse();
     if matches!(args.command, Command::Lsp | Command::Keep { launch: false, .. }) {
-        memory::return_what_is_freed();
+        kernel_keeper::process::stay_small();
     }
     log_to_stderr(&args.command);
     match dispatch(args.command) {

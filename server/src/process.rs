@@ -14,7 +14,7 @@ mod signal;
 #[cfg(unix)]
 mod unix;
 
-pub use environment::{MALLOC_MARK, MALLOC_VARIABLES, clean, with_interpreter_first};
+pub use environment::{clean, with_interpreter_first};
 pub use identity::{Identity, boot_id, host, identity_of};
 pub use sample::{Sample, Sampler};
 pub use signal::{Signal, signal_group, wait_for_death};
@@ -23,3 +23,16 @@ pub use signal::{Signal, signal_group, wait_for_death};
 use elsewhere as platform;
 #[cfg(target_os = "linux")]
 use linux as platform;
+
+/// Makes freed memory go back to the system soon. For a process that stays: a large output is held for a moment, and
+/// weeks follow. To be called before there are threads.
+pub fn stay_small() {
+    platform::limit_what_is_kept();
+}
+
+/// Gives back what is not in use: freed memory, and code that was needed once. A keeper stays for weeks, and most of what
+/// it ran to start, or in a flood of output, is not what it runs while it waits.
+pub fn let_go() {
+    platform::return_what_is_free();
+    platform::unmap_code();
+}

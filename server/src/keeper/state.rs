@@ -2,6 +2,7 @@
 
 use super::frames::{Answer, Sample};
 use super::run::Keeper;
+use crate::process;
 use crate::protocol::{CurrentExecution, EventBody, Session, SessionState, Time};
 
 /// Every so many ticks: limits, swept files, samples that nobody sees.
@@ -23,6 +24,7 @@ impl Keeper {
         }
         self.status_changed |=
             self.heartbeat.as_ref().is_some_and(|(_, heard)| heard.has_changed().unwrap_or(false));
+        process::let_go();
         let slow = self.ticks % SLOW == 1;
         if slow || self.clients.any() {
             self.take_sample();

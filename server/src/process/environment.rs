@@ -20,21 +20,14 @@ const POINTERS: [(&str, &str); 4] = [
     ("NODE_OPTIONS", "ms-vscode.js-debug"),
 ];
 
-/// glibc's limits for our own long-lived processes, beside [`MALLOC_MARK`]: freed memory goes back to the system.
-pub const MALLOC_VARIABLES: [(&str, &str); 3] =
-    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "49152"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
-/// Says that the limits are ours, not the user's.
-pub const MALLOC_MARK: &str = "KERNEL_KEEPER_MALLOC";
-
 /// What remains for a kernel.
 pub fn clean(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let variables: Vec<(OsString, OsString)> = variables.into_iter().collect();
-    let tuned = value(&variables, MALLOC_MARK).is_some();
     let original = |name: &str| value(&variables, &format!("{name}{SNAP_ORIGINAL}"));
     let mut kept = vec![];
     for (name, value) in &variables {
         let text = name.to_string_lossy();
-        if is_injected(&text, value) || (tuned && MALLOC_VARIABLES.iter().any(|(ours, _)| text == *ours)) {
+        if is_injected(&text, value) {
             continue;
         }
         match original(&text) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::sync::OnceLock;
 
 use super::sample::{Measured, Tree};
 
@@ -64,6 +65,54 @@ pub(super) fn proportional_bytes(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// glibc keeps what was freed for its threads and for larger requests to come, up to limits that grow by themselves.
+/// Fixed ones are enough here: pieces of outputs, 64 KiB each, are used again, and whole outputs go back.
+#[expect(unsafe_code, reason = "glibc's own functions")]
+pub(super) fn limit_what_is_kept() {
+    #[cfg(target_env = "gnu")]
+    for (option, value) in
+        [(libc::M_ARENA_MAX, 1), (libc::M_MMAP_THRESHOLD, 1 << 20), (libc::M_TRIM_THRESHOLD, 1 << 20)]
+    {
+        // SAFETY: takes two numbers; one that it does not like it refuses.
+        unsafe { libc::mallopt(option, value) };
+    }
+}
+
+/// Returns memory that is free already; looks through a heap of a few hundred kilobytes.
+#[expect(unsafe_code, reason = "glibc's own function")]
+pub(super) fn return_what_is_free() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes the number of bytes to keep, and touches only what is not in use.
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
+/// Unmaps this program's code, which is read from the file again where it is needed: what only the past needed is no
+/// memory of this process any more.
+#[expect(unsafe_code, reason = "no safe wrapper exists")]
+pub(super) fn unmap_code() {
+    use rustix::mm::{Advice, madvise};
+    static CODE: OnceLock<Vec<(usize, usize)>> = OnceLock::new();
+    for (start, end) in CODE.get_or_init(|| code(&read("/proc/self/maps"))) {
+        // SAFETY: these are private mappings of a file that were never writable: the next access finds there what was
+        // there.
+        let _ = unsafe { madvise(*start as *mut _, end - start, Advice::LinuxDontNeed) };
+    }
+}
+
+/// The executable mappings of the program itself: in the list of them all, those of the first file.
+fn code(maps: &str) -> Vec<(usize, usize)> {
+    let fields = |line: &str| line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let mapped: Vec<_> = maps.lines().map(fields).filter(|f| f.len() >= 6 && f[5].starts_with('/')).collect();
+    let ours = mapped.iter().filter(|f| f[1] == "r-xp" && f[4] == mapped[0][4]);
+    let range = |f: &Vec<String>| {
+        let (start, end) = f[0].split_once('-')?;
+        Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+    };
+    ours.filter_map(range).collect()
 }
 
 /// Whether a process is Python's own servant for shared resources, and not something that the user runs.
@@ -150,6 +199,20 @@ mod tests {
         check("");
         assert_eq!(parse("7 (x) S 1"), None);
         assert_eq!(parse(""), None);
+    }
+
+    #[test]
+    fn code_is_let_go_of_and_found_again() {
+        let maps = read("/proc/self/maps");
+        let ranges = code(&maps);
+        let here = code_is_let_go_of_and_found_again as *const () as usize;
+        assert!(ranges.iter().any(|(start, end)| (*start..*end).contains(&here)), "{ranges:x?}\n{maps}");
+        limit_what_is_kept();
+        let kept: Vec<String> = (0..1000).map(|i| i.to_string().repeat(100)).collect();
+        unmap_code();
+        return_what_is_free();
+        assert!(kept.iter().enumerate().all(|(i, text)| *text == i.to_string().repeat(100)));
+        assert_eq!(code("junk\n1-2 r-xp 0 0:0 7 [vdso]\n"), []);
     }
 
     #[test]
