@@ -108,7 +108,7 @@ pub(super) fn read_slice(dir: &Path, name: &str, start: u64, length: u64) -> Opt
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::with_capacity(length as usize);
         file.take(length).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
     };
     read().ok()
 }

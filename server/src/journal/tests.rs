@@ -224,6 +224,24 @@ fn a_full_disk_blocks_nothing_and_leaves_a_gap() {
 }
 
 #[test]
+fn a_huge_message_is_written_in_parts_that_can_be_read_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = begun(dir.path(), Limits::default());
+    journal.append(Some("aaaaaaaaaaaa"), Time(2), stream(&"x".repeat(5 << 20)));
+    journal.append_raw(Time(2), "iopub", &json!("odd"));
+    journal.append(Some("aaaaaaaaaaaa"), Time(3), finished(ExecutionStatus::Ok));
+    let last = journal.last_seq();
+    let mut parts = Vec::new();
+    while journal.pending_rows() > 0 {
+        let told = journal.commit_some().unwrap();
+        assert_eq!(Reader::open(dir.path()).unwrap().last_seq().unwrap(), told, "what is told is there");
+        parts.push(told);
+    }
+    assert!(parts.len() == 6 && parts.is_sorted() && parts.last() == Some(&last), "{parts:?} of {last}");
+    assert_eq!(journal.pending_bytes(), 0);
+}
+
+#[test]
 fn what_is_no_journal_is_refused() {
     for (content, corrupt) in [(b"garbage that is long enough to be read as a header, at least a hundred bytes of it, I should think so".to_vec(), true), (vec![0; 16_384], true)] {
         let dir = tempfile::tempdir().unwrap();

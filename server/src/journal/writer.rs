@@ -4,7 +4,7 @@
 //! On a full disk nothing blocks: what cannot be written waits, up to a limit; beyond it outputs are dropped, and a `gap`
 //! stands in their place when there is room again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -18,8 +18,8 @@ use crate::protocol::{CellRef, EventBody, ExecutionStatus, Output, StreamName, T
 
 /// Stream text of one row at most.
 const LONGEST_PIECE: usize = 64 << 10;
-/// What may wait in memory while the disk is full.
-const MOST_WAITING: usize = 1 << 20;
+/// What one transaction writes at most, and what may wait in memory while the disk is full.
+const MOST_AT_ONCE: usize = 1 << 20;
 /// A limit is kept by taking away until this share of it is left.
 const LEFT_AFTER_PRUNING: f64 = 0.9;
 
@@ -45,6 +45,8 @@ enum Pending {
 struct Waiting {
     /// How many of the kernel's messages it holds, at most.
     messages: u64,
+    /// About how much memory it takes.
+    bytes: usize,
     seq: u64,
     at: Time,
     row: Pending,
@@ -55,7 +57,7 @@ pub struct Journal {
     dir: PathBuf,
     db: Connection,
     limits: Limits,
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     next_seq: u64,
     last_at: Option<Time>,
@@ -80,7 +82,7 @@ impl Journal {
             dir: dir.to_owned(),
             db,
             limits,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
             waiting_bytes: 0,
             next_seq: last.map_or(0, |l| l.0) + 1,
             last_at: last.map(|l| Time(l.1)),
@@ -92,8 +94,7 @@ impl Journal {
 
     /// Puts an execution in as pending.
     pub fn queue(&mut self, new: NewExecution) {
-        self.waiting_bytes += new.code.len();
-        self.push(new.queued_at, Pending::Queue(new));
+        self.push(new.queued_at, new.code.len(), Pending::Queue(new));
     }
 
     /// Adds what happened. Text that follows text of the same stream is joined to it.
@@ -101,15 +102,23 @@ impl Journal {
         if let EventBody::Output { output: Output::Stream { name, text } } = body {
             return self.append_text(execution_id, at, name, &text);
         }
+        let bytes = match &body {
+            EventBody::Output {
+                output: Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. },
+            }
+            | EventBody::UpdateDisplay { data, .. }
+            | EventBody::Comm { message: data } => text_bytes(data),
+            _ => 0,
+        };
         let execution_id = execution_id.map(str::to_owned);
-        self.push(at, Pending::Event { execution_id, body });
+        self.push(at, bytes, Pending::Event { execution_id, body });
     }
 
     /// Stream text in pieces that are neither tiny nor huge, wherever the kernel cut it.
     fn append_text(&mut self, execution_id: Option<&str>, at: Time, name: StreamName, mut text: &str) {
-        self.waiting_bytes += text.len();
-        if let Some(Waiting { messages, row: Pending::Event { execution_id: same, body: last }, .. }) =
-            self.waiting.last_mut()
+        if let Some(Waiting {
+            messages, bytes, row: Pending::Event { execution_id: same, body: last }, ..
+        }) = self.waiting.back_mut()
             && same.as_deref() == execution_id
             && let EventBody::Output { output: Output::Stream { name: other, text: before } } = last
             && *other == name
@@ -117,13 +126,15 @@ impl Journal {
             let room = text.floor_char_boundary(LONGEST_PIECE.saturating_sub(before.len()));
             before.push_str(&text[..room]);
             *messages += 1;
+            *bytes += room;
+            self.waiting_bytes += room;
             text = &text[room..];
         }
         while !text.is_empty() {
             let piece = text.floor_char_boundary(LONGEST_PIECE);
             let output = Output::Stream { name, text: text[..piece].to_owned() };
             let execution_id = execution_id.map(str::to_owned);
-            self.push(at, Pending::Event { execution_id, body: EventBody::Output { output } });
+            self.push(at, piece, Pending::Event { execution_id, body: EventBody::Output { output } });
             text = &text[piece..];
         }
     }
@@ -131,16 +142,20 @@ impl Journal {
     /// Keeps a message that cannot be read, beside the events.
     pub fn append_raw(&mut self, at: Time, channel: &str, raw: &Value) {
         let body = serde_json::json!({ "channel": channel, "message": raw }).to_string();
-        self.waiting_bytes += body.len() + 64;
         // No number of its own: nobody is told of it, and what is told has no holes.
-        self.waiting.push(Waiting { messages: 1, seq: self.last_seq(), at, row: Pending::Raw(body) });
+        self.wait(self.last_seq(), at, body.len(), Pending::Raw(body));
     }
 
-    fn push(&mut self, at: Time, row: Pending) {
-        self.waiting_bytes += 64;
-        self.waiting.push(Waiting { messages: 1, seq: self.next_seq, at, row });
+    fn push(&mut self, at: Time, bytes: usize, row: Pending) {
+        self.wait(self.next_seq, at, bytes, row);
         self.next_seq += 1;
         self.last_at = Some(at);
+    }
+
+    fn wait(&mut self, seq: u64, at: Time, bytes: usize, row: Pending) {
+        let bytes = bytes + size_of::<Waiting>();
+        self.waiting_bytes += bytes;
+        self.waiting.push_back(Waiting { messages: 1, bytes, seq, at, row });
     }
 
     /// Rows that wait for the next commit.
@@ -163,23 +178,48 @@ impl Journal {
         self.last_at
     }
 
-    /// Writes what waits, in one transaction. The number up to which all can be read.
+    /// Writes all that waits. The number up to which all can be read.
+    ///
+    /// # Errors
+    /// The rest was not written then; it is tried again with the next call.
+    pub fn commit(&mut self) -> Result<u64> {
+        loop {
+            let seq = self.commit_some()?;
+            if self.pending_rows() == 0 {
+                return Ok(seq);
+            }
+        }
+    }
+
+    /// Writes the first of what waits, up to 1 MiB in one transaction, so that it can be read while the next is written.
     ///
     /// # Errors
     /// Nothing was written then; it is tried again with the next call.
-    pub fn commit(&mut self) -> Result<u64> {
+    pub fn commit_some(&mut self) -> Result<u64> {
+        let mut bytes = 0;
+        let rows = self.waiting.iter().take_while(|waiting| {
+            let before = bytes;
+            bytes += waiting.bytes;
+            // A gap has the number of the last row that it stands for, and rows before it may wait still: all at once.
+            before == 0 || bytes <= MOST_AT_ONCE || self.dropped.is_some()
+        });
+        let rows = rows.count();
         let runs = self.runs.clone();
-        match self.write() {
+        match self.write(rows) {
             Ok(()) => {
-                self.waiting.clear();
-                self.waiting_bytes = 0;
+                self.waiting_bytes -= self.waiting.drain(..rows).map(|written| written.bytes).sum::<usize>();
                 self.dropped = None;
                 self.grown = true;
-                Ok(self.last_seq())
+                // What is not written has the numbers from the first of it on; a raw row has that of the row before it.
+                Ok(self
+                    .waiting
+                    .iter()
+                    .find(|w| !matches!(w.row, Pending::Raw(_)))
+                    .map_or(self.last_seq(), |w| w.seq - 1))
             }
             Err(e) => {
                 self.runs = runs;
-                if self.waiting_bytes > MOST_WAITING {
+                if self.waiting_bytes > MOST_AT_ONCE {
                     self.drop_outputs();
                 }
                 Err(e)
@@ -187,13 +227,13 @@ impl Journal {
         }
     }
 
-    fn write(&mut self) -> Result<()> {
+    fn write(&mut self, rows: usize) -> Result<()> {
         let transaction = self.db.transaction()?;
         if let Some((from, to, messages, seq)) = self.dropped {
             let body = EventBody::Gap { from, to, lost_at_most: Some(messages) };
             put_event(&transaction, seq, None, kind::GAP, to, &json(&body), None)?;
         }
-        for waiting in &self.waiting {
+        for waiting in self.waiting.iter().take(rows) {
             match &waiting.row {
                 Pending::Queue(new) => {
                     let ordinal = insert_execution(&transaction, new)?;
@@ -231,6 +271,7 @@ impl Journal {
 
     /// There is no room, on disk or in memory: outputs go, what ran and how it ended stays.
     fn drop_outputs(&mut self) {
+        self.waiting_bytes = 0;
         for waiting in std::mem::take(&mut self.waiting) {
             let is_output = match &waiting.row {
                 Pending::Queue(_) => false,
@@ -247,10 +288,10 @@ impl Journal {
                 let (from, messages) = self.dropped.map_or((waiting.at, 0), |d| (d.0, d.2));
                 self.dropped = Some((from, waiting.at, messages + waiting.messages, waiting.seq));
             } else {
-                self.waiting.push(waiting);
+                self.waiting_bytes += waiting.bytes;
+                self.waiting.push_back(waiting);
             }
         }
-        self.waiting_bytes = self.waiting.len() * 64;
     }
 
     /// The executions that have not ended, in order, with the question that the running one asks.
@@ -311,6 +352,16 @@ impl Journal {
         self.db
             .query_row(&format!("PRAGMA max_page_count = {most}"), [], |row| row.get::<_, i64>(0))
             .unwrap();
+    }
+}
+
+/// The length of all texts in a value.
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(text_bytes).sum(),
+        Value::Object(fields) => fields.values().map(text_bytes).sum(),
+        _ => 0,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::kernel::{self, Greeted};
 use super::machine::Job;
 use super::run::{Keeper, TICK};
-use crate::jupyter::{Channel, ConnectionFile, Decoded, Heartbeat};
+use crate::jupyter::{ConnectionFile, Decoded, Heartbeat};
 use crate::process::{self, Identity};
 use crate::protocol::{Error, ErrorKind, EventBody, ExecutionStatus, SessionState, Time};
 use std::time::Duration;
@@ -133,7 +133,6 @@ impl Keeper {
         let unfinished = self.journal.unfinished().unwrap_or_default();
         let from = self.journal.last_at().unwrap_or(self.record.last_activity_at);
         self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });
-        let probe = kernel::kernel_info_request();
         let (mut running, mut waiting) = (None, Vec::new());
         for row in unfinished {
             let job = Job {
@@ -155,8 +154,8 @@ impl Keeper {
                 _ => waiting.push(job),
             }
         }
-        self.machine.restore(running, waiting, probe.header.msg_id.clone());
-        self.outbox.push((Channel::Shell, probe));
+        let effects = self.machine.restore(running, waiting);
+        self.carry_out(effects, now);
         self.state = SessionState::Busy;
         let what = format!("The keeper was killed: output between {from} and {now} may be missing.");
         self.record.warnings.retain(|w| !w.starts_with("The keeper was killed"));

@@ -14,6 +14,8 @@ use crate::protocol::{
 
 /// How long after its reply an execution waits for the kernel's `idle` on iopub, in milliseconds.
 const IDLE_GRACE: i64 = 3_000;
+/// How many ticks a question to a busy kernel waits at most before it is asked again.
+const LONGEST_PATIENCE: u32 = 128;
 
 /// An execution at the kernel, or waiting.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +36,8 @@ pub enum Effect {
     Raw,
     /// To the kernel.
     Send(Job),
+    /// Asks the kernel whether it is through; the question's id goes to `Machine::probed`.
+    Probe,
     /// An execution took that many milliseconds.
     Busy(i64),
 }
@@ -69,6 +73,15 @@ pub struct Running {
     idle: bool,
 }
 
+/// Waiting for the kernel to be through: questions on the shell channel, which it answers in order.
+#[derive(Debug, Default)]
+struct Settling {
+    probes: Vec<String>,
+    /// Ticks since the last question, and how many it gets.
+    ticks: u32,
+    patience: u32,
+}
+
 /// The owner of the queue.
 #[derive(Debug, Default)]
 pub struct Machine {
@@ -76,8 +89,8 @@ pub struct Machine {
     pub running: Option<Running>,
     /// The kernel takes executions.
     ready: bool,
-    /// The id of the request whose reply shows that the kernel is through with what it did before we came.
-    settling: Option<String>,
+    /// Set until the kernel is through with what it did before we came.
+    settling: Option<Settling>,
     /// The kernel said that it exits because code asked for it.
     pub exiting: bool,
 }
@@ -90,13 +103,12 @@ impl Machine {
         self.dispatch()
     }
 
-    /// After an adoption: `running` was at the kernel, `queue` waits, and nothing is sent before `probe` is answered.
+    /// After an adoption: `running` was at the kernel, `queue` waits, and nothing is sent before a probe is answered.
     pub fn restore(
         &mut self,
         running: Option<(Job, Option<Time>, Option<InputPrompt>)>,
         queue: Vec<Job>,
-        probe: String,
-    ) {
+    ) -> Vec<Effect> {
         self.running = running.map(|(job, started_at, input)| Running {
             job,
             started_at,
@@ -105,8 +117,16 @@ impl Machine {
             idle: false,
         });
         self.queue = queue.into();
-        self.settling = Some(probe);
+        self.settling = Some(Settling { patience: 1, ..Settling::default() });
         self.ready = true;
+        vec![Effect::Probe]
+    }
+
+    /// A question of `Effect::Probe` was sent.
+    pub fn probed(&mut self, msg_id: String) {
+        if let Some(settling) = self.settling.as_mut() {
+            settling.probes.push(msg_id);
+        }
     }
 
     /// Whether the kernel is at something.
@@ -162,16 +182,22 @@ impl Machine {
         }
     }
 
-    /// Time passes: an execution whose reply is here but whose `idle` got lost ends too.
+    /// Time passes: an execution whose reply is here but whose `idle` got lost ends too, and a probe that is not answered
+    /// is asked again. A kernel at work gets few of them, for it answers them all in the end.
     pub fn tick(&mut self, now: Time) -> Vec<Effect> {
-        let overdue =
-            self.running.as_ref().and_then(|r| r.reply.as_ref()).is_some_and(|r| now.since(r.2) > IDLE_GRACE);
-        if !overdue {
-            return Vec::new();
+        let mut effects = Vec::new();
+        if let Some(settling) = self.settling.as_mut() {
+            settling.ticks += 1;
+            if self.running.is_none() || settling.ticks >= settling.patience {
+                settling.ticks = 0;
+                settling.patience = (settling.patience * 2).min(LONGEST_PATIENCE);
+                effects.push(Effect::Probe);
+            }
         }
-        let from = self.running.as_ref().and_then(|r| r.reply.as_ref()).map_or(now, |r| r.2);
+        let replied = self.running.as_ref().and_then(|r| r.reply.as_ref()).map(|r| r.2);
+        let Some(from) = replied.filter(|at| now.since(*at) > IDLE_GRACE) else { return effects };
         let gap = EventBody::Gap { from, to: now, lost_at_most: None };
-        let mut effects = vec![Effect::Journal { execution_id: None, body: gap }];
+        effects.push(Effect::Journal { execution_id: None, body: gap });
         if let Some(running) = self.running.as_mut() {
             running.idle = true;
         }
@@ -207,7 +233,7 @@ impl Machine {
     }
 
     fn shell(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
-        if self.settling.as_deref() == Some(m.parent) {
+        if self.settling.as_ref().is_some_and(|settling| settling.probes.iter().any(|id| id == m.parent)) {
             self.settling = None;
             let mut effects = Vec::new();
             // The kernel answers in order: an execution whose reply did not come before this one ended unseen.

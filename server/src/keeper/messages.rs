@@ -114,6 +114,11 @@ impl Keeper {
                     self.status_changed = true;
                     self.outbox.push((Channel::Shell, kernel::execute_request(&job.execution_id, &job.code)));
                 }
+                Effect::Probe => {
+                    let probe = kernel::kernel_info_request();
+                    self.machine.probed(probe.header.msg_id.clone());
+                    self.outbox.push((Channel::Shell, probe));
+                }
                 Effect::Busy(milliseconds) => self.record.busy_seconds += milliseconds as f64 / 1000.0,
             }
         }

@@ -169,8 +169,10 @@ impl Keeper {
         let mut lingering: Option<Instant> = None;
         while !self.over {
             let ending_at = self.ending.as_ref().map(|e| e.next);
+            let behind = self.is_behind();
             tokio::select! {
-                incoming = next_message(&mut self.channels) => match incoming {
+                // What was read and is not in the journal yet comes first: a flood waits in the kernel, not here.
+                incoming = next_message(&mut self.channels), if !behind => match incoming {
                     Ok(incoming) => self.take_messages(incoming),
                     Err(e) => self.channels_broke(&e),
                 },
@@ -192,6 +194,7 @@ impl Keeper {
                 }
                 () = at(ending_at) => self.press_on(),
                 () = at(lingering) => self.urgent = true,
+                () = tokio::task::yield_now(), if behind => {}
                 _ = tick.tick() => self.tick(),
                 () = terminated(&mut terminate) => {
                     tracing::info!("asked to terminate: the kernel runs on, the next face adopts it");
@@ -204,7 +207,7 @@ impl Keeper {
             } else if !self.may_linger() || self.status_changed {
                 // A status alone waits for no rows: none may come.
                 lingering = None;
-                self.settle_up();
+                self.settle_some();
             }
             self.send_outbox().await;
             if std::mem::take(&mut self.exchange_iopub) {
@@ -221,27 +224,29 @@ impl Keeper {
         nobody_waits && self.journal.pending_rows() < BATCH_ROWS && self.journal.pending_bytes() < BATCH_BYTES
     }
 
+    /// Whether more is waiting for its commit than one transaction takes.
+    fn is_behind(&self) -> bool {
+        self.journal.pending_bytes() >= BATCH_BYTES && !self.disk_full
+    }
+
+    /// Settles all where somebody waits for it, else as much as one transaction takes: of a huge message the first part
+    /// can be read while the next is written.
+    fn settle_some(&mut self) {
+        if !self.answers.is_empty() || !self.outbox.is_empty() || !self.is_behind() {
+            return self.settle_up();
+        }
+        let committed = self.journal.commit_some();
+        self.note(committed);
+        let committed = self.committed;
+        self.clients.publish(|p| p.committed = committed);
+    }
+
     /// Commits, then tells: the order that nothing may break.
     pub(super) fn settle_up(&mut self) {
         self.urgent = false;
         if self.journal.pending_rows() > 0 || self.disk_full {
-            match self.journal.commit() {
-                Ok(seq) => {
-                    self.committed = seq;
-                    if std::mem::take(&mut self.disk_full) {
-                        self.warnings.remove("disk");
-                        self.status_changed = true;
-                    }
-                }
-                Err(e) => {
-                    tracing::error!("the journal cannot be written: {e}");
-                    let what = if e.is_full() { "The disk is full" } else { "The journal cannot be written" };
-                    let what = format!("{what}: output may be lost until that is mended ({e}).");
-                    self.status_changed |= !self.disk_full;
-                    self.warnings.insert("disk", what);
-                    self.disk_full = true;
-                }
-            }
+            let committed = self.journal.commit();
+            self.note(committed);
         }
         for (connection, answer) in std::mem::take(&mut self.answers) {
             self.clients.reply(connection, &answer);
@@ -258,6 +263,27 @@ impl Keeper {
                 p.status = status.into();
             }
         });
+    }
+
+    /// Whether the journal could be written; where not, the session says so.
+    fn note(&mut self, committed: Result<u64, crate::journal::Error>) {
+        match committed {
+            Ok(seq) => {
+                self.committed = seq;
+                if std::mem::take(&mut self.disk_full) {
+                    self.warnings.remove("disk");
+                    self.status_changed = true;
+                }
+            }
+            Err(e) => {
+                tracing::error!("the journal cannot be written: {e}");
+                let what = if e.is_full() { "The disk is full" } else { "The journal cannot be written" };
+                let what = format!("{what}: output may be lost until that is mended ({e}).");
+                self.status_changed |= !self.disk_full;
+                self.warnings.insert("disk", what);
+                self.disk_full = true;
+            }
+        }
     }
 
     async fn send_outbox(&mut self) {

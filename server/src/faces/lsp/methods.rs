@@ -226,7 +226,7 @@ async fn subscribe(backend: &Backend, params: Value) -> Answer<SubscribeResult> 
         loop {
             match feed.next().await {
                 Ok(Some(events)) => {
-                    for event in &events {
+                    for event in events {
                         outgoing::executed(&client, event).await;
                     }
                 }

@@ -12,23 +12,23 @@ use crate::protocol::{ExecutionEvent, SessionState};
 use crate::sessions::Event;
 
 macro_rules! notification {
-    ($($name:ident = $method:literal),* $(,)?) => {$(
+    ($($name:ident($params:ty) = $method:literal),* $(,)?) => {$(
         struct $name;
         impl Notification for $name {
-            type Params = Value;
+            type Params = $params;
             const METHOD: &'static str = $method;
         }
     )*};
 }
 
 notification! {
-    SessionCreated = "keeper/sessionCreated",
-    SessionUpdated = "keeper/sessionUpdated",
-    SessionDisconnected = "keeper/sessionDisconnected",
-    SessionEnded = "keeper/sessionEnded",
-    OfferRaised = "keeper/offer",
-    OfferWithdrawn = "keeper/offerWithdrawn",
-    Executed = "keeper/executionEvent",
+    SessionCreated(Value) = "keeper/sessionCreated",
+    SessionUpdated(Value) = "keeper/sessionUpdated",
+    SessionDisconnected(Value) = "keeper/sessionDisconnected",
+    SessionEnded(Value) = "keeper/sessionEnded",
+    OfferRaised(Value) = "keeper/offer",
+    OfferWithdrawn(Value) = "keeper/offerWithdrawn",
+    Executed(ExecutionEvent) = "keeper/executionEvent",
 }
 
 /// Tells the client, in order, one at a time. Ends with the sender.
@@ -103,9 +103,6 @@ async fn tell(client: &Client, event: Event) {
 }
 
 /// Tells a subscriber one event.
-pub async fn executed(client: &Client, event: &ExecutionEvent) {
-    match serde_json::to_value(event) {
-        Ok(event) => client.send_notification::<Executed>(event).await,
-        Err(e) => tracing::error!("an event could not be written: {e}"),
-    }
+pub async fn executed(client: &Client, event: ExecutionEvent) {
+    client.send_notification::<Executed>(event).await;
 }

@@ -34,6 +34,7 @@ fn short(effect: &Effect) -> String {
         }
         Effect::Send(job) => format!("send {}", job.execution_id),
         Effect::Raw => "raw".into(),
+        Effect::Probe => "probe".into(),
         Effect::Busy(_) => "busy".into(),
     }
 }
@@ -111,7 +112,8 @@ fn input_is_asked_and_closed() {
 #[test]
 fn after_an_adoption_an_unseen_end_is_lost_and_the_queue_goes_on() {
     let mut machine = Machine::default();
-    machine.restore(Some((job(A, 0), Some(Time(0)), None)), vec![job(B, 0)], "probe".into());
+    machine.restore(Some((job(A, 0), Some(Time(0)), None)), vec![job(B, 0)]);
+    machine.probed("probe".into());
     assert!(machine.is_busy());
     let got = play(
         &mut machine,
@@ -126,7 +128,8 @@ fn after_an_adoption_an_unseen_end_is_lost_and_the_queue_goes_on() {
 #[test]
 fn after_an_adoption_a_seen_end_is_what_it_was() {
     let mut machine = Machine::default();
-    machine.restore(Some((job(A, 0), Some(Time(0)), None)), vec![], "probe".into());
+    machine.restore(Some((job(A, 0), Some(Time(0)), None)), vec![]);
+    machine.probed("probe".into());
     let got = play(
         &mut machine,
         &[
@@ -136,6 +139,30 @@ fn after_an_adoption_a_seen_end_is_what_it_was() {
         ],
     );
     assert_eq!(got, [format!("{A} ok"), "busy".into()]);
+}
+
+#[test]
+fn after_an_adoption_an_unanswered_probe_is_asked_again_seldom_while_a_cell_runs() {
+    let mut machine = Machine::default();
+    let asked = |machine: &mut Machine, ticks: usize| -> usize {
+        let effects = (0..ticks).flat_map(|_| machine.tick(Time(0))).collect::<Vec<_>>();
+        assert!(effects.iter().all(|e| *e == Effect::Probe));
+        effects.len()
+    };
+    assert_eq!(machine.restore(Some((job(A, 0), Some(Time(0)), None)), vec![job(B, 0)]), [Effect::Probe]);
+    assert_eq!(asked(&mut machine, 7), 3, "after 1, 3 and 7 ticks");
+    assert_eq!(asked(&mut machine, 43_200), 340, "in a day at two seconds a tick");
+    machine.probed("first".into());
+    machine.probed("second".into());
+    let end = [
+        (From::Shell, "execute_reply", A, json!({"status": "ok"})),
+        (From::Iopub, "status", A, json!({"execution_state": "idle"})),
+    ];
+    assert_eq!(play(&mut machine, &end), [format!("{A} ok"), "busy".into()]);
+    assert_eq!(asked(&mut machine, 3), 3, "now that nothing runs, each time");
+    let answer = [(From::Shell, "kernel_info_reply", "first", json!({"status": "ok"}))];
+    assert_eq!(play(&mut machine, &answer), [format!("send {B}")]);
+    assert_eq!(asked(&mut machine, 3), 0);
 }
 
 #[test]
