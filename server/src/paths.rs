@@ -1,8 +1,8 @@
 //! Where everything is: the state folder, the runtime folder, and what lies in them.
 //!
 //! Both folders are private (0700). The runtime folder lies in the state folder by default, because platforms empty
-//! their own runtime folder at logout; where its paths would be too long for a socket, it is a short folder made from a
-//! hash of the long one, so that every process finds the same.
+//! their own runtime folder at logout; where its paths would be too long for a socket, or lie where another host can see
+//! them, it is a short folder made from a hash of the long one, so that every process finds the same.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl Folders {
 
     /// Makes both folders, private.
     pub fn at(state: &Path, runtime: &Path) -> io::Result<Folders> {
-        let runtime = short_enough(runtime);
+        let runtime = fit_for_sockets(runtime, is_remote(runtime));
         make_private(state)?;
         make_private(&runtime)?;
         make_private(&state.join("sessions"))?;
@@ -169,6 +169,24 @@ pub fn file_identity(path: &Path) -> Option<FileIdentity> {
     }
 }
 
+/// Whether a file system is another machine's, or may be: it reports no changes that others make, has no memory that
+/// processes could share, and no sockets. Asked of the nearest folder that is there.
+pub fn is_remote(path: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        // NFS, CIFS, SMB2, 9p (WSL), AFS, Ceph and FUSE, as `statfs(2)` numbers them.
+        const REMOTE: [u32; 7] =
+            [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x5346_414f, 0x00c3_6400, 0x6573_5546];
+        let found = path.ancestors().find_map(|folder| rustix::fs::statfs(folder).ok());
+        found.is_some_and(|found| REMOTE.contains(&(found.f_type as u32)))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// Touches the bell, so that every sidecar looks at the registry again.
 pub fn ring(bell: &Path) -> io::Result<()> {
     use std::io::{Seek, SeekFrom, Write};
@@ -192,8 +210,8 @@ fn default_state() -> io::Result<PathBuf> {
     Ok(strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("kernel-keeper"))
 }
 
-fn short_enough(runtime: &Path) -> PathBuf {
-    if runtime.as_os_str().len() + BELOW_RUNTIME <= LONGEST_SOCKET {
+fn fit_for_sockets(runtime: &Path, is_remote: bool) -> PathBuf {
+    if !is_remote && runtime.as_os_str().len() + BELOW_RUNTIME <= LONGEST_SOCKET {
         return runtime.to_owned();
     }
     let hash = Sha256::digest(runtime.as_os_str().as_encoded_bytes());
@@ -208,9 +226,17 @@ mod tests {
     #[test]
     fn long_runtime_folders_get_a_short_stand_in() {
         let long = Path::new("/home/somebody").join("x".repeat(90));
-        let short = short_enough(&long);
-        assert!(short.as_os_str().len() < 60 && short == short_enough(&long));
-        assert_eq!(short_enough(Path::new("/home/a/run")), Path::new("/home/a/run"));
+        let short = fit_for_sockets(&long, false);
+        assert!(short.as_os_str().len() < 60 && short == fit_for_sockets(&long, false));
+        let usual = Path::new("/home/a/run");
+        assert_eq!(fit_for_sockets(usual, false), usual);
+        assert!(fit_for_sockets(usual, true).starts_with("/tmp"));
+    }
+
+    #[test]
+    fn file_systems_of_this_host() {
+        assert!(!is_remote(&std::env::temp_dir().join("not there yet")));
+        assert!(!is_remote(Path::new("")));
     }
 
     #[cfg(unix)]

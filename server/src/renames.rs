@@ -7,7 +7,6 @@
 
 mod bell;
 mod pairing;
-mod remote;
 mod walk;
 mod watching;
 

@@ -87,7 +87,9 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     let prepare = || -> rusqlite::Result<()> {
         db.pragma_update(None, "page_size", 16_384)?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
+        // Write-ahead logs need shared memory, which file systems of other hosts do not give.
+        let mode = if crate::paths::is_remote(&path) { "DELETE" } else { "WAL" };
+        db.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.pragma_update(None, "cache_size", -256)?;
         // The log is cut back after a flood.

@@ -178,7 +178,7 @@ fn migrate(path: &Path) -> Result<bool> {
     }
     if before == 0 {
         // Write-ahead logs need shared memory, which file systems of other hosts do not give.
-        let mode = if is_remote(path) { "DELETE" } else { "WAL" };
+        let mode = if crate::paths::is_remote(path) { "DELETE" } else { "WAL" };
         connection.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))?;
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -258,17 +258,4 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,
         _ => Error::Io { path, source },
     }
-}
-
-#[cfg(target_os = "linux")]
-fn is_remote(path: &Path) -> bool {
-    // NFS, CIFS, SMB2, 9p, AFS, Ceph and FUSE, as `statfs(2)` numbers them.
-    const REMOTE: [u32; 7] =
-        [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x5346_414f, 0x00c3_6400, 0x6573_5546];
-    rustix::fs::statfs(path).is_ok_and(|found| REMOTE.contains(&(found.f_type as u32)))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_remote(_path: &Path) -> bool {
-    false
 }

@@ -196,7 +196,7 @@ impl Watching {
                 self.look_at(path);
             }
         }
-        if path.parent().is_some_and(super::remote::is_remote) {
+        if path.parent().is_some_and(crate::paths::is_remote) {
             self.say(
                 "The notebook lies on a file system that reports no changes: it is looked at every 2 s.",
             );
@@ -211,7 +211,7 @@ impl Watching {
     }
 
     fn enter_workspace(&mut self, root: &Path) {
-        if super::remote::is_remote(root) {
+        if crate::paths::is_remote(root) {
             self.say(
                 "The workspace lies on a file system that reports no changes: only notebooks that have a \
                  kernel are looked at, every 2 s.",
