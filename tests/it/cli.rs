@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{PATIENCE, eventually};
 use crate::kernels;
-use crate::world::{World, id_of, is_alive, pid_of, text, uri};
+use crate::world::{World, id_of, is_alive, memory, pid_of, text, uri};
 
 fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
@@ -137,6 +137,13 @@ fn run_detached_goes_on_without_us() {
         let history = parse(&world.cli_ok(["history", path, "--json"]));
         history.as_array().unwrap().iter().all(|e| e["status"] == "ok").then_some(())
     });
+    // Nobody looks: the keeper waits with one thread, and takes little; that of a debug build more.
+    let keeper = pid_of(&session["keeperPid"]);
+    let most = if std::env::var_os("KERNEL_KEEPER_BINARY").is_some() { 6_000_000 } else { 24_000_000 };
+    eventually("an idle keeper is small", PATIENCE, || {
+        (memory(keeper, "smaps_rollup", "Pss") <= most).then_some(())
+    });
+    assert_eq!(std::fs::read_dir(format!("/proc/{keeper}/task")).unwrap().count(), 1);
     let id = id_of(&session["id"]);
     let mut window = world.window();
     assert_eq!(window.stream(&id, "c0"), (0..20).map(|i| format!("{i}\n")).collect::<String>());
