@@ -168,6 +168,15 @@ fn failures_stop_what_waits_and_pending_code_can_be_taken_back() {
     let runs = window.execute(&id, "c = 1");
     assert_eq!(window.done(&id, &fails)["status"], "error");
     assert_eq!(window.done(&id, &runs)["status"], "ok");
+    // What was asked to run together ends together, though the last of it comes late.
+    let mut in_batch = |code: &str, batch: &str| {
+        let asked = json!({ "sessionId": id, "code": code, "batch": batch });
+        let execution = id_of(&window.ok("keeper/execute", asked)["executionId"]);
+        window.done(&id, &execution)["status"].clone()
+    };
+    assert_eq!(in_batch("1/0", "run all"), "error");
+    assert_eq!(in_batch("late = 1", "run all"), "aborted");
+    assert_eq!(in_batch("'late' in globals()", "another"), "ok");
     // Code that is no code, and none at all.
     let odd = window.execute(&id, "def (");
     assert_eq!(window.done(&id, &odd)["error"]["ename"], "SyntaxError");

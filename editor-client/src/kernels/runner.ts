@@ -3,6 +3,7 @@
  * Guarantees: a notebook's session is looked for once, however many cells are run meanwhile; cells show as waiting at once; a cell that
  * was under way when the sidecar crashed is sent again only if it did not arrive; nothing is interrupted unasked.
  */
+import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { isKind, messageOf, SidecarGone } from '../errors';
@@ -125,8 +126,9 @@ export class Runner implements KernelHandlers {
   }
 
   private async submit(attachment: Attachment, cells: readonly vscode.NotebookCell[], kernel: Kernel): Promise<void> {
-    // All are sent without waiting for the answers; the sidecar runs them in the order in which they arrive.
-    const refused = await Promise.all(cells.map((cell) => this.send(attachment, cell)));
+    // All are sent without waiting for the answers; the sidecar runs them in the order in which they arrive, until one fails.
+    const batch = randomUUID();
+    const refused = await Promise.all(cells.map((cell) => this.send(attachment, cell, batch)));
     const again = cells.filter((_cell, index) => refused[index]);
     if (again.length === 0) return;
     // The session ended just now: its successor runs them.
@@ -135,7 +137,7 @@ export class Runner implements KernelHandlers {
   }
 
   /** True where the session had ended, so that the cell is to be run by another one. */
-  private async send(attachment: Attachment, cell: vscode.NotebookCell): Promise<boolean> {
+  private async send(attachment: Attachment, cell: vscode.NotebookCell, batch: string): Promise<boolean> {
     const run = attachment.runs.wait(cell);
     if (!run) return false;
     const code = cell.document.getText();
@@ -145,7 +147,7 @@ export class Runner implements KernelHandlers {
       return false;
     }
     try {
-      await this.execute(attachment, run, code);
+      await this.execute(attachment, run, code, batch);
       return false;
     } catch (error) {
       if (isKind(error, 'SessionEnded', 'SessionNotFound') && run.executionId === undefined) return true;
@@ -155,9 +157,9 @@ export class Runner implements KernelHandlers {
     }
   }
 
-  private async execute(attachment: Attachment, run: CellRun, code: string): Promise<void> {
+  private async execute(attachment: Attachment, run: CellRun, code: string, batch: string): Promise<void> {
     const { sessionId, notebook } = attachment;
-    const params = { sessionId, code, notebookUri: notebook.uri.toString(), cell: cellRef(run.cell) };
+    const params = { sessionId, code, notebookUri: notebook.uri.toString(), cell: cellRef(run.cell), batch };
     const sentAt = new Date();
     try {
       const { executionId } = await this.sidecar.request('keeper/execute', params);
@@ -169,7 +171,7 @@ export class Runner implements KernelHandlers {
       if (run.executionId !== undefined || run.isEnded) return;
       const arrived = await this.findExecution(attachment, run, code, sentAt);
       if (arrived !== undefined) attachment.runs.bind(arrived, run.cell);
-      else if (!attachment.isDetached) await this.execute(attachment, run, code);
+      else if (!attachment.isDetached) await this.execute(attachment, run, code, batch);
     }
   }
 

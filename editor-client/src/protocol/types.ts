@@ -179,7 +179,11 @@ notebookUri?: string, cell?: CellRef,
 /**
  * Default true: a failure makes what waits from the same notebook `aborted`.
  */
-stopOnError?: boolean, };
+stopOnError?: boolean, 
+/**
+ * One name for all that was asked to run together: after a failure what arrives later of it is `aborted` too.
+ */
+batch?: string, };
 
 export type ExecuteResult = { executionId: string, };
 

@@ -141,6 +141,7 @@ impl Keeper {
                 cell: row.cell(),
                 code: row.code.clone(),
                 stop_on_error: row.stop_on_error,
+                batch: None,
             };
             match row.status {
                 ExecutionStatus::Running if running.is_none() => {

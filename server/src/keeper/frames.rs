@@ -71,6 +71,8 @@ pub struct Execute {
     pub cell: Option<CellRef>,
     pub origin: String,
     pub stop_on_error: bool,
+    /// What was asked to run together, in this and other requests.
+    pub batch: Option<String>,
 }
 
 /// A new name for a session's notebook.

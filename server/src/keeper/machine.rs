@@ -16,6 +16,8 @@ use crate::protocol::{
 const IDLE_GRACE: i64 = 3_000;
 /// How many ticks a question to a busy kernel waits at most before it is asked again.
 const LONGEST_PATIENCE: u32 = 128;
+/// How many failed batches are remembered.
+const FAILED_BATCHES: usize = 32;
 
 /// An execution at the kernel, or waiting.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Job {
     pub cell: Option<CellRef>,
     pub code: String,
     pub stop_on_error: bool,
+    /// What was asked to run together. A short cell fails before a slow machine has brought us the last of a long list.
+    pub batch: Option<String>,
 }
 
 /// What to do next, in order.
@@ -93,6 +97,8 @@ pub struct Machine {
     settling: Option<Settling>,
     /// The kernel said that it exits because code asked for it.
     pub exiting: bool,
+    /// The latest batches in which something failed: what still arrives of them is not run.
+    failed: VecDeque<String>,
 }
 
 impl Machine {
@@ -135,7 +141,10 @@ impl Machine {
     }
 
     /// Takes a job that the journal has as pending.
-    pub fn enqueue(&mut self, job: Job) -> Vec<Effect> {
+    pub fn enqueue(&mut self, job: Job, now: Time) -> Vec<Effect> {
+        if job.batch.as_ref().is_some_and(|batch| self.failed.contains(batch)) {
+            return vec![finished(&job.execution_id, ExecutionStatus::Aborted, None, now)];
+        }
         self.queue.push_back(job);
         self.dispatch()
     }
@@ -314,6 +323,12 @@ impl Machine {
         effects.push(finished(&done.job.execution_id, status, error, at));
         effects.push(Effect::Busy(done.started_at.map_or(0, |t| at.since(t))));
         if status != ExecutionStatus::Ok && done.job.stop_on_error {
+            if let Some(batch) = done.job.batch.take() {
+                self.failed.push_back(batch);
+                if self.failed.len() > FAILED_BATCHES {
+                    self.failed.pop_front();
+                }
+            }
             let (aborted, kept): (Vec<Job>, Vec<Job>) =
                 std::mem::take(&mut self.queue).into_iter().partition(|j| j.notebook == done.job.notebook);
             self.queue = kept.into();

@@ -130,7 +130,7 @@ impl Keeper {
     }
 
     /// Puts an execution into journal and queue.
-    pub(super) fn enqueue(&mut self, new: NewExecution) {
+    pub(super) fn enqueue(&mut self, new: NewExecution, batch: Option<String>) {
         let now = new.queued_at;
         let job = Job {
             execution_id: new.execution_id.clone(),
@@ -138,10 +138,11 @@ impl Keeper {
             cell: new.cell.clone(),
             code: new.code.clone(),
             stop_on_error: new.stop_on_error,
+            batch,
         };
         self.journal.queue(new);
         self.status_changed = true;
-        let effects = self.machine.enqueue(job);
+        let effects = self.machine.enqueue(job, now);
         self.carry_out(effects, now);
     }
 

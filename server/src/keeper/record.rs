@@ -185,6 +185,12 @@ impl Record {
         self.notebooks.iter().find(|n| n.number == number)
     }
 
+    /// The session as far as it is known while its keeper cannot be asked: a kernel that was started may be at anything.
+    pub fn unseen(&self) -> Session {
+        let started = self.kernel_process.is_some();
+        self.to_session(if started { SessionState::Busy } else { SessionState::Starting })
+    }
+
     /// The session as faces show it, as far as the record knows.
     pub fn to_session(&self, state: SessionState) -> Session {
         let notebooks: Vec<NotebookRef> = self.notebooks.iter().map(|n| n.name().to_ref()).collect();

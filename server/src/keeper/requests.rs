@@ -120,7 +120,7 @@ impl Keeper {
             return Err(Error::new(ErrorKind::StoreFailed, what));
         }
         let execution_id = crate::ids::unique();
-        self.enqueue(NewExecution {
+        let new = NewExecution {
             execution_id: execution_id.clone(),
             notebook: execute.notebook,
             cell: execute.cell,
@@ -128,7 +128,8 @@ impl Keeper {
             origin: execute.origin,
             stop_on_error: execute.stop_on_error,
             queued_at: Time::now(),
-        });
+        };
+        self.enqueue(new, execute.batch);
         self.answer(connection, id, json!({ "executionId": execution_id }));
         Ok(())
     }

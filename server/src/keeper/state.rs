@@ -65,7 +65,9 @@ impl Keeper {
 
     /// The session as it is now.
     pub(super) fn session(&self) -> Session {
-        let mut session = self.record.to_session(self.state);
+        // A kernel that is being taken over may be at anything.
+        let mut session =
+            if self.adopting { self.record.unseen() } else { self.record.to_session(self.state) };
         session.responding = self.heartbeat.as_ref().is_none_or(|(_, heard)| *heard.borrow());
         session.queued = self.machine.queue.len() as u32;
         session.windows = self.clients.windows();
@@ -73,6 +75,9 @@ impl Keeper {
         session.memory_bytes = self.sample.memory_bytes;
         session.cpu_percent = self.sample.cpu_percent;
         session.runs.clone_from(&self.sample.runs);
+        if session.state == SessionState::Starting {
+            session.pid = None;
+        }
         if session.state == SessionState::Starting || session.ended_at.is_some() {
             (session.memory_bytes, session.cpu_percent, session.runs) = (None, None, None);
         }

@@ -138,6 +138,8 @@ wire! {
         cell: Option<CellRef>,
         /// Default true: a failure makes what waits from the same notebook `aborted`.
         stop_on_error: Option<bool>,
+        /// One name for all that was asked to run together: after a failure what arrives later of it is `aborted` too.
+        batch: Option<String>,
     }
     ExecuteResult { execution_id: String }
     /// `keeper/cancelExecution`

@@ -32,6 +32,7 @@ impl Sessions {
             cell: asked.cell,
             origin: self.window_id(),
             stop_on_error: asked.stop_on_error.unwrap_or(true),
+            batch: asked.batch,
         };
         Ok(match self.joined(&asked.session_id) {
             Some(client) => Submitted::Sent(client.send(Request::Execute(execute))),

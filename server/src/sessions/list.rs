@@ -37,7 +37,7 @@ impl Sessions {
     pub fn get(&self, id: &str) -> Result<Session, Error> {
         match self.cached(id) {
             Some(session) => Ok(session),
-            None => Ok(self.record(id)?.to_session(SessionState::Starting)),
+            None => Ok(self.record(id)?.unseen()),
         }
     }
 

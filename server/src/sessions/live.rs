@@ -177,7 +177,7 @@ impl Sessions {
     /// Lists a session from its record, while its keeper cannot be asked.
     pub(super) fn remember(&self, id: &str, responding: bool) {
         let Ok(record) = self.record(id) else { return };
-        let mut session = record.to_session(SessionState::Starting);
+        let mut session = record.unseen();
         session.responding = responding;
         self.live.insert(id.to_owned(), Live { session, client: None });
     }

@@ -27,7 +27,7 @@ pub async fn exec(sessions: &Arc<Sessions>, which: &str, typed: &str) -> Result<
         typed.to_owned()
     };
     let (feed, _) = sessions.feed(&id, None)?;
-    let execution = submit(sessions, &id, source, None).await?;
+    let execution = submit(sessions, &id, source, None, None).await?;
     let mut print =
         Print { waits: HashMap::from([(execution.clone(), "the code".to_owned())]), failed: false };
     tokio::select! {
@@ -74,10 +74,12 @@ pub async fn run_notebook(
     };
     let (feed, _) = sessions.feed(&session.id, None)?;
     let mut waits = HashMap::new();
+    let batch = crate::ids::unique();
     for cell in file.code_cells().into_iter().filter(|cell| !cell.source.trim().is_empty()) {
         let place = format!("cell {}", cell.index + 1);
         let reference = CellRef { id: cell.id, index: cell.index };
-        waits.insert(submit(sessions, &session.id, cell.source, Some(reference)).await?, place);
+        let submitted = submit(sessions, &session.id, cell.source, Some(reference), Some(&batch));
+        waits.insert(submitted.await?, place);
     }
     let pid = session.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
     eprintln!("Running {} cells of {} in session {}{pid}.", waits.len(), session.label, session.id);
@@ -101,6 +103,7 @@ async fn submit(
     session_id: &str,
     source: String,
     cell: Option<CellRef>,
+    batch: Option<&str>,
 ) -> Result<String, Error> {
     let asked = ExecuteParams {
         session_id: session_id.to_owned(),
@@ -108,6 +111,7 @@ async fn submit(
         notebook_uri: None,
         cell,
         stop_on_error: Some(true),
+        batch: batch.map(str::to_owned),
     };
     sessions.submitted(session_id, sessions.submit(asked)?).await
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn job(id: &str, notebook: u32) -> Job {
-    Job { execution_id: id.into(), notebook, cell: None, code: "1".into(), stop_on_error: true }
+    Job { execution_id: id.into(), notebook, cell: None, code: "1".into(), stop_on_error: true, batch: None }
 }
 
 /// Runs a script of `channel kind parent content` lines, and writes the effects in short.
@@ -46,7 +46,10 @@ const C: &str = "cccccccccccc";
 fn ready_with(jobs: &[Job]) -> Machine {
     let mut machine = Machine::default();
     for job in jobs {
-        assert!(machine.enqueue(job.clone()).is_empty(), "nothing is sent before the kernel is ready");
+        assert!(
+            machine.enqueue(job.clone(), Time(0)).is_empty(),
+            "nothing is sent before the kernel is ready"
+        );
     }
     assert_eq!(machine.kernel_ready().len(), 1);
     machine
@@ -97,6 +100,21 @@ fn a_failure_aborts_what_waits_from_its_notebook_alone() {
         ],
     );
     assert_eq!(got[1..], [format!("{A} error"), "busy".into(), format!("{B} aborted"), format!("send {C}")]);
+}
+
+#[test]
+fn what_arrives_of_a_batch_after_its_failure_is_aborted() {
+    let of = |id: &str, batch: &str| Job { batch: Some(batch.into()), ..job(id, 0) };
+    let mut machine = ready_with(&[of(A, "one")]);
+    let failure = [
+        (From::Iopub, "status", A, json!({"execution_state": "idle"})),
+        (From::Shell, "execute_reply", A, json!({"status": "error", "ename": "E"})),
+    ];
+    play(&mut machine, &failure);
+    let late: Vec<String> = machine.enqueue(of(B, "one"), Time(3)).iter().map(short).collect();
+    assert_eq!(late, [format!("{B} aborted")]);
+    let other: Vec<String> = machine.enqueue(of(C, "two"), Time(3)).iter().map(short).collect();
+    assert_eq!(other, [format!("send {C}")]);
 }
 
 #[test]
