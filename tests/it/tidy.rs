@@ -33,6 +33,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("notify", &["renames"]),
     ("ignore", &["renames"]),
     ("sysinfo", &["process"]),
+    ("libc", &["process"]),
     ("clap", &["main", "args"]),
     ("clap_complete", &["main", "args"]),
     ("clap_mangen", &["main", "args"]),
