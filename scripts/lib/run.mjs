@@ -92,12 +92,16 @@ export function run(command, args, { log, show, cwd = root, env, quietFailure = 
     child.on('error', (error) => reject(new Failure(`${command} cannot be started: ${error.message}`)));
     child.on('close', (code, signal) => {
       running.delete(child);
-      file?.end();
-      if (code === 0) return resolve(tail);
-      const words = `${[command, ...args].join(' ')} ${signal ? `was ended by ${signal}` : `failed (exit ${code})`}`;
-      const failure = new Failure(quietFailure || show ? words : `${words}\n${tail.trimEnd().split('\n').slice(-40).join('\n')}`);
-      failure.tail = tail;
-      reject(failure);
+      const settle = () => {
+        if (code === 0) return resolve(tail);
+        const words = `${[command, ...args].join(' ')} ${signal ? `was ended by ${signal}` : `failed (exit ${code})`}`;
+        const failure = new Failure(quietFailure || show ? words : `${words}\n${tail.trimEnd().split('\n').slice(-40).join('\n')}`);
+        failure.tail = tail;
+        reject(failure);
+      };
+      // Who waits for the end reads the log next.
+      if (file) file.end(settle);
+      else settle();
     });
   });
 }

@@ -8,6 +8,7 @@ mod assets;
 mod fold;
 mod outputs;
 mod reader;
+mod rows;
 mod schema;
 mod writer;
 
