@@ -148,7 +148,12 @@ impl Keeper {
 
     /// Gives the memory of a huge message back.
     pub(super) async fn exchange_iopub(&mut self) {
-        let Some(channels) = self.channels.as_mut().filter(|c| !c.is_replacing_iopub()) else { return };
+        let Some(channels) = self.channels.as_mut() else { return };
+        if channels.is_replacing_iopub() {
+            // The new one may have read it, too: it is exchanged in its turn.
+            self.exchange_iopub = true;
+            return;
+        }
         if let Err(e) = channels.replace_iopub(Channel::Control, &kernel::unlimited_request()).await {
             tracing::warn!("the iopub socket could not be exchanged: {e}");
         }

@@ -35,7 +35,7 @@ pub async fn follow(sessions: Arc<Sessions>) {
         tokio::select! {
             Some(hint) = hints.recv() => take(&sessions, hint).await,
             _ = tick.tick() => {
-                if let Err(e) = sessions.register_window() {
+                if let Err(e) = sessions.still_here() {
                     tracing::warn!("the window could not be registered: {e}");
                 }
                 look(&sessions);
