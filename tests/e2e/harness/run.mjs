@@ -119,6 +119,11 @@ export class Run {
     return JSON.parse(this.cli('list', '--json'));
   }
 
+  /** The live session of a notebook in the workspace. */
+  session(name) {
+    return this.sessions().find(({ state, notebookPath }) => state !== 'ended' && notebookPath === this.path(name));
+  }
+
   async shot(title) {
     const file = join(shots, `${this.name}-${title.replace(/\W+/g, '-')}.png`);
     await this.page?.screenshot({ path: file }).catch(() => {});

@@ -64,12 +64,33 @@ export class Workbench {
   }
 
   async openFile(name) {
-    await this.page.locator(`.explorer-folders-view .monaco-list-row[aria-label^="${name}"]`).first().dblclick();
+    await this.entry(name).dblclick();
     await this.tab(name).waitFor();
+  }
+
+  entry(name) {
+    return this.page.locator(`.explorer-folders-view .monaco-list-row[aria-label^="${name}"]`).first();
+  }
+
+  /** Renames a file or a folder in the explorer, with F2. */
+  async rename(name, to) {
+    await this.entry(name).click();
+    await this.page.keyboard.press('F2');
+    const box = this.page.locator('.explorer-folders-view .monaco-inputbox input');
+    await box.fill(to);
+    await box.press('Enter');
+    await this.entry(to).waitFor();
   }
 
   tab(name) {
     return this.page.locator('.tab', { hasText: name }).first();
+  }
+
+  /** Closes the tab in front, answering whether to save what was changed: `Save` or `Don't Save`. */
+  async closeTab(name, answer) {
+    await this.command('View: Close Editor');
+    await this.confirm(answer);
+    await this.tab(name).waitFor({ state: 'detached' });
   }
 
   /** A notebook's editor is an overlay outside its group. */
@@ -110,7 +131,28 @@ export class Workbench {
   }
 
   async focusCell(index) {
-    await this.cell(index).locator('.monaco-editor .view-lines').first().click();
+    const lines = this.cell(index).locator('.monaco-editor .view-lines').first();
+    // Only what is in view is drawn.
+    for (const key of ['Control+End', 'Control+Home']) {
+      if (await lines.isVisible()) break;
+      await this.notebook.locator('.cell-list-container').first().click({ position: { x: 5, y: 5 } });
+      await this.page.keyboard.press(key);
+      await lines.waitFor({ timeout: 2_000 }).catch(() => {});
+    }
+    await lines.click();
+  }
+
+  /** Deletes a cell that runs, which VS Code asks about. */
+  async deleteRunning(index) {
+    await this.focusCell(index);
+    await this.command('Notebook: Delete Cell');
+    await this.confirm('Delete');
+  }
+
+  /** Undoes what was done to the cells, not in one of them. */
+  async undo() {
+    await this.page.keyboard.press('Escape');
+    await this.page.keyboard.press('Control+Z');
   }
 
   /** Runs a cell by its keyboard short-cut, which moves on to the next one. */
@@ -155,7 +197,7 @@ export class Workbench {
 
   /** Presses a button of a modal dialog. */
   async confirm(button) {
-    await this.page.locator('.monaco-dialog-box .monaco-button', { hasText: button }).click();
+    await this.page.locator('.monaco-dialog-box').getByRole('button', { name: button, exact: true }).click();
   }
 
   status(text) {
@@ -185,6 +227,15 @@ export class Workbench {
     await this.command('File: Save');
     await eventually('the notebook is saved', async () => (await this.page.locator('.tab.active.dirty').count()) === 0);
     return readNotebook(path);
+  }
+
+  /** Saves the active editor for the first time. */
+  async saveAs(path) {
+    await this.command('File: Save As...');
+    const box = this.page.locator('.quick-input-widget:visible .quick-input-box input');
+    await box.fill(path);
+    await this.page.keyboard.press('Enter');
+    await box.waitFor({ state: 'hidden' });
   }
 
   async type(index, text) {
