@@ -145,11 +145,20 @@ export class Attachment {
 
   private finish(run: CellRun, executionId: string, event: Event<'finished'>): void {
     this.inputs.withdraw(executionId);
-    if (event.status === 'lost') run.say(vscode.l10n.t('[the kernel ended while this cell was running; how far it came is not known]\n'));
+    if (event.status === 'lost') this.lost(run);
     this.runs.displays.flush();
     run.end(event.status, event.completedAt);
     this.runs.remove(run);
     this.events.finished(this, run, event.completedAt);
+  }
+
+  private lost(run: CellRun): void {
+    if (!run.isRunning) {
+      // The kernel ended before it could say that it had begun.
+      run.start(null, null);
+      run.clearOld();
+    }
+    run.say(vscode.l10n.t('[the kernel ended while this cell was running; how far it came is not known]\n'));
   }
 
   private gap(event: Event<'gap'>): void {
