@@ -2,7 +2,7 @@
 // Guarantees: no kernel, server or browser is left behind; what explains a failure is kept in .cache/logs/e2e.
 // Leaves out: what is clicked (workbench.mjs).
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -122,6 +122,19 @@ export class Run {
   /** The live session of a notebook in the workspace. */
   session(name) {
     return this.sessions().find(({ state, notebookPath }) => state !== 'ended' && notebookPath === this.path(name));
+  }
+
+  get settingsFile() {
+    return join(this.profile.data, 'User', 'settings.json');
+  }
+
+  settings() {
+    return JSON.parse(readFileSync(this.settingsFile, 'utf8'));
+  }
+
+  /** Changes settings, as somebody does who edits their file. */
+  set(some) {
+    writeFileSync(this.settingsFile, JSON.stringify({ ...this.settings(), ...some }, null, 2));
   }
 
   async shot(title) {

@@ -118,12 +118,17 @@ export class Workbench {
         .first()
         .waitFor({ timeout: 2_000 })
         .catch(() => this.page.keyboard.press('Escape'));
-      if (await kernel.isVisible()) return true;
-      if (await source.isVisible()) await source.click();
-      return false;
+      if (!(await kernel.isVisible())) {
+        if (await source.isVisible()) await source.click();
+        return false;
+      }
+      await kernel.click();
+      // What was clicked may have been exchanged for something else just then.
+      return label
+        .filter({ hasText: name })
+        .waitFor({ timeout: 3_000 })
+        .then(() => true);
     });
-    await kernel.click();
-    await label.filter({ hasText: name }).waitFor();
   }
 
   kernelLabel(name) {
@@ -133,11 +138,12 @@ export class Workbench {
   async focusCell(index) {
     const lines = this.cell(index).locator('.monaco-editor .view-lines').first();
     // Only what is in view is drawn.
-    for (const key of ['Control+End', 'Control+Home']) {
+    const { x, y } = await eventually('the notebook', () => this.notebook.locator('.cell-list-container').first().boundingBox());
+    await this.page.mouse.move(x + 20, y + 100);
+    for (const way of [600, 600, 600, -600, -600, -600, -600, -600]) {
       if (await lines.isVisible()) break;
-      await this.notebook.locator('.cell-list-container').first().click({ position: { x: 5, y: 5 } });
-      await this.page.keyboard.press(key);
-      await lines.waitFor({ timeout: 2_000 }).catch(() => {});
+      await this.page.mouse.wheel(0, way);
+      await lines.waitFor({ timeout: 500 }).catch(() => {});
     }
     await lines.click();
   }
@@ -186,18 +192,38 @@ export class Workbench {
     );
   }
 
+  /** That several outputs have these words. */
+  outputs(text, count) {
+    return eventually(`${count} outputs with ${text}`, async () => {
+      const found = this.page.frames().filter((frame) => /\/webview\/browser\/pre\//.test(frame.url()));
+      const counts = await Promise.all(found.map((frame) => frame.locator('.output', { hasText: text }).count()));
+      return counts.some((one) => one >= count);
+    });
+  }
+
   toast(text) {
     return this.page.locator('.notifications-toasts .notification-list-item').filter({ hasText: text }).last();
   }
 
   /** Presses a button of a notification. */
   async press(text, button) {
-    await this.toast(text).locator('.monaco-button', { hasText: button }).click();
+    const pressed = this.toast(text).locator('.monaco-button', { hasText: button });
+    await pressed.waitFor();
+    // One that moves up just then, because another goes, is not hit.
+    await eventually(`${button} is pressed`, async () => {
+      if (await pressed.isVisible()) await pressed.click({ timeout: 1_000 });
+      return pressed.waitFor({ state: 'hidden', timeout: 1_000 }).then(() => true);
+    });
   }
 
   /** Presses a button of a modal dialog. */
   async confirm(button) {
     await this.page.locator('.monaco-dialog-box').getByRole('button', { name: button, exact: true }).click();
+  }
+
+  /** Presses a button of the notebook's toolbar. */
+  async tool(label) {
+    await this.notebook.locator('.notebook-toolbar-container .action-item').filter({ hasText: label }).first().click();
   }
 
   status(text) {
@@ -233,9 +259,14 @@ export class Workbench {
   async saveAs(path) {
     await this.command('File: Save As...');
     const box = this.page.locator('.quick-input-widget:visible .quick-input-box input');
+    // The dialog fills in a name of its own, a little later.
+    await eventually('a proposed name', async () => (await box.inputValue()).endsWith('.ipynb'));
     await box.fill(path);
-    await this.page.keyboard.press('Enter');
-    await box.waitFor({ state: 'hidden' });
+    // Until it has looked at the path, it takes no Enter.
+    await eventually('the dialog is closed', async () => {
+      await box.press('Enter', { timeout: 1_000 }).catch(() => {});
+      return box.waitFor({ state: 'hidden', timeout: 1_000 }).then(() => true);
+    });
   }
 
   async type(index, text) {
