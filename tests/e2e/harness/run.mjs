@@ -10,7 +10,7 @@ import { chromium } from 'playwright-core';
 import { endServer, freePort, installExtension, makeProfile, serve, servedCommand } from '../../../scripts/lib/editor.mjs';
 import { logs } from '../../../scripts/lib/paths.mjs';
 import { writeNotebook } from './notebook.mjs';
-import { Workbench } from './workbench.mjs';
+import { Workbench, eventually } from './workbench.mjs';
 
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
 export const shots = join(here, 'shots');
@@ -71,9 +71,10 @@ export class Run {
   }
 
   /** Starts the server and opens the workspace in a window. `again` keeps what the browser remembered, like the same person coming back. */
-  async open({ again = false } = {}) {
+  async open({ again = false, trusted = true } = {}) {
     if (!this.server) {
-      this.server = await serve(this.profile, { port: this.port, env: this.environment, log: join(this.folder, 'server.log') });
+      const log = join(this.folder, 'server.log');
+      this.server = await serve(this.profile, { port: this.port, env: this.environment, log, trusted });
     }
     if (!again) await this.context?.close();
     if (!again || !this.context) {
@@ -82,6 +83,11 @@ export class Run {
         permissions: ['clipboard-read', 'clipboard-write'],
       });
     }
+    return this.window();
+  }
+
+  /** Opens the workspace in one more window. */
+  async window() {
     this.page = await this.context.newPage();
     this.page.setDefaultTimeout(30_000);
     await this.page.goto(`http://127.0.0.1:${this.port}/?folder=${encodeURI(this.workspace)}`, { waitUntil: 'domcontentloaded' });
@@ -132,9 +138,12 @@ export class Run {
     return JSON.parse(readFileSync(this.settingsFile, 'utf8'));
   }
 
-  /** Changes settings, as somebody does who edits their file. */
-  set(some) {
-    writeFileSync(this.settingsFile, JSON.stringify({ ...this.settings(), ...some }, null, 2));
+  /** Changes settings, as somebody does who edits their file. That they are in force is seen by the window's title. */
+  async set(some) {
+    this.changes = (this.changes ?? 0) + 1;
+    const title = `settings ${this.changes}`;
+    writeFileSync(this.settingsFile, JSON.stringify({ ...this.settings(), ...some, 'window.title': title }, null, 2));
+    await eventually(title, async () => (await this.page.title()).includes(title));
   }
 
   async shot(title) {
