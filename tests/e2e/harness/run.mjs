@@ -138,11 +138,12 @@ export class Run {
     return JSON.parse(readFileSync(this.settingsFile, 'utf8'));
   }
 
-  /** Changes settings, as somebody does who edits their file. That they are in force is seen by the window's title. */
+  /** Changes the workspace's settings in their file. That they are in force is seen by the window's title. */
   async set(some) {
-    this.changes = (this.changes ?? 0) + 1;
-    const title = `settings ${this.changes}`;
-    writeFileSync(this.settingsFile, JSON.stringify({ ...this.settings(), ...some, 'window.title': title }, null, 2));
+    this.own = { ...this.own, ...some };
+    const title = JSON.stringify(this.own);
+    mkdirSync(this.path('.vscode'), { recursive: true });
+    writeFileSync(this.path(join('.vscode', 'settings.json')), JSON.stringify({ ...this.own, 'window.title': title }));
     await eventually(title, async () => (await this.page.title()).includes(title));
   }
 

@@ -112,17 +112,17 @@ export class Workbench {
     // the kernels were known, it closes itself or offers other things: it is opened again.
     const source = rows.filter({ hasText: /^(Kernel Keeper|Select Another Kernel)/ }).first();
     await eventually(`${name} in the picker`, async () => {
-      if (!(await picker.isVisible())) await label.click();
+      if (!(await picker.isVisible())) await label.click({ timeout: 2_000 });
       await kernel
         .or(source)
         .first()
         .waitFor({ timeout: 2_000 })
         .catch(() => this.page.keyboard.press('Escape'));
       if (!(await kernel.isVisible())) {
-        if (await source.isVisible()) await source.click();
+        if (await source.isVisible()) await source.click({ timeout: 2_000 });
         return false;
       }
-      await kernel.click();
+      await kernel.click({ timeout: 2_000 });
       // What was clicked may have been exchanged for something else just then.
       return label
         .filter({ hasText: name })
@@ -219,6 +219,11 @@ export class Workbench {
   /** Presses a button of a modal dialog. */
   async confirm(button) {
     await this.page.locator('.monaco-dialog-box').getByRole('button', { name: button, exact: true }).click();
+  }
+
+  /** An item in a cell's own status bar. */
+  link(index, text) {
+    return this.cell(index).locator('.cell-status-item', { hasText: text });
   }
 
   /** Presses a button of the notebook's toolbar. */
