@@ -35,6 +35,7 @@ story('moves', 'a notebook is renamed in the editor', {
     await editor.tab('final.ipynb').waitFor();
     await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
     await editor.running(1).waitFor();
+    await editor.ended(0);
     await eventually("the session is final.ipynb's", () => run.session('final.ipynb'));
     goesOn(run, 'final.ipynb');
     await offers(run);
