@@ -137,13 +137,16 @@ export class Workbench {
 
   async focusCell(index) {
     const lines = this.cell(index).locator('.monaco-editor .view-lines').first();
-    // Only what is in view is drawn.
-    const { x, y } = await eventually('the notebook', () => this.notebook.locator('.cell-list-container').first().boundingBox());
-    await this.page.mouse.move(x + 20, y + 100);
-    for (const way of [600, 600, 600, -600, -600, -600, -600, -600]) {
-      if (await lines.isVisible()) break;
+    // Only what is in view, or close to it, is drawn, and the keyboard does not scroll to the rest.
+    const list = await eventually('the notebook', () => this.notebook.locator('.cell-list-container').first().boundingBox());
+    const inView = async () => {
+      const box = (await lines.isVisible()) && (await lines.boundingBox());
+      return box && box.y >= list.y && box.y + box.height / 2 < list.y + list.height;
+    };
+    await this.page.mouse.move(list.x + 20, list.y + 100);
+    for (const way of [300, 300, 300, 300, -300, -300, -300, -300, -300, -300, -300, -300]) {
+      if (await eventually('the cell', inView, 300).catch(() => false)) break;
       await this.page.mouse.wheel(0, way);
-      await lines.waitFor({ timeout: 500 }).catch(() => {});
     }
     await lines.click();
   }
