@@ -125,14 +125,15 @@ export function freePort() {
   });
 }
 
-/** Serves the editor in a process group of its own; resolves once it answers. */
-export async function serve(profile, { port, env = {}, log, flags = [] }) {
+/** Serves the editor in a process group of its own; resolves once it answers. Where it is not `trusted`, folders are not until somebody says so. */
+export async function serve(profile, { port, env = {}, log, flags = [], trusted = true }) {
   const out = openSync(log, 'a');
   const command = servedCommand(profile);
   const args = [
     ...[...command.slice(1), ...profileFlags(profile), '--bind-addr', `127.0.0.1:${port}`],
     ...['--session-socket', join(profile.folder, 'session.sock'), '--disable-telemetry', '--disable-update-check'],
-    ...['--disable-workspace-trust', '--disable-getting-started-override', '--ignore-last-opened', ...flags],
+    ...(trusted ? ['--disable-workspace-trust'] : []),
+    ...['--disable-getting-started-override', '--ignore-last-opened', ...flags],
   ];
   // No gallery: extensions are installed from files, and nothing is asked for over the network.
   const environment = { ...cleanEnvironment(env), EXTENSIONS_GALLERY: '{"serviceUrl":""}' };

@@ -20,7 +20,7 @@ type Event<K extends EventBody['kind']> = Extract<EventBody, { kind: K }>;
 export interface AttachmentEvents {
   /** A run ended while this window looked. */
   finished(attachment: Attachment, run: CellRun, completedAt: string): void;
-  /** A cell that runs was brought back: its outputs so far are to be shown again. */
+  /** A cell that ran when it was deleted was brought back: its outputs so far are to be shown again. */
   broughtBack(attachment: Attachment, cell: vscode.NotebookCell, executionId: string): void;
 }
 
@@ -95,10 +95,7 @@ export class Attachment {
   private applyTo(executionId: string, { seq, cell, event }: ExecutionEvent): void {
     const run = this.runs.of(executionId) ?? this.appear(executionId, cell, event);
     if (!run) {
-      if (event.kind === 'finished') {
-        this.runs.forgetOrphan(executionId);
-        this.runs.forgetWaiting(executionId);
-      }
+      if (event.kind === 'finished') this.runs.forgetWaiting(executionId);
       return;
     }
     if (seq <= run.fromSeq) return;
@@ -148,11 +145,20 @@ export class Attachment {
 
   private finish(run: CellRun, executionId: string, event: Event<'finished'>): void {
     this.inputs.withdraw(executionId);
-    if (event.status === 'lost') run.say(vscode.l10n.t('[the kernel ended while this cell was running; how far it came is not known]\n'));
+    if (event.status === 'lost') this.lost(run);
     this.runs.displays.flush();
     run.end(event.status, event.completedAt);
     this.runs.remove(run);
     this.events.finished(this, run, event.completedAt);
+  }
+
+  private lost(run: CellRun): void {
+    if (!run.isRunning) {
+      // The kernel ended before it could say that it had begun.
+      run.start(null, null);
+      run.clearOld();
+    }
+    run.say(vscode.l10n.t('[the kernel ended while this cell was running; how far it came is not known]\n'));
   }
 
   private gap(event: Event<'gap'>): void {

@@ -63,6 +63,9 @@ export class Attachments implements vscode.Disposable {
       vscode.workspace.onWillSaveNotebookDocument(({ notebook }) => {
         for (const run of this.attached.get(notebook)?.runs.all() ?? []) run.writer.saving();
       }),
+      vscode.workspace.onDidSaveNotebookDocument((notebook) => {
+        for (const run of this.attached.get(notebook)?.runs.all() ?? []) run.writer.saved();
+      }),
       this.changeEmitter,
       this.truncatedEmitter,
     ];

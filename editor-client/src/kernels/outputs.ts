@@ -7,6 +7,7 @@ import * as vscode from 'vscode';
 import { itemsOf, metadataOf } from '../outputs/mime';
 import { StreamText } from '../outputs/stream';
 import type { Output, StreamName } from '../protocol/types';
+import { hasTab } from './selection';
 
 export const MAX_BYTES_PER_CELL = 1024 * 1024;
 const FLUSH_MS = 30;
@@ -14,8 +15,8 @@ const FLUSH_MS = 30;
 const LONG_RUN_MS = 5_000;
 const LONG_FLUSH_MS = 400;
 /**
- * A tab is saved or reverted before it is closed, and stays open if it is dirty again by then: so nothing is written for a moment after
- * a save. A revert can only be seen when it is over, too late where a write came in between: then for long enough to close the tab again.
+ * A tab is saved or reverted before it is closed, and stays open, or is opened again, if it is dirty by then: so nothing is written during
+ * a save, for a moment after it, and without a tab. A revert can only be seen when it is over, too late where a write came in between: then for long enough to close the tab again.
  */
 const SAVED_MS = 300;
 const REVERTED_MS = 5_000;
@@ -88,7 +89,16 @@ export class CellOutputWriter {
   /** The notebook is about to be saved. */
   saving(): void {
     this.savingUntil = Date.now() + SAVING_MS;
+    this.quietUntil = this.savingUntil; // where it fails; else `saved` is next
+  }
+
+  saved(): void {
+    this.savingUntil = 0;
     this.quietUntil = Date.now() + SAVED_MS;
+    this.wasDirty = false;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.schedule(SAVED_MS);
   }
 
   /** Whether a stream was cut: the whole of it is in the journal only. */
@@ -100,12 +110,16 @@ export class CellOutputWriter {
   flush(all = false): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const { isDirty } = this.execution.cell.notebook;
+    const { isDirty, uri } = this.execution.cell.notebook;
     if (this.wasDirty && !isDirty) this.quietUntil = Date.now() + (Date.now() < this.savingUntil ? SAVED_MS : REVERTED_MS);
     this.wasDirty = isDirty;
     const quiet = this.quietUntil - Date.now();
     if (quiet > 0 && !all) {
       this.schedule(quiet);
+      return;
+    }
+    if (!all && !hasTab(uri)) {
+      this.schedule(); // it may be on its way to another group
       return;
     }
     if (this.mustReplaceAll) {

@@ -17,12 +17,16 @@ import { pause } from './selection';
 
 /** How long a rename that was announced may take. */
 const RENAME_MS = 15_000;
+/** How long unsaved changes may take to come over. */
+const REPLAY_MS = 2_000;
 const LOOK_MS = 100;
 
 export class Renames implements vscode.Disposable {
   private readonly subscriptions: vscode.Disposable[];
   /** Renames under way: old and new URIs. */
   private readonly underWay = new Map<string, string>();
+  /** Of these, the old URIs of those with unsaved changes. */
+  private readonly edited = new Set<string>();
   /** Untitled notebooks that are being saved, with what they become. */
   private readonly saving = new Map<vscode.NotebookDocument, vscode.NotebookDocument>();
 
@@ -72,7 +76,9 @@ export class Renames implements vscode.Disposable {
         attachment.isSuspended = true;
         const key = attachment.notebook.uri.toString();
         this.underWay.set(key, target.toString());
+        if (attachment.notebook.isDirty) this.edited.add(key);
         setTimeout(() => {
+          this.edited.delete(key);
           if (this.underWay.delete(key)) void this.givenUp(attachment);
         }, RENAME_MS);
       }
@@ -85,21 +91,24 @@ export class Renames implements vscode.Disposable {
         const key = attachment.notebook.uri.toString();
         try {
           this.attachments.drop(attachment.notebook);
-          await this.follow(attachment.sessionId, target);
+          await this.follow(attachment.sessionId, target, this.edited.has(key));
         } catch (error) {
           this.sidecar.log.error(`The kernel of ${key} did not follow to ${target.toString()}: ${messageOf(error)}`);
         } finally {
           this.underWay.delete(key);
+          this.edited.delete(key);
         }
       }),
     );
   }
 
   /** The new document opens a little later than the rename is told. */
-  private async follow(sessionId: string, target: vscode.Uri): Promise<void> {
+  private async follow(sessionId: string, target: vscode.Uri, isEdited: boolean): Promise<void> {
     const notebookUri = target.toString();
     const notebook = await eventually(() => shownNotebook(target));
     if (!notebook) return;
+    // VS Code opens the file and then puts the unsaved cells over it, which takes numbers and marks of what ran away again.
+    if (isEdited) await eventually(() => notebook.isDirty || undefined, REPLAY_MS);
     let { session } = await this.sidecar.request('keeper/findActiveSession', { notebookUri });
     if (session?.id !== sessionId) {
       // Seen by the sidecar neither as a request nor on disk: it is bound by hand.
@@ -171,8 +180,8 @@ function movedUri(uri: vscode.Uri, oldUri: vscode.Uri, newUri: vscode.Uri): vsco
   return newUri.with({ path: newUri.path + uri.path.slice(oldUri.path.length) });
 }
 
-async function eventually<T>(look: () => T | undefined): Promise<T | undefined> {
-  const deadline = Date.now() + RENAME_MS;
+async function eventually<T>(look: () => T | undefined, milliseconds = RENAME_MS): Promise<T | undefined> {
+  const deadline = Date.now() + milliseconds;
   for (;;) {
     const found = look();
     if (found !== undefined || Date.now() > deadline) return found;

@@ -123,16 +123,12 @@ export class Runs {
     }
   }
 
-  /** The execution that a cell brought back by undo still has. */
+  /** The execution that a cell brought back by undo had when it was deleted; it may have ended since. */
   takeOrphan(cell: vscode.NotebookCell): string | undefined {
     const id = cellId(cell);
     const executionId = id === undefined ? undefined : this.orphans.get(id);
     if (id !== undefined) this.orphans.delete(id);
     return executionId;
-  }
-
-  forgetOrphan(executionId: string): void {
-    for (const [id, orphan] of this.orphans) if (orphan === executionId) this.orphans.delete(id);
   }
 
   /** Nobody looks any more: ends all in the display only. */

@@ -2,7 +2,7 @@
 // Guarantees: no kernel, server or browser is left behind; what explains a failure is kept in .cache/logs/e2e.
 // Leaves out: what is clicked (workbench.mjs).
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { chromium } from 'playwright-core';
 import { endServer, freePort, installExtension, makeProfile, serve, servedCommand } from '../../../scripts/lib/editor.mjs';
 import { logs } from '../../../scripts/lib/paths.mjs';
 import { writeNotebook } from './notebook.mjs';
-import { Workbench } from './workbench.mjs';
+import { Workbench, eventually } from './workbench.mjs';
 
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
 export const shots = join(here, 'shots');
@@ -71,9 +71,10 @@ export class Run {
   }
 
   /** Starts the server and opens the workspace in a window. `again` keeps what the browser remembered, like the same person coming back. */
-  async open({ again = false } = {}) {
+  async open({ again = false, trusted = true } = {}) {
     if (!this.server) {
-      this.server = await serve(this.profile, { port: this.port, env: this.environment, log: join(this.folder, 'server.log') });
+      const log = join(this.folder, 'server.log');
+      this.server = await serve(this.profile, { port: this.port, env: this.environment, log, trusted });
     }
     if (!again) await this.context?.close();
     if (!again || !this.context) {
@@ -82,6 +83,11 @@ export class Run {
         permissions: ['clipboard-read', 'clipboard-write'],
       });
     }
+    return this.window();
+  }
+
+  /** Opens the workspace in one more window. */
+  async window() {
     this.page = await this.context.newPage();
     this.page.setDefaultTimeout(30_000);
     await this.page.goto(`http://127.0.0.1:${this.port}/?folder=${encodeURI(this.workspace)}`, { waitUntil: 'domcontentloaded' });
@@ -117,6 +123,28 @@ export class Run {
 
   sessions() {
     return JSON.parse(this.cli('list', '--json'));
+  }
+
+  /** The live session of a notebook in the workspace. */
+  session(name) {
+    return this.sessions().find(({ state, notebookPath }) => state !== 'ended' && notebookPath === this.path(name));
+  }
+
+  get settingsFile() {
+    return join(this.profile.data, 'User', 'settings.json');
+  }
+
+  settings() {
+    return JSON.parse(readFileSync(this.settingsFile, 'utf8'));
+  }
+
+  /** Changes the workspace's settings in their file. That they are in force is seen by the window's title. */
+  async set(some) {
+    this.own = { ...this.own, ...some };
+    const title = JSON.stringify(this.own);
+    mkdirSync(this.path('.vscode'), { recursive: true });
+    writeFileSync(this.path(join('.vscode', 'settings.json')), JSON.stringify({ ...this.own, 'window.title': title }));
+    await eventually(title, async () => (await this.page.title()).includes(title));
   }
 
   async shot(title) {

@@ -64,12 +64,33 @@ export class Workbench {
   }
 
   async openFile(name) {
-    await this.page.locator(`.explorer-folders-view .monaco-list-row[aria-label^="${name}"]`).first().dblclick();
+    await this.entry(name).dblclick();
     await this.tab(name).waitFor();
+  }
+
+  entry(name) {
+    return this.page.locator(`.explorer-folders-view .monaco-list-row[aria-label^="${name}"]`).first();
+  }
+
+  /** Renames a file or a folder in the explorer, with F2. */
+  async rename(name, to) {
+    await this.entry(name).click();
+    await this.page.keyboard.press('F2');
+    const box = this.page.locator('.explorer-folders-view .monaco-inputbox input');
+    await box.fill(to);
+    await box.press('Enter');
+    await this.entry(to).waitFor();
   }
 
   tab(name) {
     return this.page.locator('.tab', { hasText: name }).first();
+  }
+
+  /** Closes the tab in front, answering whether to save what was changed: `Save` or `Don't Save`. */
+  async closeTab(name, answer) {
+    await this.command('View: Close Editor');
+    await this.confirm(answer);
+    await this.tab(name).waitFor({ state: 'detached' });
   }
 
   /** A notebook's editor is an overlay outside its group. */
@@ -91,18 +112,23 @@ export class Workbench {
     // the kernels were known, it closes itself or offers other things: it is opened again.
     const source = rows.filter({ hasText: /^(Kernel Keeper|Select Another Kernel)/ }).first();
     await eventually(`${name} in the picker`, async () => {
-      if (!(await picker.isVisible())) await label.click();
+      if (!(await picker.isVisible())) await label.click({ timeout: 2_000 });
       await kernel
         .or(source)
         .first()
         .waitFor({ timeout: 2_000 })
         .catch(() => this.page.keyboard.press('Escape'));
-      if (await kernel.isVisible()) return true;
-      if (await source.isVisible()) await source.click();
-      return false;
+      if (!(await kernel.isVisible())) {
+        if (await source.isVisible()) await source.click({ timeout: 2_000 });
+        return false;
+      }
+      await kernel.click({ timeout: 2_000 });
+      // What was clicked may have been exchanged for something else just then.
+      return label
+        .filter({ hasText: name })
+        .waitFor({ timeout: 3_000 })
+        .then(() => true);
     });
-    await kernel.click();
-    await label.filter({ hasText: name }).waitFor();
   }
 
   kernelLabel(name) {
@@ -110,7 +136,32 @@ export class Workbench {
   }
 
   async focusCell(index) {
-    await this.cell(index).locator('.monaco-editor .view-lines').first().click();
+    const lines = this.cell(index).locator('.monaco-editor .view-lines').first();
+    // Only what is in view, or close to it, is drawn, and the keyboard does not scroll to the rest.
+    const list = await eventually('the notebook', () => this.notebook.locator('.cell-list-container').first().boundingBox());
+    const inView = async () => {
+      const box = (await lines.isVisible()) && (await lines.boundingBox());
+      return box && box.y >= list.y && box.y + box.height / 2 < list.y + list.height;
+    };
+    await this.page.mouse.move(list.x + 20, list.y + 100);
+    for (const way of [300, 300, 300, 300, -300, -300, -300, -300, -300, -300, -300, -300]) {
+      if (await eventually('the cell', inView, 300).catch(() => false)) break;
+      await this.page.mouse.wheel(0, way);
+    }
+    await lines.click();
+  }
+
+  /** Deletes a cell that runs, which VS Code asks about. */
+  async deleteRunning(index) {
+    await this.focusCell(index);
+    await this.command('Notebook: Delete Cell');
+    await this.confirm('Delete');
+  }
+
+  /** Undoes what was done to the cells, not in one of them. */
+  async undo() {
+    await this.page.keyboard.press('Escape');
+    await this.page.keyboard.press('Control+Z');
   }
 
   /** Runs a cell by its keyboard short-cut, which moves on to the next one. */
@@ -144,18 +195,43 @@ export class Workbench {
     );
   }
 
+  /** That several outputs have these words. */
+  outputs(text, count) {
+    return eventually(`${count} outputs with ${text}`, async () => {
+      const found = this.page.frames().filter((frame) => /\/webview\/browser\/pre\//.test(frame.url()));
+      const counts = await Promise.all(found.map((frame) => frame.locator('.output', { hasText: text }).count()));
+      return counts.some((one) => one >= count);
+    });
+  }
+
   toast(text) {
     return this.page.locator('.notifications-toasts .notification-list-item').filter({ hasText: text }).last();
   }
 
   /** Presses a button of a notification. */
   async press(text, button) {
-    await this.toast(text).locator('.monaco-button', { hasText: button }).click();
+    const pressed = this.toast(text).locator('.monaco-button', { hasText: button });
+    await pressed.waitFor();
+    // One that moves up just then, because another goes, is not hit.
+    await eventually(`${button} is pressed`, async () => {
+      if (await pressed.isVisible()) await pressed.click({ timeout: 1_000 });
+      return pressed.waitFor({ state: 'hidden', timeout: 1_000 }).then(() => true);
+    });
   }
 
   /** Presses a button of a modal dialog. */
   async confirm(button) {
-    await this.page.locator('.monaco-dialog-box .monaco-button', { hasText: button }).click();
+    await this.page.locator('.monaco-dialog-box').getByRole('button', { name: button, exact: true }).click();
+  }
+
+  /** An item in a cell's own status bar. */
+  link(index, text) {
+    return this.cell(index).locator('.cell-status-item', { hasText: text });
+  }
+
+  /** Presses a button of the notebook's toolbar. */
+  async tool(label) {
+    await this.notebook.locator('.notebook-toolbar-container .action-item').filter({ hasText: label }).first().click();
   }
 
   status(text) {
@@ -185,6 +261,20 @@ export class Workbench {
     await this.command('File: Save');
     await eventually('the notebook is saved', async () => (await this.page.locator('.tab.active.dirty').count()) === 0);
     return readNotebook(path);
+  }
+
+  /** Saves the active editor for the first time. */
+  async saveAs(path) {
+    await this.command('File: Save As...');
+    const box = this.page.locator('.quick-input-widget:visible .quick-input-box input');
+    // The dialog fills in a name of its own, a little later.
+    await eventually('a proposed name', async () => (await box.inputValue()).endsWith('.ipynb'));
+    await box.fill(path);
+    // Until it has looked at the path, it takes no Enter.
+    await eventually('the dialog is closed', async () => {
+      await box.press('Enter', { timeout: 1_000 }).catch(() => {});
+      return box.waitFor({ state: 'hidden', timeout: 1_000 }).then(() => true);
+    });
   }
 
   async type(index, text) {

@@ -1,0 +1,86 @@
+// A notebook gets another name in the editor: F2 on it, on its folder, and the first save. That is the same person's act, so nothing asks.
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { story } from './harness/story.mjs';
+import { goesOn, tell, untilTold, whole } from './harness/told.mjs';
+import { eventually } from './harness/workbench.mjs';
+
+const offers = async ({ workbench: editor }) => assert.equal(await editor.toast(/has been running since|final\.ipynb/).count(), 0);
+const variables = async ({ workbench: editor }, index) => {
+  await editor.runCell(index);
+  await editor.output('.output', 'value is 42');
+};
+
+story('moves', 'a notebook is renamed in the editor', {
+  'a cell runs': async (run) => {
+    run.notebook('draft.ipynb', {
+      setup: 'value = 6 * 7\nvalue',
+      file: untilTold(run, 'file'),
+      folder: untilTold(run, 'folder'),
+    });
+    mkdirSync(run.path('old'));
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await editor.selectKernel('Python 3 (ipykernel)');
+    await editor.runCell(0);
+    await editor.ended(0);
+    await editor.runCell(1);
+    await editor.output('.output', 'line 20');
+    run.kernel = run.session('draft.ipynb');
+  },
+  'renamed with F2, it stays on its kernel and goes on printing in the new tab': async (run) => {
+    const { workbench: editor } = run;
+    await editor.rename('draft.ipynb', 'final.ipynb');
+    await editor.tab('final.ipynb').waitFor();
+    await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
+    await editor.running(1).waitFor();
+    await editor.ended(0);
+    await eventually("the session is final.ipynb's", () => run.session('final.ipynb'));
+    goesOn(run, 'final.ipynb');
+    await offers(run);
+    tell(run, 'file');
+    await editor.ended(1);
+    const saved = await editor.save(run.path('final.ipynb'));
+    whole(saved.file);
+    assert.deepEqual(saved.setup.data('text/plain'), ['42']);
+  },
+  'put into another folder, and that folder renamed: the same': async (run) => {
+    const { workbench: editor } = run;
+    renameSync(run.path('final.ipynb'), run.path(join('old', 'final.ipynb')));
+    await editor.press('final.ipynb', 'Attach & Migrate');
+    await eventually('the session moved', () => run.session(join('old', 'final.ipynb')));
+    await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
+    await editor.runCell(2);
+    await editor.outputs('line 20', 2);
+    await editor.rename('old', 'new');
+    await eventually('the session moved along', () => run.session(join('new', 'final.ipynb')));
+    await editor.running(2).waitFor();
+    goesOn(run, join('new', 'final.ipynb'));
+    await offers(run);
+    tell(run, 'folder');
+    await editor.ended(2);
+    const saved = await editor.save(run.path(join('new', 'final.ipynb')));
+    whole(saved.file);
+    whole(saved.folder);
+  },
+  'a new notebook runs before it has a name; saved, it keeps its kernel': async (run) => {
+    const { workbench: editor } = run;
+    await editor.command('Create: New Jupyter Notebook');
+    await editor.tab('Untitled').waitFor();
+    await editor.selectKernel('Python 3 (ipykernel)');
+    await editor.type(0, 'value = 6 * 7; print("named", value)');
+    await editor.runCell(0);
+    await editor.output('.output', 'named 42');
+    const untitled = run.sessions().find((session) => session.notebookPath === null);
+    await editor.saveAs(run.path('first.ipynb'));
+    await editor.tab('first.ipynb').waitFor();
+    await eventually("the session is first.ipynb's", () => run.session('first.ipynb'));
+    assert.deepEqual([run.session('first.ipynb').id, run.session('first.ipynb').pid], [untitled.id, untitled.pid]);
+    await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
+    await eventually('nothing is left to be saved', async () => (await editor.page.locator('.tab.active.dirty').count()) === 0);
+    await editor.type(1, "print('value is', value)");
+    await variables(run, 1);
+    await offers(run);
+  },
+});

@@ -1,0 +1,69 @@
+// A person steers a kernel: interrupt, restart, another kernel.
+import assert from 'node:assert/strict';
+import { story } from './harness/story.mjs';
+import { untilTold } from './harness/told.mjs';
+import { eventually } from './harness/workbench.mjs';
+
+const python = 'Python 3 (ipykernel)';
+const [setup, long, after] = [0, 1, 2];
+const variables = async ({ workbench: editor }, said) => {
+  await editor.runCell(after);
+  await editor.output('.output', said);
+};
+const busy = async (run) => {
+  const { workbench: editor } = run;
+  await editor.runCell(long);
+  await editor.running(long).waitFor();
+  await eventually('the kernel is busy', () => run.session('draft.ipynb').state === 'busy');
+};
+
+story('steer', 'a kernel is interrupted, restarted, exchanged', {
+  'a cell runs': async (run) => {
+    run.notebook('draft.ipynb', { setup: 'value = 6 * 7\nvalue', long: untilTold(run, 'long'), after: "print('value is', value)" });
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await editor.selectKernel(python);
+    await editor.runCell(setup);
+    await editor.ended(setup);
+    await busy(run);
+    run.kernel = run.session('draft.ipynb');
+  },
+  'Interrupt stops the cell, and nothing else': async (run) => {
+    const { workbench: editor } = run;
+    await editor.tool('Interrupt');
+    await editor.ended(long, 'error');
+    await editor.output('.output', 'KeyboardInterrupt');
+    await variables(run, 'value is 42');
+    assert.equal(run.session('draft.ipynb').pid, run.kernel.pid);
+  },
+  'Restart in the toolbar asks while a cell runs, and starts anew': async (run) => {
+    const { workbench: editor } = run;
+    await busy(run);
+    await editor.tool('Restart Kernel');
+    await editor.confirm('Restart');
+    await eventually('another process', () => ![run.kernel.pid, null].includes(run.session('draft.ipynb')?.pid));
+    assert.equal(run.session('draft.ipynb').id, run.kernel.id);
+    await variables(run, 'NameError');
+  },
+  'another kernel is chosen: it is asked first, and the kernel can go on': async (run) => {
+    const { workbench: editor } = run;
+    await editor.runCell(setup);
+    await editor.ended(setup);
+    const { pid } = run.session('draft.ipynb');
+    await editor.selectKernel('Deno');
+    await editor.toast('has been running since').waitFor();
+    assert.equal(run.session('draft.ipynb').pid, pid);
+    await editor.press('has been running since', 'Resume Session');
+    await editor.kernelLabel(python).waitFor();
+    assert.equal(run.session('draft.ipynb').pid, pid);
+    await variables(run, 'value is 42');
+  },
+  'chosen again and started fresh, the old one is stopped': async (run) => {
+    const { workbench: editor } = run;
+    await editor.selectKernel('Deno');
+    await editor.press('has been running since', 'Start Fresh');
+    await eventually('a Deno kernel', () => run.session('draft.ipynb')?.kernel.displayName === 'Deno');
+    await editor.kernelLabel('Deno').waitFor();
+    assert.equal(run.sessions().filter(({ state }) => state !== 'ended').length, 1);
+  },
+});

@@ -1,0 +1,78 @@
+// A tab is closed, a cell deleted, while the cell runs: neither is a wish to stop it.
+import { goesOn, tell, untilTold, whole } from './harness/told.mjs';
+import { story } from './harness/story.mjs';
+import { eventually } from './harness/workbench.mjs';
+
+const offer = 'has been running since';
+const [setup, long, deleted] = [0, 1, 2];
+const idle = (run) => eventually('the kernel is idle', () => run.session('draft.ipynb').state === 'idle');
+const remove = async ({ workbench: editor }) => {
+  await editor.deleteRunning(deleted);
+  await editor.cell(deleted).locator('.view-line', { hasText: "print('after')" }).waitFor();
+};
+const reopen = async (run) => {
+  const { workbench: editor } = run;
+  await eventually('no window has it', () => run.session('draft.ipynb').windows.length === 0);
+  goesOn(run, 'draft.ipynb');
+  await editor.openFile('draft.ipynb');
+  await editor.press(offer, 'Resume Session');
+  await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
+};
+
+story('tabs', 'a tab is closed, or a cell deleted, while the cell runs', {
+  'a cell runs': async (run) => {
+    run.notebook('draft.ipynb', {
+      setup: "print('ready')",
+      long: untilTold(run, 'long', { rests: true }),
+      deleted: untilTold(run, 'deleted'),
+      after: "print('after')",
+    });
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await editor.selectKernel('Python 3 (ipykernel)');
+    await editor.runCell(setup);
+    await editor.ended(setup);
+    await editor.runCell(long);
+    await editor.output('.output', 'line 39');
+    run.kernel = run.session('draft.ipynb');
+  },
+  'its tab is closed without saving, and opened again: it runs on, live': async (run) => {
+    const { workbench: editor } = run;
+    await editor.closeTab('draft.ipynb', "Don't Save");
+    tell(run, 'long goes on');
+    await reopen(run);
+    await editor.running(long).waitFor();
+    await editor.output('.output', 'ready');
+  },
+  'saved, closed and opened again, it runs on to its end; no line is missing or doubled': async (run) => {
+    const { workbench: editor } = run;
+    await editor.closeTab('draft.ipynb', 'Save');
+    await reopen(run);
+    await editor.running(long).waitFor();
+    tell(run, 'long');
+    await editor.ended(long);
+    whole((await editor.save(run.path('draft.ipynb'))).long);
+  },
+  'a running cell is deleted: the kernel goes on': async (run) => {
+    const { workbench: editor } = run;
+    await editor.runCell(deleted);
+    await editor.output('.output', 'line 20');
+    await remove(run);
+    goesOn(run, 'draft.ipynb');
+  },
+  'undo brings it back with its outputs, and it runs on': async (run) => {
+    const { workbench: editor } = run;
+    await editor.undo();
+    await editor.running(deleted).waitFor();
+    await editor.output('.output', 'line 40');
+  },
+  'deleted, it ends; undo brings back all that it printed': async (run) => {
+    const { workbench: editor } = run;
+    await remove(run);
+    tell(run, 'deleted');
+    await idle(run);
+    await editor.undo();
+    await editor.ended(deleted);
+    whole((await editor.save(run.path('draft.ipynb'))).deleted);
+  },
+});

@@ -1,0 +1,71 @@
+// Two windows show the same notebook; and a window that is not trusted.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { story } from './harness/story.mjs';
+import { eventually } from './harness/workbench.mjs';
+
+const cells = {
+  first: "word = 'from the first window'\nprint(word)",
+  second: "print('seen:', word)",
+  third: "print('both see', len(word))",
+};
+const python = 'Python 3 (ipykernel)';
+
+story('windows', 'two windows show the same notebook', {
+  'a cell runs in the first': async (run) => {
+    run.notebook('draft.ipynb', cells);
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await editor.selectKernel(python);
+    await editor.runCell(0);
+    await editor.ended(0);
+    await editor.save(run.path('draft.ipynb'));
+    run.kernel = run.session('draft.ipynb');
+  },
+  "the second is offered the first's kernel, and sees its variables": async (run) => {
+    run.first = run.workbench;
+    const editor = await run.window();
+    if (!(await editor.tab('draft.ipynb').count())) await editor.openFile('draft.ipynb');
+    await editor.press('has been running since', 'Resume Session');
+    await editor.kernelLabel(python).waitFor();
+    await eventually('both windows have it', () => run.session('draft.ipynb').windows.length === 2);
+    await editor.runCell(1);
+    await editor.output('.output', 'seen: from the first window');
+    assert.equal(run.session('draft.ipynb').pid, run.kernel.pid);
+  },
+  'outputs show in both': async (run) => {
+    await run.first.output('.output', 'seen: from the first window');
+    await run.first.runCell(2);
+    await run.first.output('.output', 'both see 21');
+    await run.workbench.output('.output', 'both see 21');
+  },
+  'one closed, the other goes on': async (run) => {
+    await run.page.close();
+    await eventually('one window has it', () => run.session('draft.ipynb').windows.length === 1);
+    assert.equal(run.session('draft.ipynb').pid, run.kernel.pid);
+  },
+});
+
+story('restricted', 'a workspace is not trusted', {
+  'its kernels are listed': async (run) => {
+    run.notebook('draft.ipynb', cells);
+    run.cli('run', run.path('draft.ipynb'), '--kernel', 'python3');
+    const settings = { ...run.settings(), 'security.workspace.trust.enabled': true, 'security.workspace.trust.startupPrompt': 'never' };
+    writeFileSync(run.settingsFile, JSON.stringify(settings));
+    const editor = await run.open({ trusted: false });
+    await editor.page.locator('.statusbar-item', { hasText: 'Restricted Mode' }).waitFor();
+    await editor.showView('Kernel Keeper');
+    await editor.row('draft.ipynb').waitFor();
+  },
+  'nothing runs: no kernel is offered, and a run has none': async (run) => {
+    const { workbench: editor } = run;
+    await editor.activity('Explorer').click();
+    await editor.openFile('draft.ipynb');
+    const before = run.cli('history', run.path('draft.ipynb'), '--json');
+    await editor.focusCell(0);
+    await editor.page.keyboard.press('Shift+Enter');
+    await editor.page.keyboard.press('Escape');
+    assert.equal(await editor.toast('has been running since').count(), 0);
+    assert.equal(run.cli('history', run.path('draft.ipynb'), '--json'), before);
+  },
+});
