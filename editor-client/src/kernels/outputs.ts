@@ -16,7 +16,8 @@ const LONG_RUN_MS = 5_000;
 const LONG_FLUSH_MS = 400;
 /**
  * A tab is saved or reverted before it is closed, and stays open, or is opened again, if it is dirty by then: so nothing is written during
- * a save, for a moment after it, and without a tab. A revert can only be seen when it is over, too late where a write came in between: then for long enough to close the tab again.
+ * a save, for a moment after it, and without a tab. A revert can only be seen when it is over, too late where a write came in between: then
+ * for long enough to close the tab again.
  */
 const SAVED_MS = 300;
 const REVERTED_MS = 5_000;
