@@ -28,7 +28,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Kernel Keeper', { log: true });
   const sidecar = new Sidecar(context, log);
   const sessions = new Sessions(sidecar);
-  const offers = new Offers(sidecar);
+  const offers = new Offers(sidecar, (notebookUri, sessionId) => attachments.isFollowed(notebookUri, sessionId));
   const inputs = new InputBoxes(sidecar);
   const seen = new Seen(context.globalStorageUri.fsPath);
 

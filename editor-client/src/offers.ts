@@ -33,11 +33,13 @@ export class Offers implements vscode.Disposable {
   readonly onDidAnswer = this.answerEmitter.event;
   readonly onDidChange = this.changeEmitter.event;
 
-  constructor(private readonly sidecar: Sidecar) {
+  constructor(
+    private readonly sidecar: Sidecar,
+    private readonly isFollowed: (notebookUri: string, sessionId: string) => boolean,
+  ) {
     this.subscriptions = [
       sidecar.onOffer((offer) => {
-        // Nothing may run in an untrusted workspace, so nothing is asked.
-        if (vscode.workspace.isTrusted) this.add(offer, false);
+        this.raised(offer);
       }),
       sidecar.onOfferWithdrawn((offerId) => {
         this.close(offerId, undefined);
@@ -66,6 +68,14 @@ export class Offers implements vscode.Disposable {
 
   dispose(): void {
     for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private raised(offer: Offer): void {
+    // Nothing may run in an untrusted workspace, so nothing is asked.
+    if (!vscode.workspace.isTrusted) return;
+    // After a start of the sidecar what this window follows is taken up without a question.
+    const isTakenUp = offer.kind === 'resume' && offer.sessions.some(({ id }) => this.isFollowed(offer.notebookUri, id));
+    if (!isTakenUp) this.add(offer, false);
   }
 
   private add(offer: Offer, isAsked: boolean): Question {
@@ -105,7 +115,7 @@ export class Offers implements vscode.Disposable {
       const { offers } = await this.sidecar.request('keeper/openOffers', {});
       const ids = new Set(offers.map((offer) => offer.offerId));
       for (const offerId of [...this.questions.keys()]) if (!ids.has(offerId)) this.close(offerId, undefined);
-      for (const offer of offers) this.add(offer, false);
+      for (const offer of offers) this.raised(offer);
     } catch (error) {
       this.sidecar.log.warn(`Open questions could not be read: ${messageOf(error)}`);
     }

@@ -49,6 +49,7 @@ story('breaks', 'sidecar, keeper and kernel are killed', {
     tell(run, 'sidecar');
     await editor.ended(index.sidecar);
     whole((await editor.save(run.path('draft.ipynb'))).sidecar);
+    assert.equal(await editor.toast('has been running since').count(), 0, 'nothing is asked');
   },
   'the keeper is killed: the kernel goes on, and the cell shows the gap': async (run) => {
     const { workbench: editor } = run;

@@ -8,7 +8,7 @@ import type { Sidecar } from '../client';
 import { messageOf } from '../errors';
 import type { Session } from '../protocol/types';
 import type { Seen } from '../seen';
-import type { Sessions } from '../sessions';
+import { sameUri, type Sessions } from '../sessions';
 import { Attachment, type AttachmentEvents } from './attachment';
 import type { Controllers } from './controllers';
 import type { InputBoxes } from './input';
@@ -77,6 +77,11 @@ export class Attachments implements vscode.Disposable {
 
   of(notebook: vscode.NotebookDocument): Attachment | undefined {
     return this.attached.get(notebook);
+  }
+
+  /** Whether this window shows the session in that notebook. */
+  isFollowed(notebookUri: string, sessionId: string): boolean {
+    return this.ofSession(sessionId).some((attachment) => !attachment.isSuspended && sameUri(notebookUri, attachment.notebook.uri));
   }
 
   ofSession(sessionId: string): Attachment[] {
