@@ -138,13 +138,17 @@ export class Run {
     return JSON.parse(readFileSync(this.settingsFile, 'utf8'));
   }
 
-  /** Changes the workspace's settings in their file. That they are in force is seen by the window's title. */
+  /** Changes the workspace's settings in their file, and waits until the extension has them: its diagnostics say so. */
   async set(some) {
     this.own = { ...this.own, ...some };
-    const title = JSON.stringify(this.own);
     mkdirSync(this.path('.vscode'), { recursive: true });
-    writeFileSync(this.path(join('.vscode', 'settings.json')), JSON.stringify({ ...this.own, 'window.title': title }));
-    await eventually(title, async () => (await this.page.title()).includes(title));
+    writeFileSync(this.path(join('.vscode', 'settings.json')), JSON.stringify(this.own));
+    const words = Object.entries(some).map(([name, value]) => `"${name.split('.').at(-1)}":"${value}"`);
+    await eventually(`${words}`, async () => {
+      await this.workbench.command('Kernel Keeper: Copy Diagnostics');
+      const said = await this.page.evaluate(() => navigator.clipboard.readText());
+      return words.every((word) => said.includes(word));
+    });
   }
 
   async shot(title) {
