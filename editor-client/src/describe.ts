@@ -19,10 +19,10 @@ export function size(bytes: number): string {
   return `${value.toFixed(digits)} ${units[unit] ?? ''}`;
 }
 
-/** "17:00" today, "Jan 26, 17:00" this year, else with the year: in the person's own time zone. */
-export function moment(time: string | Date, now: Date): string {
+/** "17:00" today, "Jan 26, 17:00" this year, else with the year: in the person's own time zone. With `seconds` "17:00:05". */
+export function moment(time: string | Date, now: Date, seconds = false): string {
   const at = new Date(time);
-  const clock = at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  const clock = at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', ...(seconds ? { second: '2-digit' } : {}) });
   if (at.toDateString() === now.toDateString()) return clock;
   const sameYear = at.getFullYear() === now.getFullYear();
   const day = at.toLocaleDateString('en-US', { month: 'short', day: 'numeric', ...(sameYear ? {} : { year: 'numeric' }) });

@@ -43,6 +43,8 @@ story('steer', 'a kernel is interrupted, restarted, exchanged', {
     await editor.confirm('Restart');
     await eventually('another process', () => ![run.kernel.pid, null].includes(run.session('draft.ipynb')?.pid));
     assert.equal(run.session('draft.ipynb').id, run.kernel.id);
+    await editor.ended(long, 'error');
+    await editor.output('.output', 'the kernel was ended while this cell was running');
     await variables(run, 'NameError');
   },
   'another kernel is chosen: it is asked first, and the kernel can go on': async (run) => {

@@ -146,6 +146,7 @@ export class Attachment {
   private finish(run: CellRun, executionId: string, event: Event<'finished'>): void {
     this.inputs.withdraw(executionId);
     if (event.status === 'lost') this.lost(run);
+    if (event.status === 'aborted' && run.isRunning) run.say(vscode.l10n.t('[the kernel was ended while this cell was running]\n'));
     this.runs.displays.flush();
     run.end(event.status, event.completedAt);
     this.runs.remove(run);
@@ -163,7 +164,7 @@ export class Attachment {
 
   private gap(event: Event<'gap'>): void {
     const now = new Date();
-    const [from, to] = [moment(event.from, now), moment(event.to, now)];
+    const [from, to] = [moment(event.from, now, true), moment(event.to, now, true)];
     const text =
       event.lostAtMost === null
         ? vscode.l10n.t('[some output may be missing here: between {0} and {1}]\n', from, to)

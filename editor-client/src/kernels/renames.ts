@@ -19,6 +19,8 @@ import { pause } from './selection';
 const RENAME_MS = 15_000;
 /** How long unsaved changes may take to come over. */
 const REPLAY_MS = 2_000;
+/** How long a file may take to be written. */
+const SAVED_MS = 5_000;
 const LOOK_MS = 100;
 
 export class Renames implements vscode.Disposable {
@@ -143,6 +145,8 @@ export class Renames implements vscode.Disposable {
       if (!attachment) return;
       const session = await this.move(attachment.sessionId, untitled.uri.toString(), target.uri.toString());
       this.sessions.put(session);
+      // What is changed while the file is being written stays unsaved.
+      await eventually(() => !target.isDirty || undefined, SAVED_MS);
       await this.attachments.attach(target, session, { quietly: true });
     } catch (error) {
       void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);

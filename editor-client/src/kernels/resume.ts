@@ -11,6 +11,7 @@ import type { CellOutputs, Execution, Session } from '../protocol/types';
 import type { Attachment } from './attachment';
 import type { InputBoxes } from './input';
 import { contentOf, MAX_BYTES_PER_CELL } from './outputs';
+import { successOf } from './run';
 import { findCell } from './runs';
 import { hasTab } from './selection';
 import type { Happened } from './summary';
@@ -101,7 +102,7 @@ function isShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {
 function isSummaryShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {
   const { executionOrder, success, timing } = cell.executionSummary ?? {};
   if (executionOrder !== (row.executionCount ?? undefined)) return false;
-  if ((row.status === 'ok') !== (success === true) || (row.status === 'error') !== (success === false)) return false;
+  if (successOf(row.status) !== success) return false;
   return row.completedAt === null || timing?.endTime === Date.parse(row.completedAt);
 }
 

@@ -6,6 +6,11 @@ import * as vscode from 'vscode';
 import type { ExecutionStatus, Output } from '../protocol/types';
 import { CellOutputWriter, type Slot } from './outputs';
 
+/** What VS Code marks a cell with that has begun: one that was cut off has not succeeded. */
+export function successOf(status: ExecutionStatus): boolean | undefined {
+  return status === 'running' || status === 'pending' ? undefined : status === 'ok';
+}
+
 export class CellRun {
   readonly writer: CellOutputWriter;
   /** Undefined until the sidecar has told it. */
@@ -61,7 +66,7 @@ export class CellRun {
   end(status: ExecutionStatus, completedAt: string | null): void {
     if (this.hasEnded) return;
     if (this.hasStarted) this.writer.flush(true);
-    this.finish(status === 'ok' ? true : status === 'error' ? false : undefined, completedAt);
+    this.finish(this.hasStarted ? successOf(status) : undefined, completedAt);
   }
 
   /** Ends it in the display only: it may go on in the kernel, but nobody looks here any more. */

@@ -224,5 +224,6 @@ function skip(run: CellRun): void {
   run.start(null, null);
   run.execution.executionOrder = undefined;
   run.clearOld();
-  run.end('aborted', null);
+  run.writer.flush(true);
+  run.abandon();
 }
