@@ -17,6 +17,9 @@ fn main() -> ExitCode {
         kernel_keeper::process::stay_small();
     }
     log_to_stderr(&args.command);
+    if !matches!(args.command, Command::Lsp | Command::Keep { .. }) {
+        end_when_nobody_reads();
+    }
     match dispatch(args.command) {
         Ok(code) => code,
         Err(error) => {
@@ -83,7 +86,21 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
 }
 
 fn io_failed(e: std::io::Error) -> Error {
+    if e.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(1);
+    }
     Error::new(ErrorKind::StoreFailed, e.to_string())
+}
+
+/// `kernel-keeper list | head -1`: printing to a pipe that was closed ends the command, without the report of a bug.
+fn end_when_nobody_reads() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to std")) {
+            std::process::exit(1);
+        }
+        report(panic);
+    }));
 }
 
 /// Logs go to standard error: of a sidecar the editor's output channel, of a keeper its keeper.log. The command line says

@@ -17,7 +17,7 @@ mod unix;
 pub use environment::{clean, with_interpreter_first};
 pub use identity::{Identity, boot_id, host, identity_of};
 pub use sample::{Sample, Sampler};
-pub use signal::{Signal, signal_group, wait_for_death};
+pub use signal::{Signal, kill, signal_group, wait_for_death};
 
 #[cfg(not(target_os = "linux"))]
 use elsewhere as platform;

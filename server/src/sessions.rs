@@ -75,6 +75,8 @@ pub struct Sessions {
     live: DashMap<String, Live>,
     /// Sessions that this window has attached, so that they are attached again with a new keeper.
     attached: DashSet<String>,
+    /// Whether a session's notebook was there when this window was told last.
+    existed: dashmap::DashMap<String, bool>,
     /// How far each journal can be read.
     committed: DashMap<String, watch::Sender<u64>>,
     window: RwLock<ThisWindow>,
@@ -112,6 +114,7 @@ impl Sessions {
             registry,
             live: DashMap::new(),
             attached: DashSet::new(),
+            existed: dashmap::DashMap::new(),
             committed: DashMap::new(),
             window: RwLock::new(window),
             settings: RwLock::new(settings),

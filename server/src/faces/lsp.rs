@@ -45,6 +45,7 @@ pub fn run(folders: Folders) -> std::io::Result<()> {
             sessions.leave();
         }
         // Threads that read from the disk or standard input must not hold up the end.
-        std::process::exit(i32::from(!shared.was_shut_down() && shared.was_told_to_exit()));
+        let told_to_exit = pipes.told_to_exit.load(std::sync::atomic::Ordering::Relaxed);
+        std::process::exit(i32::from(told_to_exit && !shared.was_shut_down()));
     })
 }

@@ -46,13 +46,35 @@ pub struct KeeperClient {
 pub struct Reply {
     session_id: Arc<str>,
     receiver: oneshot::Receiver<Result<Value, Error>>,
+    patience: Duration,
 }
 
 impl Reply {
-    /// The answer, however long it takes.
+    /// The answer.
+    ///
+    /// # Errors
+    /// The keeper's own; `KernelFailed` where it ends, or is frozen: nobody waits for ever.
     pub async fn get(self) -> Result<Value, Error> {
-        self.receiver.await.unwrap_or_else(|_| Err(gone(&self.session_id)))
+        match tokio::time::timeout(self.patience, self.receiver).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(gone(&self.session_id))),
+            Err(_) => {
+                let (id, seconds) = (&self.session_id, self.patience.as_secs());
+                let what = format!(
+                    "the keeper of session {id} has not answered for {seconds} s: it is frozen, or the machine is busy"
+                );
+                Err(Error::new(ErrorKind::KernelFailed, what).with("sessionId", &**id))
+            }
+        }
     }
+}
+
+/// How long an answer may take: kernels get two minutes to start, and five seconds to end.
+fn patience(request: &Request) -> Duration {
+    Duration::from_secs(match request {
+        Request::Restart {} => 130,
+        Request::Stop {} => 7,
+        _ => 30,
+    })
 }
 
 impl KeeperClient {
@@ -101,7 +123,7 @@ impl KeeperClient {
     pub fn send(&self, request: Request) -> Reply {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
-        let reply = Reply { session_id: self.session_id.clone(), receiver };
+        let reply = Reply { session_id: self.session_id.clone(), receiver, patience: patience(&request) };
         match frames::encode(&RequestFrame { id, request }) {
             Ok(bytes) => {
                 if let Some(waiting) = lock(&self.waiting).as_mut() {

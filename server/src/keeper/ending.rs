@@ -39,6 +39,11 @@ impl Keeper {
         }
         self.state = if restart { SessionState::Restarting } else { self.state };
         self.status_changed = true;
+        if restart {
+            let now = Time::now();
+            let effects = self.machine.restarting(now);
+            self.carry_out(effects, now);
+        }
         let reachable = self.channels.is_some();
         let (next_step, wait) =
             if reachable { (Signal::Terminate, TERMINATE_AFTER) } else { (Signal::Kill, Duration::ZERO) };
@@ -90,7 +95,10 @@ impl Keeper {
         }
         let running = if asked { ExecutionStatus::Aborted } else { ExecutionStatus::Lost };
         let exiting = self.machine.exiting;
-        let effects = self.machine.kernel_gone(running, now);
+        let effects = match &ending {
+            Some(ending) if ending.restart => self.machine.kernel_replaced(running, now),
+            _ => self.machine.kernel_gone(running, now),
+        };
         self.carry_out(effects, now);
         self.channels = None;
         if let Some(ending) = ending {
@@ -167,6 +175,9 @@ impl Keeper {
     fn end_session(&mut self, reason: EndReason) {
         tracing::info!(session = %self.record.id, ?reason, "the session ended");
         let now = Time::now();
+        // Waited for a kernel that did not come.
+        let effects = self.machine.kernel_gone(ExecutionStatus::Lost, now);
+        self.carry_out(effects, now);
         self.settle_up();
         self.state = SessionState::Ended;
         self.record.ended_at = Some(now);

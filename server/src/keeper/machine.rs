@@ -163,8 +163,26 @@ impl Machine {
         Some(Effect::Journal { execution_id: Some(execution_id.into()), body: EventBody::InputReplied {} })
     }
 
-    /// The kernel's process is gone, or about to be: what ran ends as `running`, what waited is aborted.
+    /// The kernel is to be replaced: what waits is aborted, and what comes from now on is the next one's.
+    pub fn restarting(&mut self, now: Time) -> Vec<Effect> {
+        self.ready = false;
+        self.abort_queue(now)
+    }
+
+    /// The kernel's process is gone for good: what ran ends as `running`, what waited is aborted.
     pub fn kernel_gone(&mut self, running: ExecutionStatus, now: Time) -> Vec<Effect> {
+        let mut effects = self.kernel_replaced(running, now);
+        effects.extend(self.abort_queue(now));
+        effects
+    }
+
+    fn abort_queue(&mut self, now: Time) -> Vec<Effect> {
+        let queue = std::mem::take(&mut self.queue);
+        queue.iter().map(|job| finished(&job.execution_id, ExecutionStatus::Aborted, None, now)).collect()
+    }
+
+    /// The kernel's process is gone, and another one comes: what ran ends as `running`.
+    pub fn kernel_replaced(&mut self, running: ExecutionStatus, now: Time) -> Vec<Effect> {
         self.ready = false;
         self.settling = None;
         let mut effects = Vec::new();
@@ -174,9 +192,6 @@ impl Machine {
             close_input(&mut gone, &mut effects);
             effects.push(finished(&gone.job.execution_id, status, error, at));
             effects.push(Effect::Busy(gone.started_at.map_or(0, |t| now.since(t))));
-        }
-        for job in std::mem::take(&mut self.queue) {
-            effects.push(finished(&job.execution_id, ExecutionStatus::Aborted, None, now));
         }
         effects
     }
@@ -322,7 +337,8 @@ impl Machine {
         let (status, error, at) = done.reply.take().unwrap_or((ExecutionStatus::Lost, None, now));
         effects.push(finished(&done.job.execution_id, status, error, at));
         effects.push(Effect::Busy(done.started_at.map_or(0, |t| at.since(t))));
-        if status != ExecutionStatus::Ok && done.job.stop_on_error {
+        // Of a kernel that is being replaced nothing waits any more.
+        if status != ExecutionStatus::Ok && done.job.stop_on_error && self.ready {
             if let Some(batch) = done.job.batch.take() {
                 self.failed.push_back(batch);
                 if self.failed.len() > FAILED_BATCHES {

@@ -104,6 +104,8 @@ impl Keeper {
                     if !matches!(body, EventBody::Output { .. } | EventBody::UpdateDisplay { .. }) {
                         self.status_changed = true;
                     }
+                    // What it ran has most likely ended with it.
+                    self.resample |= matches!(body, EventBody::Finished { .. }) && self.sample.runs.is_some();
                     self.record.last_activity_at = now;
                     self.urgent |=
                         matches!(body, EventBody::Finished { .. } | EventBody::InputRequest { .. });

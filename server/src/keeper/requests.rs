@@ -135,6 +135,10 @@ impl Keeper {
     }
 
     fn interrupt(&mut self) -> Result<(), Error> {
+        if matches!(self.state, SessionState::Starting | SessionState::Restarting) {
+            // Nothing runs yet, and a kernel that is interrupted while it starts ends.
+            return Ok(());
+        }
         if self.record.kernel.interrupt_by_message {
             self.outbox.push((Channel::Control, kernel::interrupt_request()));
             return Ok(());

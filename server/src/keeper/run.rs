@@ -70,6 +70,8 @@ pub(super) struct Keeper {
     pub gaps: Counter,
     pub sampler: Sampler,
     pub sample: Sample,
+    /// The sample is to be taken anew before the next status.
+    pub resample: bool,
     pub committed: u64,
     pub ticks: u64,
 }
@@ -154,6 +156,7 @@ impl Keeper {
             gaps: Counter::new(),
             sampler: Sampler::new(),
             sample: Sample::default(),
+            resample: false,
             committed,
             ticks: 0,
         };
@@ -250,6 +253,9 @@ impl Keeper {
         }
         for (connection, answer) in std::mem::take(&mut self.answers) {
             self.clients.reply(connection, &answer);
+        }
+        if std::mem::take(&mut self.resample) {
+            self.take_sample();
         }
         let status = std::mem::take(&mut self.status_changed).then(|| {
             let status = Answer::Status { status: Box::new(self.session()) };

@@ -29,6 +29,17 @@ pub fn signal_group(leader: &Identity, signal: Signal) -> io::Result<()> {
     return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{signal:?} cannot be sent here")));
 }
 
+/// Kills one process alone, after checking that it is still that process.
+pub fn kill(process: &Identity) -> io::Result<()> {
+    if !process.is_alive() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    return super::unix::kill(process.pid);
+    #[cfg(not(unix))]
+    return Err(io::Error::new(io::ErrorKind::Unsupported, "processes cannot be killed here"));
+}
+
 /// Returns when `process` has ended; at once when it has. Works for any process, not only our children. Cancel-safe.
 pub async fn wait_for_death(process: &Identity) {
     #[cfg(target_os = "linux")]

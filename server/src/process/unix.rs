@@ -20,6 +20,11 @@ pub(super) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
     Ok(())
 }
 
+pub(super) fn kill(pid: u32) -> io::Result<()> {
+    rustix::process::kill_process(number(pid)?, rustix::process::Signal::KILL)?;
+    Ok(())
+}
+
 /// Becomes readable when the process ends, without polling.
 #[cfg(target_os = "linux")]
 #[expect(deprecated, reason = "its successor is unsafe for handles that may change; an OwnedFd never does")]

@@ -66,7 +66,7 @@ impl Sessions {
             }
         }
         if ask && let Some(session) = self.died(notebook)? {
-            let last = self.last_of(&session.id);
+            let last = self.last_begun(&session.id);
             let new = NewOffer::recover(notebook.clone(), session, kernel_name, last);
             return Ok(self.asked(self.raise(new)?));
         }
@@ -219,6 +219,13 @@ impl Sessions {
         let refused =
             self.registry().is_dismissed(&key, OfferKind::Recover, &record.id).map_err(store_failed)?;
         Ok((!refused).then(|| record.to_session(SessionState::Ended)))
+    }
+
+    /// What a session's kernel ran last, under its notebook's present name.
+    pub(super) fn last_begun(&self, id: &str) -> Option<Execution> {
+        let rows = Reader::open(&self.folders.session(id)).ok()?.executions(1_000, None).ok()?;
+        let row = rows.into_iter().find(|row| row.started_at.is_some())?;
+        Some(self.execution_of(id, &self.names(id), row))
     }
 
     /// A session's latest execution, under its notebook's present name.

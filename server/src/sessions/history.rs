@@ -29,10 +29,25 @@ impl Sessions {
     pub fn notebook_history(&self, notebook: &NotebookName, limit: u32) -> Result<Vec<Execution>, Error> {
         let sessions = self.registry().sessions_of_notebook(&self.key(notebook)).map_err(store_failed)?;
         let mut executions = Vec::new();
+        let mut unreadable = None;
         for (id, number) in sessions {
             let names = self.names(&id);
-            let rows = self.reader(&id)?.executions(limit as usize, Some(number)).map_err(store_failed)?;
+            let read = self
+                .reader(&id)
+                .and_then(|reader| reader.executions(limit as usize, Some(number)).map_err(store_failed));
+            let rows = match read {
+                Ok(rows) => rows,
+                Err(e) => {
+                    // A damaged journal hides its own part alone.
+                    tracing::warn!(session = %id, "its history cannot be read: {e}");
+                    unreadable = Some(e);
+                    continue;
+                }
+            };
             executions.extend(rows.into_iter().map(|row| self.execution_of(&id, &names, row)));
+        }
+        if let Some(e) = unreadable.filter(|_| executions.is_empty()) {
+            return Err(e);
         }
         executions.sort_by_key(|execution| std::cmp::Reverse(execution.queued_at));
         executions.truncate(limit as usize);

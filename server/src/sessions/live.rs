@@ -90,10 +90,18 @@ impl Sessions {
                         sessions.position(&id).send_modify(|known| *known = seq.max(*known));
                     }
                     KeeperEvent::Sample(sample) => {
-                        if let Some(mut live) = sessions.live.get_mut(&id) {
-                            live.session.memory_bytes = sample.memory_bytes;
-                            live.session.cpu_percent = sample.cpu_percent;
-                            live.session.runs = sample.runs;
+                        let runs_other = match sessions.live.get_mut(&id) {
+                            Some(mut live) => {
+                                live.session.memory_bytes = sample.memory_bytes;
+                                live.session.cpu_percent = sample.cpu_percent;
+                                let before = std::mem::replace(&mut live.session.runs, sample.runs);
+                                before != live.session.runs
+                            }
+                            None => false,
+                        };
+                        // Memory and processor alone are no news.
+                        if let Some(session) = sessions.cached(&id).filter(|_| runs_other) {
+                            sessions.emit(Event::Updated(session));
                         }
                     }
                     KeeperEvent::Closed => return sessions.keeper_gone(&id).await,

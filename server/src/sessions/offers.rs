@@ -62,8 +62,7 @@ impl NewOffer {
         kernel_name: Option<&str>,
         last: Option<Execution>,
     ) -> NewOffer {
-        let at = session.ended_at.unwrap_or(session.last_activity_at);
-        let message = text::recover(&session.label, session.end_reason, at, last.as_ref());
+        let message = text::recover(&session, last.as_ref());
         let actions = vec![action(actions::FRESH, "Start Fresh"), action(actions::HISTORY, "Show History")];
         let kernel_name = kernel_name.map_or_else(|| session.kernel.name.clone(), str::to_owned);
         Self::new(OfferKind::Recover, notebook, message, Some(kernel_name), actions, vec![session])
@@ -71,11 +70,14 @@ impl NewOffer {
 
     pub fn pick(notebook: NotebookName, kernelspecs: Vec<Kernelspec>) -> NewOffer {
         let message = format!("Which kernel should run {}?", notebook.file_name());
-        let ready = kernelspecs.into_iter().filter(|spec| spec.ready);
-        let actions = ready
+        let ready: Vec<Kernelspec> = kernelspecs.into_iter().filter(|spec| spec.ready).collect();
+        let first = ready.first().map(|spec| spec.name.clone());
+        let mut actions: Vec<Action> = ready
+            .iter()
             .map(|spec| action(&format!("{}{}", actions::KERNEL_PREFIX, spec.name), &spec.display_name))
             .collect();
-        Self::new(OfferKind::Pick, notebook, message, None, actions, Vec::new())
+        actions.push(action(actions::FRESH, "New Session"));
+        Self::new(OfferKind::Pick, notebook, message, first, actions, Vec::new())
     }
 
     /// Sends it to another window, or to whichever opens the notebook next.
@@ -300,7 +302,7 @@ impl Sessions {
                 super::OnRename::Ignore => {}
             }
         } else if let Some(session) = self.died(notebook)? {
-            let last = self.last_of(&session.id);
+            let last = self.last_begun(&session.id);
             self.raise(NewOffer::recover(notebook.clone(), session, None, last))?;
         }
         self.show_offers();
@@ -320,7 +322,7 @@ impl Sessions {
         if asks.is_none_or(|window| window.id != self.window_id()) {
             return;
         }
-        let last = self.last_of(&session.id);
+        let last = self.last_begun(&session.id);
         if let Err(e) = self.raise(NewOffer::recover(notebook, session, None, last)) {
             tracing::warn!(notebook = %key, "its kernel died, but nothing could be offered: {e}");
         }

@@ -74,6 +74,19 @@ impl Sessions {
         self.review_offers();
     }
 
+    /// Tells of the sessions whose notebook is gone, or there again.
+    pub fn tell_what_exists(&self) {
+        let live: Vec<Session> = self.live.iter().map(|live| live.session.clone()).collect();
+        for session in live {
+            let (id, last) = (session.id.clone(), session.notebook_exists);
+            let session = self.present(session);
+            let exists = session.notebook_exists;
+            if self.existed.insert(id, exists).unwrap_or(last) != exists {
+                self.emit(super::Event::Updated(session));
+            }
+        }
+    }
+
     /// Nobody watched, or hints were lost: notebooks that are not where they were are looked for in the window's folders.
     pub async fn look_for_moved(self: &Arc<Self>) {
         let live = self.registry().live_bindings().unwrap_or_default();

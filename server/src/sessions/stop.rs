@@ -3,29 +3,74 @@
 //! Nothing here is done by a timer, a closed window or a lost connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Sessions, store_failed};
 use crate::keeper::Record;
 use crate::keeper::frames::Request;
-use crate::protocol::{Error, ErrorKind, Session, SessionState};
+use crate::process::{Identity, Signal, signal_group, wait_for_death};
+use crate::protocol::{EndReason, Error, ErrorKind, Session, SessionState};
+
+/// How long a kernel that was signalled may take to end.
+const END: Duration = Duration::from_secs(1);
 
 impl Sessions {
     /// Stops a session's kernel: asked, then terminated, then killed. Ended already: the same answer.
     pub async fn stop(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
-        let client = match self.keeper(id).await {
-            Ok(client) => client,
-            Err(e) if e.kind == ErrorKind::SessionEnded => return self.ended_session(id),
-            Err(e) => return Err(e),
+        let stopped = match self.keeper(id).await {
+            Ok(client) => client.call_session(Request::Stop {}).await,
+            Err(e) => Err(e),
         };
-        match client.call_session(Request::Stop {}).await {
+        match stopped {
+            Err(e) if e.kind == ErrorKind::SessionEnded => self.ended_session(id),
             Ok(session) => {
                 self.changed(session.clone());
                 Ok(self.present(session))
             }
             // Its end was told before the answer.
             Err(_) if self.record(id).is_ok_and(|r| r.ended_at.is_some()) => self.ended_session(id),
+            Err(e) if e.kind == ErrorKind::KernelFailed => self.stop_without_keeper(id, e).await,
             Err(e) => Err(e),
         }
+    }
+
+    /// The keeper is frozen, or it is dead and what another one would need is gone: the kernel is ended all the same, for a
+    /// person said so. Only processes that still are those of the record are signalled.
+    async fn stop_without_keeper(self: &Arc<Self>, id: &str, why: Error) -> Result<Session, Error> {
+        let record = self.record(id)?;
+        let Some(kernel) = record.kernel_process.filter(Identity::is_alive) else { return Err(why) };
+        tracing::warn!(session = id, pid = kernel.pid, "stopped without its keeper: {why}");
+        for signal in [Signal::Terminate, Signal::Kill] {
+            let _ = signal_group(&kernel, signal);
+            if tokio::time::timeout(END, wait_for_death(&kernel)).await.is_ok() {
+                break;
+            }
+        }
+        if kernel.is_alive() {
+            return Err(why);
+        }
+        if let Some(keeper) = record.keeper.filter(Identity::is_alive) {
+            // It would only end, too.
+            let _ = crate::process::kill(&keeper);
+            let _ = tokio::time::timeout(END, wait_for_death(&keeper)).await;
+        }
+        {
+            let _one_at_a_time = self.joining.lock().await;
+            self.settle_dead(id).await?;
+        }
+        let mut record = self.record(id)?;
+        if record.ended_at.is_none() {
+            return Err(why);
+        }
+        record.end_reason = Some(EndReason::Stopped);
+        record.write(&self.folders).map_err(store_failed)?;
+        self.registry().put_session(&record.row()).map_err(store_failed)?;
+        let session = record.to_session(SessionState::Ended);
+        self.attached.remove(id);
+        self.emit(super::Event::Ended(session.clone()));
+        self.review_offers();
+        self.ring();
+        Ok(session)
     }
 
     /// Stops all sessions of this host; the number of those that were live.

@@ -35,8 +35,9 @@ pub fn migrate(session: &Session, new_name: &str) -> String {
     let pid = session.pid.map_or_else(String::new, |pid| format!("PID {pid}, "));
     let old = session.notebook_path.as_deref().and_then(|p| p.rsplit('/').next()).unwrap_or(&session.label);
     let old = if old == new_name { session.notebook_path.as_deref().unwrap_or(old) } else { old };
+    let label = if old.ends_with(&session.label) { String::new() } else { format!(" {}", session.label) };
     format!(
-        "{old} is now {new_name}. Its kernel ({pid}since {}) is still running.",
+        "{old} is now {new_name}. Its kernel{label} ({pid}since {}) is still running.",
         local(session.started_at)
     )
 }
@@ -52,9 +53,11 @@ pub fn replace(holder: &Session, target: &str) -> String {
 }
 
 /// The question of a `recover` offer: how the kernel ended, and what ran last.
-pub fn recover(label: &str, reason: Option<EndReason>, at: Time, last: Option<&Execution>) -> String {
-    let how = if reason == Some(EndReason::Crashed) { "crashed" } else { "was lost" };
-    let mut text = format!("{label}'s kernel {how} ({}).", local(at));
+pub fn recover(session: &Session, last: Option<&Execution>) -> String {
+    let how = if session.end_reason == Some(EndReason::Crashed) { "crashed" } else { "was lost" };
+    let at = local(session.ended_at.unwrap_or(session.last_activity_at));
+    let (kernel, begun) = (kernel(session), local(session.started_at));
+    let mut text = format!("{kernel}, running since {begun}, {how} ({at}).");
     if let Some(last) = last {
         let cell = last.cell_index.map_or_else(|| "the last code".to_owned(), |i| format!("cell {}", i + 1));
         let ended = match last.status {

@@ -24,17 +24,11 @@ pub struct Shared {
     folders: Folders,
     sessions: OnceLock<Arc<Sessions>>,
     shut_down: AtomicBool,
-    exit: AtomicBool,
 }
 
 impl Shared {
     pub fn new(folders: Folders) -> Shared {
-        Shared {
-            folders,
-            sessions: OnceLock::new(),
-            shut_down: AtomicBool::new(false),
-            exit: AtomicBool::new(false),
-        }
+        Shared { folders, sessions: OnceLock::new(), shut_down: AtomicBool::new(false) }
     }
 
     /// The core, once the window is initialized.
@@ -44,10 +38,6 @@ impl Shared {
 
     pub fn was_shut_down(&self) -> bool {
         self.shut_down.load(Ordering::Relaxed)
-    }
-
-    pub fn was_told_to_exit(&self) -> bool {
-        self.exit.load(Ordering::Relaxed)
     }
 }
 
@@ -103,7 +93,10 @@ impl Backend {
         let window_id = window.id.clone();
         let settings = Settings::read(options.get("settings").unwrap_or(&Value::Null));
         let (sessions, events) = Sessions::open(self.shared.folders.clone(), window, settings)?;
-        sessions.register_window()?;
+        if let Err(e) = sessions.register_window() {
+            // On a full disk, say: kernels are to be seen and stopped all the same, and it is tried again.
+            tracing::warn!("the window could not be registered: {e}");
+        }
         *self.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(events);
         let _ = self.shared.sessions.set(sessions.clone());
         let looked = self.looked.clone();

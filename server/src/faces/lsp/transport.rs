@@ -5,6 +5,8 @@
 //! memory, and the end of input is told.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
@@ -25,6 +27,8 @@ pub struct Pipes {
     pub ended: watch::Receiver<bool>,
     /// Ends when all is written.
     pub written: JoinHandle<()>,
+    /// The editor said `exit`.
+    pub told_to_exit: Arc<AtomicBool>,
 }
 
 /// Connects standard input and output.
@@ -33,8 +37,10 @@ pub fn connect() -> Pipes {
     let (from_library, output) = tokio::io::duplex(PIPE);
     let (end, ended) = watch::channel(false);
     let (complaints, complained) = mpsc::channel(16);
+    let told_to_exit = Arc::new(AtomicBool::new(false));
+    let told = told_to_exit.clone();
     tokio::spawn(async move {
-        if let Err(e) = read(standard_input(), to_library, complaints).await {
+        if let Err(e) = read(standard_input(), to_library, complaints, &told).await {
             tracing::warn!("standard input failed: {e}");
         }
         // The library gets a moment to answer what it has.
@@ -46,7 +52,7 @@ pub fn connect() -> Pipes {
             tracing::warn!("standard output failed: {e}");
         }
     });
-    Pipes { input, output, ended, written }
+    Pipes { input, output, ended, written, told_to_exit }
 }
 
 /// Standard input without a thread in between, where it is a pipe or a socket, as editors make it: each hop to another
@@ -91,11 +97,13 @@ async fn read(
     from: impl tokio::io::AsyncRead + Unpin,
     mut to: DuplexStream,
     complaints: mpsc::Sender<Value>,
+    told_to_exit: &AtomicBool,
 ) -> io::Result<()> {
     let mut from = BufReader::new(from);
     while let Some(body) = frame(&mut from).await? {
         let complaint = match body {
             Ok(body) if is_message(&body) => {
+                let body = complete(body, told_to_exit);
                 to.write_all(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes()).await?;
                 to.write_all(&body).await?;
                 continue;
@@ -118,6 +126,22 @@ async fn read(
 fn is_message(body: &[u8]) -> bool {
     serde_json::from_slice::<jsonrpc::Request>(body).is_ok_and(|request| !request.method().is_empty())
         || serde_json::from_slice::<jsonrpc::Response>(body).is_ok()
+}
+
+/// Requests of ours may come without `params`, which the library refuses where there may be some. Sees `exit`, too.
+fn complete(body: Vec<u8>, told_to_exit: &AtomicBool) -> Vec<u8> {
+    // Neither is longer.
+    if body.len() > 512 {
+        return body;
+    }
+    let Ok(request) = serde_json::from_slice::<jsonrpc::Request>(&body) else { return body };
+    told_to_exit.fetch_or(request.method() == "exit", Ordering::Relaxed);
+    if !request.method().starts_with("keeper/") || request.params().is_some_and(|params| !params.is_null()) {
+        return body;
+    }
+    let Ok(mut message) = serde_json::from_slice::<Value>(&body) else { return body };
+    message["params"] = json!({});
+    message.to_string().into_bytes()
 }
 
 async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io::Result<()> {
@@ -210,6 +234,22 @@ mod tests {
         for (body, expected) in cases {
             assert_eq!(is_message(body.as_bytes()), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn params_may_be_left_out() {
+        let exit = AtomicBool::new(false);
+        let completed = |body: &str| String::from_utf8(complete(body.into(), &exit)).unwrap();
+        let bare = r#"{"jsonrpc":"2.0","id":1,"method":"keeper/openOffers"}"#;
+        let whole = r#"{"jsonrpc":"2.0","id":1,"method":"keeper/openOffers","params":{}}"#;
+        assert_eq!(completed(bare), whole);
+        assert_eq!(completed(&whole.replace("{}}", "null}")), whole);
+        for other in [whole, r#"{"jsonrpc":"2.0","id":2,"method":"shutdown"}"#] {
+            assert_eq!(completed(other), other);
+        }
+        assert!(!exit.load(Ordering::Relaxed));
+        completed(r#"{"jsonrpc":"2.0","method":"exit"}"#);
+        assert!(exit.load(Ordering::Relaxed));
     }
 
     #[tokio::test]

@@ -63,12 +63,16 @@ pub async fn follow(sessions: Arc<Sessions>) {
 }
 
 async fn take(sessions: &Arc<Sessions>, hint: Hint) {
+    let is_bell = matches!(hint, Hint::Bell);
     match hint {
         Hint::Renamed { from, to } => sessions.disk_renamed(&from, &to).await,
         Hint::Appeared(path) => sessions.arrived(&path).await,
         Hint::Gone(_) => sessions.vanished(),
         Hint::Rescan => sessions.look_for_moved().await,
         Hint::Bell => look(sessions),
+    }
+    if !is_bell {
+        sessions.tell_what_exists();
     }
 }
 

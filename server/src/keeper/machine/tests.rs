@@ -191,6 +191,21 @@ fn a_dead_kernel_loses_what_ran_and_aborts_what_waited() {
 }
 
 #[test]
+fn what_comes_during_a_restart_is_the_next_kernels() {
+    let mut machine = ready_with(&[job(A, 0), job(B, 0)]);
+    let words = |effects: Vec<Effect>| effects.iter().map(short).collect::<Vec<_>>();
+    assert_eq!(words(machine.restarting(Time(1))), [format!("{B} aborted")]);
+    assert!(machine.enqueue(job(C, 0), Time(2)).is_empty());
+    let interrupted = [
+        (From::Iopub, "status", A, json!({"execution_state": "idle"})),
+        (From::Shell, "execute_reply", A, json!({"status": "error", "ename": "KeyboardInterrupt"})),
+    ];
+    assert_eq!(play(&mut machine, &interrupted)[1..], [format!("{A} error"), "busy".into()]);
+    assert!(machine.kernel_replaced(ExecutionStatus::Aborted, Time(3)).is_empty());
+    assert_eq!(words(machine.kernel_ready()), [format!("send {C}")]);
+}
+
+#[test]
 fn what_cannot_be_read_is_kept_raw() {
     let mut machine = ready_with(&[job(A, 0)]);
     let got = play(
