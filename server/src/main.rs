@@ -2,6 +2,7 @@
 
 mod args;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use args::{Args, Command};
@@ -35,8 +36,9 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode, Error> {
     match &command {
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Args::command(), "kernel-keeper", &mut std::io::stdout());
-            return Ok(ExitCode::SUCCESS);
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "kernel-keeper", &mut script);
+            return std::io::stdout().write_all(&script).map(|()| ExitCode::SUCCESS).map_err(io_failed);
         }
         Command::Man => {
             let page = clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout());

@@ -14,5 +14,6 @@ mod nothing_lost;
 mod offers;
 mod security;
 mod sessions;
+mod steering;
 mod tidy;
 mod world;

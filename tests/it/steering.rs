@@ -1,0 +1,101 @@
+//! Steering at bad moments: while a kernel restarts, while its keeper is frozen, when a client is sparse with words.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::driver::{PATIENCE, eventually};
+use crate::world::{World, id_of, is_alive, kill, pid_of};
+
+#[test]
+fn code_sent_during_a_restart_runs_on_the_new_kernel() {
+    let world = World::new();
+    let mut window = world.window();
+    let session = window.start(&world.notebook("draft.ipynb", &["1"]));
+    let id = id_of(&session["id"]);
+    let long = window.execute(&id, "old = 1\nimport time\ntime.sleep(60)");
+    let waiting = window.execute(&id, "old = 2");
+    window.until_status(&id, &long, &["running"]);
+    let restart = window.begin("keeper/restartSession", json!({ "sessionId": id }));
+    let next = window.execute(&id, "'old' in globals()");
+    let restarted = window.finish(restart).unwrap()["session"].clone();
+    assert_ne!(restarted["pid"], session["pid"]);
+    assert_eq!(window.done(&id, &next)["status"], "ok");
+    assert_eq!(window.value_of(&id, "'old' in globals()"), "False");
+    let ends = [&long, &waiting].map(|execution| window.execution(&id, execution)["status"].clone());
+    assert_eq!(ends, [json!("aborted"), json!("aborted")]);
+    // Interrupted while it starts it goes on starting.
+    let restart = window.begin("keeper/restartSession", json!({ "sessionId": id }));
+    window.ok("keeper/interruptSession", json!({ "sessionId": id }));
+    assert_ne!(window.finish(restart).unwrap()["session"]["pid"], restarted["pid"]);
+}
+
+#[test]
+fn what_a_kernel_runs_and_whether_its_notebook_is_there_is_told() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    let runs = |value: Value| move |p: &Value| p["session"]["runs"] == value;
+    let execution = window.execute(&id, "import subprocess; subprocess.run(['sleep', '5'])");
+    window.wait_for("keeper/sessionUpdated", runs(json!("sleep")));
+    let mark = window.mark();
+    window.done(&id, &execution);
+    window.wait_after(mark, "keeper/sessionUpdated", runs(Value::Null));
+    for exists in [false, true] {
+        let mark = window.mark();
+        if exists {
+            std::fs::write(&notebook, "{}").unwrap();
+        } else {
+            std::fs::remove_file(&notebook).unwrap();
+        }
+        window.wait_after(mark, "keeper/sessionUpdated", |p| p["session"]["notebookExists"] == exists);
+    }
+}
+
+#[test]
+fn a_frozen_keeper_is_no_reason_to_keep_a_kernel() {
+    let mut world = World::new();
+    world.kill_what_is_left = true;
+    let mut window = world.window();
+    let session = window.start(&world.notebook("draft.ipynb", &["1"]));
+    let id = id_of(&session["id"]);
+    let (pid, keeper) = (pid_of(&session["pid"]), pid_of(&session["keeperPid"]));
+    kill(keeper, "STOP");
+    let begun = Instant::now();
+    let stopped = window.ok("keeper/stopSession", json!({ "sessionId": id }))["session"].clone();
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!((&stopped["state"], &stopped["endReason"]), (&json!("ended"), &json!("stopped")));
+    eventually("both are gone", PATIENCE, || (!is_alive(pid) && !is_alive(keeper)).then_some(()));
+    assert_eq!(window.live(), Vec::<String>::new());
+}
+
+#[test]
+fn a_client_may_be_sparse_with_words() {
+    let world = World::new();
+    let mut window = world.window();
+    window.send_raw(br#"{"jsonrpc":"2.0","id":77,"method":"keeper/openOffers"}"#);
+    assert_eq!(window.finish(77).unwrap(), json!({ "offers": [] }));
+    window.send_raw(br#"{"jsonrpc":"2.0","id":78,"method":"keeper/listSessions","params":null}"#);
+    assert_eq!(window.finish(78).unwrap(), json!({ "sessions": [] }));
+    // An end without a shutdown is an error, says LSP.
+    window.notify("exit", Value::Null);
+    assert_eq!(window.wait_exit(), Some(1));
+}
+
+#[test]
+fn a_reader_that_leaves_ends_a_command_quietly() {
+    let world = World::new();
+    for arguments in [&["list"][..], &["kernelspecs"], &["man"], &["completions", "bash"]] {
+        let mut command: Command = world.command();
+        let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+        let mut pipe = reader.stdin.take().unwrap();
+        reader.wait().unwrap();
+        assert!(pipe.write(b"x").is_err(), "nobody reads");
+        let done = command.args(arguments).stdout(pipe).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!said.contains("panicked") && done.status.code() == Some(1), "{arguments:?}: {done:?}");
+    }
+}
