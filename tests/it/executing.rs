@@ -312,3 +312,22 @@ fn a_thousand_requests_run_in_their_order_and_all_are_told_the_same() {
     };
     assert_eq!(upto(&window), upto(&other));
 }
+
+#[test]
+fn comm_messages_are_kept_whole() {
+    let world = World::new();
+    let (mut window, id) = started(&world);
+    window.subscribe(&id, 0);
+    window.execute(
+        &id,
+        "from comm import create_comm\ncreate_comm('t', data={'a': 1}, buffers=[b'\\x00\\xff', b''])",
+    );
+    let told = window.wait_for("keeper/executionEvent", |e| e["event"]["kind"] == "comm");
+    let message = &told["event"]["message"];
+    assert_eq!(message["header"]["msg_type"], "comm_open");
+    assert_eq!(
+        (&message["content"]["target_name"], &message["content"]["data"]),
+        (&json!("t"), &json!({ "a": 1 }))
+    );
+    assert_eq!(message["buffers"], json!(["AP8=", ""]));
+}

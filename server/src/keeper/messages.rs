@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -181,10 +182,11 @@ fn channel_name(channel: Channel) -> String {
     format!("{channel:?}").to_lowercase()
 }
 
-/// A message without its content, as the journal keeps it: of the buffers only their number.
+/// A message without its content, as the journal keeps it: buffers in base64.
 fn envelope_of(message: &Message) -> Value {
+    let buffers: Vec<String> = message.buffers.iter().map(|bytes| BASE64_STANDARD.encode(bytes)).collect();
     json!({
         "header": message.header, "parent_header": message.parent_header, "metadata": message.metadata,
-        "buffers": message.buffers.len(),
+        "buffers": buffers,
     })
 }
