@@ -174,9 +174,10 @@ async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined>
   }
   // "New Session" says less than the names of the kernels.
   const named = offer.actions.filter(({ action }) => action.startsWith('kernel:'));
-  const items = (named.length > 0 ? offer.actions.filter(({ action }) => action !== 'fresh') : offer.actions).map(
-    ({ action, title }) => ({ label: title, action }),
-  );
+  const items = (named.length > 0 ? offer.actions.filter(({ action }) => action !== 'fresh') : offer.actions).map(({ action, title }) => ({
+    label: title,
+    action,
+  }));
   const chosen = await vscode.window.showQuickPick(items, { placeHolder: offer.message, ignoreFocusOut: true });
   return chosen?.action;
 }
