@@ -195,11 +195,39 @@ fn a_registry_deleted_under_running_windows_is_made_anew() {
     assert_eq!(other.live(), std::slice::from_ref(&id));
     let found = other.ok("keeper/findActiveSession", json!({ "notebookUri": uri(&notebook) }));
     assert_eq!((&found["found"], &found["session"]["id"]), (&json!(true), &json!(id)));
-    // The runtime folder is swept away: the kernel is found again all the same.
-    let runtime = world.runtime();
-    let _ = std::fs::remove_file(runtime.join("bell"));
+    let _ = std::fs::remove_file(world.runtime().join("bell"));
     other.ok("keeper/stopSession", json!({ "sessionId": id }));
     window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
+}
+
+#[test]
+fn a_swept_runtime_folder_is_said_until_a_restart() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let session = window.start(&notebook);
+    let id = id_of(&session["id"]);
+    window.run(&id, "x = 41");
+    std::fs::remove_dir_all(world.runtime()).unwrap();
+    let is_said = |session: &Value| session["warnings"].to_string().contains("was emptied");
+    eventually("the warning", PATIENCE, || is_said(&window.session(&id)).then_some(()));
+    assert_eq!(window.value_of(&id, "x + 1"), "42");
+    window.close();
+    // A new window finds it, with its state; and it stays well while nobody looks.
+    let mut window = world.window();
+    assert_eq!(window.value_of(&id, "x + 1"), "42");
+    let now = window.session(&id);
+    assert_eq!((&now["pid"], &now["responding"]), (&session["pid"], &json!(true)), "{now}");
+    // A restart makes everything anew: it can be adopted again.
+    let restarted = window.ok("keeper/restartSession", json!({ "sessionId": id }));
+    assert!(!is_said(&restarted["session"]), "{restarted}");
+    window.run(&id, "x = 1");
+    kill(pid_of(&restarted["session"]["keeperPid"]), "KILL");
+    eventually("another keeper", PATIENCE, || {
+        let now = window.session(&id);
+        (now["keeperPid"] != restarted["session"]["keeperPid"] && now["responding"] == true).then_some(())
+    });
+    assert_eq!(window.value_of(&id, "x + 1"), "2");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use zeromq::{ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend};
 
 use super::channels::wait_until_bound;
-use super::connection::ConnectionFile;
+use super::connection::{ConnectionFile, Transport};
 
 /// One connection to a kernel's heartbeat channel; it is made at the first beat and again after a missed one.
 pub struct Heartbeat {
@@ -26,6 +26,10 @@ impl Heartbeat {
     pub async fn beat(&mut self, limit: Duration) -> bool {
         // Taken out: a request without its answer makes the socket useless, so it only goes back on success.
         let socket = self.socket.take();
+        let is_ipc = self.connection.transport == Transport::Ipc;
+        if socket.is_none() && is_ipc && !self.connection.socket_path(self.connection.hb_port).exists() {
+            return true; // Swept away: it cannot be asked any more, which says nothing about it.
+        }
         match timeout(limit, exchange(&self.connection, socket, limit)).await {
             Ok(Some(socket)) => {
                 self.socket = Some(socket);

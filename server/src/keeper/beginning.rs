@@ -108,6 +108,8 @@ impl Keeper {
         if adopted {
             self.restore(now);
         } else {
+            // Its sockets and their file were just made.
+            self.warnings.remove("swept");
             let effects = self.machine.kernel_ready();
             self.carry_out(effects, now);
         }

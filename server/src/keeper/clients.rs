@@ -67,16 +67,17 @@ impl Clients {
         Ok((clients, requests))
     }
 
-    /// Makes the socket anew where its file was swept away; those who are connected stay so.
-    pub fn listen_again_if_swept(&mut self) -> io::Result<()> {
-        if !self.path.exists() {
+    /// Makes the socket anew where its file was swept away, and says so; those who are connected stay so.
+    pub fn listen_again_if_swept(&mut self) -> io::Result<bool> {
+        let swept = !self.path.exists();
+        if swept {
             tracing::warn!(path = %self.path.display(), "the socket's file is gone: made anew");
             if let Some(dir) = self.path.parent() {
                 crate::paths::make_private(dir)?;
             }
             self.listener = bind(&self.path)?;
         }
-        Ok(())
+        Ok(swept)
     }
 
     /// The next connection. Cancel-safe.

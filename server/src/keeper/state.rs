@@ -25,15 +25,21 @@ impl Keeper {
         self.status_changed |=
             self.heartbeat.as_ref().is_some_and(|(_, heard)| heard.has_changed().unwrap_or(false));
         process::let_go();
+        match self.clients.listen_again_if_swept() {
+            Ok(false) => {}
+            Ok(true) => {
+                let what = "The folder of its sockets was emptied: it works on, but should its keeper be killed, the kernel is lost.";
+                self.warnings.insert("swept", what.into());
+                self.status_changed = true;
+            }
+            Err(e) => tracing::error!("the socket cannot be made anew: {e}"),
+        }
         let slow = self.ticks % SLOW == 1;
         if slow || self.clients.any() {
             self.take_sample();
         }
         if !slow {
             return;
-        }
-        if let Err(e) = self.clients.listen_again_if_swept() {
-            tracing::error!("the socket cannot be made anew: {e}");
         }
         if let Err(e) = self.journal.enforce_limits() {
             tracing::warn!("the journal's limit could not be kept: {e}");
