@@ -12,11 +12,16 @@ use crate::world::{World, id_of, is_alive, kill, pid_of, uri};
 const WAYS: [&str; 5] = ["truncated", "emptied", "zeroed", "garbage", "unreadable"];
 
 fn damage(path: &Path, way: &str) {
-    let bytes = std::fs::read(path).expect("the file is there");
     // A database's newest content may lie beside it.
     for beside in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{beside}", path.display()));
     }
+    overwrite(path, way);
+}
+
+/// The file alone, in its place, while others may have it open.
+fn overwrite(path: &Path, way: &str) {
+    let bytes = std::fs::read(path).expect("the file is there");
     match way {
         "truncated" => std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap(),
         "emptied" => std::fs::write(path, b"").unwrap(),
@@ -198,6 +203,27 @@ fn a_registry_deleted_under_running_windows_is_made_anew() {
     let _ = std::fs::remove_file(world.runtime().join("bell"));
     other.ok("keeper/stopSession", json!({ "sessionId": id }));
     window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
+}
+
+#[test]
+fn a_registry_overwritten_under_running_windows_is_made_anew() {
+    for way in ["zeroed", "garbage", "truncated", "emptied"] {
+        let world = World::new();
+        let notebook = world.notebook("draft.ipynb", &["1"]);
+        let mut window = world.window();
+        let session = window.start(&notebook);
+        let id = id_of(&session["id"]);
+        overwrite(&world.state().join("registry.db"), way);
+        let mut other = world.window();
+        assert_eq!(other.live(), std::slice::from_ref(&id), "{way}");
+        let asked = other.ok("keeper/findActiveSession", json!({ "notebookUri": uri(&notebook) }));
+        assert_eq!((&asked["found"], &asked["session"]["pid"]), (&json!(true), &session["pid"]), "{way}");
+        assert_eq!(window.live(), std::slice::from_ref(&id), "{way}");
+        // Both use the same one: what one of them ends, the other hears of.
+        other.ok("keeper/stopSession", json!({ "sessionId": id }));
+        window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
+        assert_eq!(window.live(), Vec::<String>::new(), "{way}");
+    }
 }
 
 #[test]

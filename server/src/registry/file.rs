@@ -5,7 +5,7 @@
 //! find it done. Connections notice by the inode that the file at the path is another one than theirs.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -93,13 +93,17 @@ impl Database {
     /// The path with our lock held: whatever lies there becomes a healthy file of the present format.
     fn settle(path: &Path) -> Result<(Database, Vec<String>)> {
         let mut warnings = Vec::new();
-        for _ in 0..2 {
+        for _ in 0..3 {
             if !path.try_exists().map_err(at(path))? {
                 // A log without its database belongs to one that is gone.
                 for orphan in companions(path) {
                     let _ = fs::remove_file(orphan);
                 }
                 create(path)?;
+            }
+            if is_overwritten(path) {
+                warnings.push(set_aside(path)?);
+                continue;
             }
             match migrate(path) {
                 Ok(rebuilt) => {
@@ -122,6 +126,20 @@ impl Drop for Database {
         if inode(&self.path) != Some(self.inode) {
             let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
+    }
+}
+
+/// Whether the file no longer begins as a database does. While processes use it, SQLite calls such a file locked,
+/// not damaged. Only asked while this process has no connection to the file: closing a file gives up all locks
+/// that its process holds on it, <https://sqlite.org/howtocorrupt.html#posix_close_bug>.
+fn is_overwritten(path: &Path) -> bool {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    let mut found = Vec::new();
+    match File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut found)) {
+        // A new file is empty; one with a log is not new.
+        Ok(0) => companions(path).iter().any(|file| file.exists()),
+        Ok(_) => found != MAGIC,
+        Err(_) => false,
     }
 }
 
