@@ -80,7 +80,7 @@ pub async fn stop(sessions: &Arc<Sessions>, which: &[String], all: bool) -> Resu
     for word in which {
         let id = sessions.resolve(word).await?;
         let session = sessions.stop(&id).await?;
-        println!("Stopped {} ({id}).", session.label);
+        println!("Stopped {} ({id}).", show::plain(&session.label));
     }
     Ok(())
 }

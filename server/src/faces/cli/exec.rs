@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{code, name};
+use super::{code, name, show};
 use crate::protocol::{
     CellRef, Error, ErrorKind, EventBody, ExecuteParams, ExecutionStatus, Output, StreamName,
 };
@@ -57,7 +57,8 @@ pub async fn run_notebook(
             if kernel.as_ref().is_some_and(|kernel| !kernel.eq_ignore_ascii_case(&session.kernel.name)) {
                 let what = format!(
                     "{} has a live kernel, {}: stop it first",
-                    session.label, session.kernel.display_name
+                    show::plain(&session.label),
+                    session.kernel.display_name
                 );
                 return Err(Error::new(ErrorKind::NotebookHasSession, what));
             }
@@ -82,7 +83,12 @@ pub async fn run_notebook(
         waits.insert(submitted.await?, place);
     }
     let pid = session.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
-    eprintln!("Running {} cells of {} in session {}{pid}.", waits.len(), session.label, session.id);
+    eprintln!(
+        "Running {} cells of {} in session {}{pid}.",
+        waits.len(),
+        show::plain(&session.label),
+        session.id
+    );
     if detach {
         eprintln!("Follow it with: kernel-keeper history {}", path.display());
         return Ok(ExitCode::SUCCESS);

@@ -16,14 +16,14 @@ pub fn sessions(sessions: &[Session]) -> Table {
         let place = session.notebook_path.clone().unwrap_or_else(|| session.notebook_uri.clone());
         table.add_row([
             Cell::new(&session.id),
-            Cell::new(&session.label).add_attribute(Attribute::Bold),
+            Cell::new(plain(&session.label)).add_attribute(Attribute::Bold),
             state(session),
             Cell::new(session.pid.map(|pid| pid.to_string()).unwrap_or_default()),
             Cell::new(when(session.started_at)),
-            Cell::new(&session.kernel.display_name),
+            Cell::new(plain(&session.kernel.display_name)),
             Cell::new(session.memory_bytes.map(bytes).unwrap_or_default()),
             Cell::new(session.cpu_percent.map(|c| format!("{c:.0} %")).unwrap_or_default()),
-            Cell::new(format!("{place}{gone}")),
+            Cell::new(plain(&format!("{place}{gone}"))),
         ]);
     }
     table
@@ -65,9 +65,9 @@ pub fn executions(executions: &[Execution]) -> Table {
             Cell::new(when(execution.started_at.unwrap_or(execution.queued_at))),
             Cell::new(execution.cell_index.map_or_else(|| execution.origin.clone(), |i| (i + 1).to_string())),
             Cell::new(execution.execution_count.map(|n| format!("[{n}]")).unwrap_or_default()),
-            coloured(&name.unwrap_or_else(|| word.to_owned()), color),
+            coloured(&plain(&name.unwrap_or_else(|| word.to_owned())), color),
             Cell::new(took.unwrap_or_default()),
-            Cell::new(format!("{}{more}", first.chars().take(60).collect::<String>())),
+            Cell::new(plain(&format!("{}{more}", first.chars().take(60).collect::<String>()))),
         ]);
     }
     table
@@ -94,6 +94,16 @@ fn table(header: &[&str]) -> Table {
         table.force_no_tty();
     }
     table
+}
+
+/// In one line, and nothing that a terminal would obey: labels and names of files are anybody's words.
+pub fn plain(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{FFFD}',
+        c => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 fn coloured(word: &str, color: Color) -> Cell {
@@ -127,6 +137,11 @@ fn duration(milliseconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\tb\x1b[2J\nc ü"), "a b\u{FFFD}[2J\u{FFFD}c ü");
+    }
 
     #[test]
     fn sizes_and_times() {
