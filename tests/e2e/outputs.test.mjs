@@ -51,13 +51,15 @@ story('outputs', 'long and late outputs, and cells without ids', {
     assert.match(stdout, /\nline 199999\n$/);
     assert.ok(stdout.length < 2 * 1024 * 1024, `${stdout.length}`);
   },
-  'the link opens all of it': async (run) => {
+  'the link opens all of it, to be read': async (run) => {
     const { workbench: editor } = run;
     await editor.link(index.flood, 'Open all').click();
     const line = (number) => editor.page.locator('.editor-instance .view-line', { hasText: new RegExp(`^line.${number}$`) }).first();
     await line(0).click();
     await editor.page.keyboard.press('Control+End');
     await line(count - 1).waitFor();
+    await editor.page.keyboard.type('x');
+    await editor.page.locator('.monaco-editor-overlaymessage', { hasText: 'read-only' }).waitFor();
   },
   'a notebook without cell ids: closed and opened again, outputs are in their cells': async (run) => {
     const source = ["word = 'old format'\n", 'print(word)'];
