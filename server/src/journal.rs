@@ -98,6 +98,8 @@ pub struct ExecutionRow {
     pub completed_at: Option<Time>,
     pub error: Option<ExecutionError>,
     pub stop_on_error: bool,
+    /// It may have reached the kernel; known of unfinished ones only.
+    pub sent: bool,
     /// What it asks the user for; known of unfinished ones only.
     pub input: Option<InputPrompt>,
 }

@@ -76,7 +76,7 @@ fn a_pending_queue_and_a_question_outlive_the_keeper() {
     let mut window = world.window();
     let session = window.start(&notebook);
     let id = id_of(&session["id"]);
-    let asks = window.execute(&id, "name = input('Name? ')");
+    let asks = window.execute(&id, "name = input('Name? '); also = input('Also? ')");
     let waits: Vec<String> =
         (0..5).map(|i| window.execute(&id, &format!("order = globals().get('order', []) + [{i}]"))).collect();
     eventually("it asks", PATIENCE, || {
@@ -97,6 +97,10 @@ fn a_pending_queue_and_a_question_outlive_the_keeper() {
     assert_eq!(now["currentExecution"]["input"], input, "{now}");
     assert_eq!(now["queued"], 5);
     window.ok("keeper/replyInput", json!({ "sessionId": id, "executionId": asks, "value": "Ada" }));
+    eventually("it asks again", PATIENCE, || {
+        (window.session(&id)["currentExecution"]["input"]["prompt"] == "Also? ").then_some(())
+    });
+    window.ok("keeper/replyInput", json!({ "sessionId": id, "executionId": asks, "value": "Eve" }));
     for execution in waits.iter().chain([&asks]) {
         assert_eq!(window.done(&id, execution)["status"], "ok");
     }
@@ -182,6 +186,37 @@ fn after_a_reboot_nothing_is_mistaken_for_alive() {
     assert_eq!(history["executions"].as_array().unwrap().len(), 1);
     let _ = bystander.kill();
     let _ = bystander.wait();
+}
+
+#[test]
+fn what_was_sent_to_the_kernel_is_never_sent_again() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let session = window.start(&notebook);
+    let id = id_of(&session["id"]);
+    window.subscribe(&id, 0);
+    window.run(&id, "import collections; ran = collections.Counter()");
+    for round in 0..4 {
+        let executions: Vec<String> =
+            (0..150).map(|n| window.execute(&id, &format!("ran[{round}, {n}] += 1"))).collect();
+        let keeper = pid_of(&window.session(&id)["keeperPid"]);
+        window.wait_finished(&executions[20 * (round + 1)]);
+        kill(keeper, "KILL");
+        eventually("all have ended", PATIENCE, || {
+            let now = window.session(&id);
+            (now["keeperPid"] != json!(keeper) && now["state"] == "idle" && now["queued"] == 0).then_some(())
+        });
+    }
+    assert_eq!(window.value_of(&id, "max(ran.values())"), "1");
+    let history = window.ok("keeper/executionHistory", json!({ "sessionId": id, "limit": 1000 }));
+    let all = history["executions"].as_array().unwrap();
+    let with = |status: &str| all.iter().filter(|e| e["status"] == status).count();
+    assert!(with("lost") <= 4 && with("ok") + with("lost") == all.len(), "{} {}", with("ok"), with("lost"));
+    let ran: usize = window.value_of(&id, "len(ran)").parse().unwrap();
+    assert!(ran >= 600 - with("lost"), "{ran}");
+    let (active, started) = (window.session(&id)["lastActivityAt"].clone(), session["startedAt"].clone());
+    assert!(active.as_str() > started.as_str(), "{active} {started}");
 }
 
 #[test]

@@ -195,6 +195,7 @@ pub(super) fn execution_of(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
         completed_at: row.get::<_, Option<i64>>(10)?.map(Time),
         error: row.get::<_, Option<String>>(11)?.and_then(|text| serde_json::from_str(&text).ok()),
         stop_on_error: row.get(12)?,
+        sent: false,
         input: None,
     })
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Error, Result};
 
 /// The format that this build writes; later ones only add.
-const KNOWN: i64 = 1;
+const KNOWN: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE executions (
@@ -28,7 +28,8 @@ CREATE TABLE executions (
     completed_at INTEGER,
     execution_count INTEGER,
     error TEXT,
-    pruned INTEGER NOT NULL DEFAULT 0
+    pruned INTEGER NOT NULL DEFAULT 0,
+    sent INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX unfinished ON executions (ordinal) WHERE status IN ('pending', 'running');
 CREATE INDEX by_notebook ON executions (notebook, ordinal);
@@ -57,8 +58,12 @@ CREATE TABLE raw (
     at INTEGER NOT NULL,
     body TEXT NOT NULL
 );
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 ";
+
+/// From format 1, which did not know whether an execution had been sent to the kernel.
+const FROM_1: &str =
+    "ALTER TABLE executions ADD COLUMN sent INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 2;";
 
 /// What a row of `events` is. The numbers are on disk.
 pub(super) mod kind {
@@ -98,6 +103,7 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
     prepare().map_err(|e| named(e, &path))?;
     match version(&db, &path)? {
         0 => db.execute_batch(&format!("BEGIN; {TABLES} COMMIT;")).map_err(|e| named(e, &path))?,
+        1 => db.execute_batch(&format!("BEGIN; {FROM_1} COMMIT;")).map_err(|e| named(e, &path))?,
         KNOWN => {}
         found => return Err(Error::Newer { path, found, known: KNOWN }),
     }
@@ -121,7 +127,7 @@ pub(super) fn open_reader(dir: &Path) -> Result<Option<Connection>> {
     db.pragma_update(None, "query_only", true).map_err(|e| named(e, &path))?;
     match version(&db, &path)? {
         0 => Ok(None),
-        KNOWN => Ok(Some(db)),
+        1..=KNOWN => Ok(Some(db)),
         found => Err(Error::Newer { path, found, known: KNOWN }),
     }
 }

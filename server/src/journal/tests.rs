@@ -91,11 +91,29 @@ fn an_adopter_finds_the_queue_and_the_question() {
     journal.queue(new("bbbbbbbbbbbb", None));
     journal.queue(new("cccccccccccc", None));
     journal.append(Some("cccccccccccc"), Time(2), finished(ExecutionStatus::Aborted));
+    journal.queue(new("dddddddddddd", None));
+    journal.sent("dddddddddddd");
     journal.commit().unwrap();
     let unfinished = Journal::open(dir.path(), Limits::default()).unwrap().unfinished().unwrap();
     let ids: Vec<&str> = unfinished.iter().map(|e| e.execution_id.as_str()).collect();
-    assert_eq!(ids, ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]);
+    assert_eq!(ids, ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "dddddddddddd"]);
+    assert_eq!(unfinished.iter().map(|e| e.sent).collect::<Vec<_>>(), [false, false, true]);
     assert_eq!(unfinished[0].input.as_ref().unwrap().prompt, "name");
+}
+
+#[test]
+fn a_journal_of_format_1_is_read_and_written_on() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(begun(dir.path(), Limits::default()).commit().unwrap());
+    let db = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    db.execute_batch("ALTER TABLE executions DROP COLUMN sent; PRAGMA user_version = 1;").unwrap();
+    drop(db);
+    assert_eq!(Reader::open(dir.path()).unwrap().executions(9, None).unwrap().len(), 1);
+    let mut journal = Journal::open(dir.path(), Limits::default()).unwrap();
+    journal.queue(new("bbbbbbbbbbbb", None));
+    journal.sent("bbbbbbbbbbbb");
+    journal.commit().unwrap();
+    assert!(journal.unfinished().unwrap()[1].sent);
 }
 
 #[test]

@@ -39,8 +39,20 @@ pub struct NewExecution {
 /// A row that is not committed yet.
 enum Pending {
     Queue(NewExecution),
-    Event { execution_id: Option<String>, body: EventBody },
+    Event {
+        execution_id: Option<String>,
+        body: EventBody,
+    },
+    /// An execution is about to be sent to the kernel.
+    Sent(String),
     Raw(String),
+}
+
+impl Pending {
+    /// Whether readers are told of it; what they are not told has the number of the row before it.
+    fn is_told(&self) -> bool {
+        !matches!(self, Pending::Sent(_) | Pending::Raw(_))
+    }
 }
 
 struct Waiting {
@@ -140,6 +152,16 @@ impl Journal {
         }
     }
 
+    /// Notes that an execution goes to the kernel once this is committed: it is never sent twice.
+    pub fn sent(&mut self, execution_id: &str) {
+        self.wait(
+            self.last_seq(),
+            self.last_at.unwrap_or(Time(0)),
+            0,
+            Pending::Sent(execution_id.to_owned()),
+        );
+    }
+
     /// Keeps a message that cannot be read, beside the events.
     pub fn append_raw(&mut self, at: Time, channel: &str, raw: &Value) {
         let body = serde_json::json!({ "channel": channel, "message": raw }).to_string();
@@ -212,11 +234,7 @@ impl Journal {
                 self.dropped = None;
                 self.grown = true;
                 // What is not written has the numbers from the first of it on; a raw row has that of the row before it.
-                Ok(self
-                    .waiting
-                    .iter()
-                    .find(|w| !matches!(w.row, Pending::Raw(_)))
-                    .map_or(self.last_seq(), |w| w.seq - 1))
+                Ok(self.waiting.iter().find(|w| w.row.is_told()).map_or(self.last_seq(), |w| w.seq - 1))
             }
             Err(e) => {
                 self.runs = runs;
@@ -256,6 +274,10 @@ impl Journal {
                     };
                     put(&transaction, &self.dir, &mut self.runs, (waiting.seq, waiting.at), ordinal, body)?;
                 }
+                Pending::Sent(execution_id) => {
+                    let update = "UPDATE executions SET sent = 1 WHERE execution_id = ?1";
+                    transaction.prepare_cached(update)?.execute([execution_id])?;
+                }
                 Pending::Raw(body) => {
                     let insert = "INSERT INTO raw (after_seq, at, body) VALUES (?1, ?2, ?3)";
                     transaction.prepare_cached(insert)?.execute(params![
@@ -275,7 +297,7 @@ impl Journal {
         self.waiting_bytes = 0;
         for waiting in std::mem::take(&mut self.waiting) {
             let is_output = match &waiting.row {
-                Pending::Queue(_) => false,
+                Pending::Queue(_) | Pending::Sent(_) => false,
                 // Nobody was to be told of it.
                 Pending::Raw(_) => continue,
                 Pending::Event { body, .. } => {
@@ -298,10 +320,12 @@ impl Journal {
     /// The executions that have not ended, in order, with the question that the running one asks.
     pub fn unfinished(&self) -> Result<Vec<ExecutionRow>> {
         let mut statement = self.db.prepare_cached(&format!(
-            "SELECT {EXECUTION_COLUMNS}, ordinal FROM executions
+            "SELECT {EXECUTION_COLUMNS}, ordinal, sent FROM executions
              WHERE status IN ('pending', 'running') ORDER BY ordinal"
         ))?;
-        let rows = statement.query_map([], |row| Ok((execution_of(row)?, row.get::<_, i64>(13)?)))?;
+        let rows = statement.query_map([], |row| {
+            Ok((ExecutionRow { sent: row.get(14)?, ..execution_of(row)? }, row.get::<_, i64>(13)?))
+        })?;
         let mut unfinished = Vec::new();
         for row in rows {
             let (mut execution, ordinal) = row?;

@@ -73,7 +73,8 @@ pub fn unlimited_iopub(session: &str) -> Message {
             "store_history": false,
             // A JSON string is a string of Python too.
             "user_expressions": { EXPRESSION: CODE.replace("MOVE_PIPE", &json!(MOVE_PIPE).to_string()) },
-            "allow_stdin": false,
+            // It asks nothing; but ipykernel keeps what the latest request said, and a running cell may ask.
+            "allow_stdin": true,
             "stop_on_error": false,
         }),
     )

@@ -94,6 +94,8 @@ impl Keeper {
             self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });
             self.channels = Some(greeted.channels);
             greeted.leftovers.into_iter().for_each(|incoming| self.take_message(incoming));
+            let effects = self.machine.settle();
+            self.carry_out(effects, now);
             return;
         }
         kernel::close_sockets_to_others(&self.folders, &self.record.id);
@@ -145,16 +147,15 @@ impl Keeper {
                 stop_on_error: row.stop_on_error,
                 batch: None,
             };
-            match row.status {
-                ExecutionStatus::Running if running.is_none() => {
-                    running = Some((job, row.started_at, row.input))
-                }
-                ExecutionStatus::Running => {
+            // Once sent it is the kernel's: it may have run unseen, and is not run again.
+            match row.status == ExecutionStatus::Running || row.sent {
+                true if running.is_none() => running = Some((job, row.started_at, row.input)),
+                true => {
                     let status = ExecutionStatus::Lost;
                     let body = EventBody::Finished { status, completed_at: now, error: None };
                     self.journal.append(Some(&job.execution_id), now, body);
                 }
-                _ => waiting.push(job),
+                false => waiting.push(job),
             }
         }
         let effects = self.machine.restore(running, waiting);

@@ -83,6 +83,7 @@ impl Keeper {
         self.greeting = None;
         self.kernel = None;
         self.rejoining = false;
+        self.outbox.clear();
         let now = Time::now();
         let ending = self.ending.take();
         let asked = ending.is_some();
@@ -96,7 +97,14 @@ impl Keeper {
         let running = if asked { ExecutionStatus::Aborted } else { ExecutionStatus::Lost };
         let exiting = self.machine.exiting;
         let effects = match &ending {
-            Some(ending) if ending.restart => self.machine.kernel_replaced(running, now),
+            Some(ending) if ending.restart => {
+                let mut effects = self.machine.kernel_replaced(running, now);
+                if was_adopting {
+                    // It waited for the kernel that was.
+                    effects.extend(self.machine.restarting(now));
+                }
+                effects
+            }
             _ => self.machine.kernel_gone(running, now),
         };
         self.carry_out(effects, now);

@@ -123,8 +123,13 @@ impl Machine {
             idle: false,
         });
         self.queue = queue.into();
-        self.settling = Some(Settling { patience: 1, ..Settling::default() });
         self.ready = true;
+        self.settle()
+    }
+
+    /// What was at the kernel may end unseen: nothing is sent before a probe is answered.
+    pub fn settle(&mut self) -> Vec<Effect> {
+        self.settling = Some(Settling { patience: 1, ..Settling::default() });
         vec![Effect::Probe]
     }
 
@@ -219,7 +224,9 @@ impl Machine {
             }
         }
         let replied = self.running.as_ref().and_then(|r| r.reply.as_ref()).map(|r| r.2);
-        let Some(from) = replied.filter(|at| now.since(*at) > IDLE_GRACE) else { return effects };
+        let Some(from) = replied.filter(|at| !(0..=IDLE_GRACE).contains(&now.since(*at))) else {
+            return effects;
+        };
         let gap = EventBody::Gap { from, to: now, lost_at_most: None };
         effects.push(Effect::Journal { execution_id: None, body: gap });
         if let Some(running) = self.running.as_mut() {

@@ -115,6 +115,7 @@ impl Keeper {
                 Effect::Raw => {}
                 Effect::Send(job) => {
                     self.status_changed = true;
+                    self.journal.sent(&job.execution_id);
                     self.outbox.push((Channel::Shell, kernel::execute_request(&job.execution_id, &job.code)));
                 }
                 Effect::Probe => {

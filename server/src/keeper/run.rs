@@ -122,6 +122,7 @@ impl Keeper {
             }
             Err(e) => return Err(failed(e.to_string())),
         };
+        record.last_activity_at = record.last_activity_at.max(journal.last_at().unwrap_or(Time(0)));
         record.busy_seconds = journal.busy_milliseconds().unwrap_or(0) as f64 / 1000.0;
         let socket = folders.socket(session_id);
         let (clients, requests) =
@@ -184,7 +185,14 @@ impl Keeper {
                     while let Ok(request) = requests.try_recv() { self.take(request) }
                 }
                 stream = self.clients.accept() => match stream {
-                    Ok(stream) => self.clients.admit(stream),
+                    Ok(stream) => {
+                        // Sampled seldom while nobody looks: who begins to look is told what is so now.
+                        if !self.clients.any() {
+                            self.take_sample();
+                            (self.status_changed, self.urgent) = (true, true);
+                        }
+                        self.clients.admit(stream);
+                    }
                     Err(e) => {
                         tracing::warn!("a connection could not be accepted: {e}");
                         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -293,6 +301,9 @@ impl Keeper {
     }
 
     async fn send_outbox(&mut self) {
+        if self.rejoining {
+            return; // What is to be sent waits for the channels.
+        }
         for (channel, message) in std::mem::take(&mut self.outbox) {
             let Some(channels) = self.channels.as_mut() else { continue };
             if let Err(e) = channels.send(channel, &message).await {
