@@ -220,6 +220,46 @@ fn what_was_sent_to_the_kernel_is_never_sent_again() {
 }
 
 #[test]
+fn a_kernel_that_does_not_answer_its_new_keeper_is_listed_and_stopped() {
+    let world = World::new();
+    let (silent, other) = (world.notebook("silent.ipynb", &["1"]), world.notebook("other.ipynb", &["1"]));
+    let mut window = world.window();
+    let session = window.start(&silent);
+    let id = id_of(&session["id"]);
+    let fine = id_of(&window.start(&other)["id"]);
+    window.close();
+    let (pid, keeper) = (pid_of(&session["pid"]), pid_of(&session["keeperPid"]));
+    // Nobody can connect to it any more; then its connection file goes, too.
+    let sockets = world.runtime().join(&id);
+    for entry in std::fs::read_dir(&sockets).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("kernel-") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    kill(keeper, "KILL");
+    eventually("the keeper is gone", PATIENCE, || (!is_alive(keeper)).then_some(()));
+    let begun = Instant::now();
+    let mut window = world.window();
+    let now = window.session(&id);
+    assert_eq!((&now["pid"], &now["responding"]), (&session["pid"], &json!(false)), "{now}");
+    assert_eq!(window.value_of(&fine, "1 + 1"), "2");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    window.close();
+    for keeper in world.processes().iter().filter(|p| p.command.contains(&format!("keep --session {id}"))) {
+        kill(keeper.pid, "KILL");
+    }
+    std::fs::remove_file(sockets.join("kernel.json")).unwrap();
+    let mut window = world.window();
+    let now = window.session(&id);
+    assert!(now["warnings"].to_string().contains("cannot be reached"), "{now}");
+    assert!(is_alive(pid));
+    assert!(world.cli_ok(["list"]).contains("silent.ipynb"));
+    world.cli_ok(["stop", "--all"]);
+    eventually("the kernel is gone", PATIENCE, || (!is_alive(pid)).then_some(()));
+    assert_eq!(window.live(), Vec::<String>::new());
+}
+
+#[test]
 fn a_frozen_keeper_blocks_nobody() {
     let world = World::new();
     let (frozen, other) = (world.notebook("frozen.ipynb", &["1"]), world.notebook("other.ipynb", &["1"]));

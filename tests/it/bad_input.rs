@@ -100,6 +100,10 @@ fn what_is_ill_formed_is_refused_by_name() {
     window.fails("keeper/executionHistory", json!({ "sessionId": "abc" }), "SessionNotFound");
     let never_run = window.ok("keeper/executionHistory", json!({ "notebookUri": notebook }));
     assert_eq!(never_run, json!({ "executions": [] }));
+    for (name, value) in [("A", "x\0y"), ("A=B", "1"), ("", "1")] {
+        let env = json!({ "notebookUri": notebook, "kernelName": kernels::PYTHON, "env": { name: value } });
+        window.refuses("keeper/startSession", env, "env");
+    }
     let env = json!({ "notebookUri": notebook, "kernelName": kernels::PYTHON, "env": { "A": 1 } });
     window.refuses("keeper/startSession", env, "env.A");
     let cwd = json!({ "notebookUri": notebook, "kernelName": kernels::PYTHON, "cwd": "/no/such" });
@@ -224,18 +228,29 @@ fn a_link_is_a_name_of_its_own() {
 #[test]
 fn an_untitled_notebook_belongs_to_its_window() {
     let world = World::new();
-    let (mut window, mut other) = (world.window(), world.window());
-    let untitled = "untitled:Untitled-1.ipynb";
+    let of_editor = |pid: u32| json!({ "window": { "editorPid": pid } });
+    let (mut window, mut other) = (world.window_with(of_editor(11)), world.window_with(of_editor(12)));
+    let untitled = "untitled:Untitled-1.ipynb?jupyter-notebook";
     let asked = json!({ "notebookUri": untitled, "kernelName": kernels::PYTHON });
     let session = window.ok("keeper/startSession", asked)["session"].clone();
     let id = id_of(&session["id"]);
     assert_eq!((&session["notebookPath"], &session["notebookUri"]), (&Value::Null, &json!(untitled)));
-    assert_eq!(session["notebookExists"], true);
+    assert_eq!((&session["notebookExists"], &session["label"]), (&json!(true), &json!("Untitled-1.ipynb")));
     window.run(&id, "x = 5");
     let theirs = other.ok("keeper/findActiveSession", json!({ "notebookUri": untitled }));
     assert_eq!(theirs["found"], false, "another window's untitled notebook is another one");
     let again = window.ok("keeper/ensureSession", json!({ "notebookUri": untitled }));
     assert_eq!(again["outcome"], "attached");
+    // The sidecar crashes: the next one of the same editor is the same window, no other is.
+    window.kill();
+    let theirs = other.ok("keeper/findActiveSession", json!({ "notebookUri": untitled }));
+    assert_eq!(theirs["found"], false);
+    let mut window = world.window_with(of_editor(11));
+    let again = window.ok(
+        "keeper/ensureSession",
+        json!({ "notebookUri": untitled, "kernelName": kernels::PYTHON, "ask": false }),
+    );
+    assert_eq!((&again["outcome"], &again["session"]["id"]), (&json!("resumed"), &json!(id)));
     // The first save.
     let saved = world.notebook("saved.ipynb", &["x = 5"]);
     let asked = json!({ "sessionId": id, "targetNotebookUri": uri(&saved), "expectedNotebookUri": untitled });

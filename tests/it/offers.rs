@@ -302,6 +302,37 @@ fn a_rename_while_no_editor_was_open_is_offered_when_it_is_opened() {
 }
 
 #[test]
+fn a_notebook_that_was_saved_as_a_new_file_while_nobody_watched_is_followed() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    window.run(&id, "x = 1");
+    window.close();
+    let mut from = notebook;
+    for (round, way) in ["by us", "by another program"].into_iter().enumerate() {
+        if way == "by us" {
+            world.cli_ok(["save", from.to_str().unwrap()]);
+        } else {
+            let beside = world.work().join("beside.tmp");
+            std::fs::copy(&from, &beside).unwrap();
+            std::fs::rename(&beside, &from).unwrap();
+        }
+        let mut window = world.window();
+        window.open(&from);
+        let asked = window.ok("keeper/ensureSession", json!({ "notebookUri": uri(&from), "ask": false }));
+        assert_eq!(asked["session"]["id"], json!(id), "{way}");
+        let renamed = world.work().join(format!("final-{round}.ipynb"));
+        let mark = window.mark();
+        std::fs::rename(&from, &renamed).unwrap();
+        let offer = pushed(&window, mark, "migrate", &renamed);
+        assert_eq!(answer(&mut window, &offer, "migrate")["outcome"], "migrated", "{way}");
+        window.close();
+        from = renamed;
+    }
+}
+
+#[test]
 fn a_rename_in_the_editor_is_followed_without_a_question() {
     let world = World::new();
     let notebook = world.notebook("draft.ipynb", &["1"]);

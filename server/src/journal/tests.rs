@@ -104,7 +104,7 @@ fn an_adopter_finds_the_queue_and_the_question() {
 #[test]
 fn a_journal_of_format_1_is_read_and_written_on() {
     let dir = tempfile::tempdir().unwrap();
-    drop(begun(dir.path(), Limits::default()).commit().unwrap());
+    begun(dir.path(), Limits::default()).commit().unwrap();
     let db = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
     db.execute_batch("ALTER TABLE executions DROP COLUMN sent; PRAGMA user_version = 1;").unwrap();
     drop(db);

@@ -134,6 +134,7 @@ impl Keeper {
     /// After an adoption: the queue as the journal has it, a gap for what nobody heard, and a question whose answer shows
     /// that the kernel is through with what it did before.
     pub(super) fn restore(&mut self, now: Time) {
+        self.settle_up();
         let unfinished = self.journal.unfinished().unwrap_or_default();
         let from = self.journal.last_at().unwrap_or(self.record.last_activity_at);
         self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });

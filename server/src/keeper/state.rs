@@ -24,6 +24,10 @@ impl Keeper {
         }
         self.status_changed |=
             self.heartbeat.as_ref().is_some_and(|(_, heard)| heard.has_changed().unwrap_or(false));
+        if self.adopting && self.ticks > 1 {
+            // The kernel does not answer yet. Who waits for us is told how things are, and can stop it.
+            self.owe_no_more(Ok(()));
+        }
         process::let_go();
         match self.clients.listen_again_if_swept() {
             Ok(false) => {}
@@ -74,7 +78,8 @@ impl Keeper {
         // A kernel that is being taken over may be at anything.
         let mut session =
             if self.adopting { self.record.unseen() } else { self.record.to_session(self.state) };
-        session.responding = self.heartbeat.as_ref().is_none_or(|(_, heard)| *heard.borrow());
+        session.responding =
+            !self.adopting && self.heartbeat.as_ref().is_none_or(|(_, heard)| *heard.borrow());
         session.queued = self.machine.queue.len() as u32;
         session.windows = self.clients.windows();
         session.warnings.extend(self.warnings.values().cloned());

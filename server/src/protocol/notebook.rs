@@ -87,7 +87,10 @@ impl NotebookName {
     pub fn file_name(&self) -> String {
         match &self.path {
             Some(path) => path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
-            None => self.uri.trim_start_matches("untitled:").trim_start_matches('/').to_owned(),
+            None => {
+                let name = self.uri.trim_start_matches("untitled:").trim_start_matches('/');
+                name.split(['?', '#']).next().unwrap_or(name).to_owned()
+            }
         }
     }
 

@@ -46,6 +46,18 @@ impl Registry {
         })
     }
 
+    /// Another process is that window from now on. False: it is not the one that was read any more.
+    pub fn succeed_window(&self, old: &Window, pid: u32, start: u64) -> Result<bool> {
+        self.write(|transaction| {
+            let changed = transaction
+                .prepare_cached(
+                    "UPDATE windows SET pid = ?4, start = ?5 WHERE id = ?1 AND pid = ?2 AND start = ?3",
+                )?
+                .execute(params![old.id, old.pid, old.start as i64, pid, start as i64])?;
+            Ok(changed > 0)
+        })
+    }
+
     /// All windows, those last seen first.
     pub fn windows(&self) -> Result<Vec<Window>> {
         self.read(|connection: &Connection| {

@@ -41,6 +41,9 @@ impl Sessions {
         } else {
             if let Some(holder) = self.by_path(&target).await? {
                 if asked.replace != Some(true) {
+                    if self.window_id() == "cli" {
+                        return Err(has_session(&target, Some(holder)));
+                    }
                     let offer = self.raise(NewOffer::replace(target.clone(), before.clone(), &holder))?;
                     let error = has_session(&target, Some(holder));
                     return Err(error.with("offer", serde_json::to_value(offer).unwrap_or_default()));

@@ -29,6 +29,7 @@ impl Sessions {
                 let before = sessions.cached(&row.id);
                 if let Err(e) = sessions.join(&row.id).await {
                     tracing::warn!(session = %row.id, "not joined: {e}");
+                    sessions.list_unreachable(&row.id, &e);
                 }
                 match (before, sessions.cached(&row.id)) {
                     (None, Some(session)) if announce => sessions.emit(Event::Created(session)),
@@ -190,6 +191,17 @@ impl Sessions {
         self.live.insert(id.to_owned(), Live { session, client: None });
     }
 
+    /// A kernel that runs and that we cannot reach is listed all the same, with the reason: it can be stopped.
+    fn list_unreachable(&self, id: &str, why: &Error) {
+        if self.known(id).is_err() {
+            return;
+        }
+        self.remember(id, false);
+        if let Some(mut live) = self.live.get_mut(id) {
+            live.session.warnings.push(format!("It cannot be reached: {}.", why.message));
+        }
+    }
+
     /// How far a session's journal can be read, for those who wait.
     pub(super) fn position(&self, id: &str) -> watch::Sender<u64> {
         self.committed.entry(id.to_owned()).or_insert_with(|| watch::Sender::new(0)).clone()
@@ -245,7 +257,7 @@ impl Sessions {
     }
 
     /// Checks that a session is there, live and of this host.
-    fn known(&self, id: &str) -> Result<(), Error> {
+    pub(super) fn known(&self, id: &str) -> Result<(), Error> {
         let row = self.registry().session(id).map_err(store_failed)?;
         let Some(row) = row else { return Err(not_found(id)) };
         if row.host != crate::process::host() {

@@ -69,7 +69,9 @@ impl Sessions {
             return self.join(id).await.map(|()| true);
         }
         let now = Time::now();
-        close_journal(&self.folders, id, now);
+        if let Some(at) = close_journal(&self.folders, id, now) {
+            record.last_activity_at = record.last_activity_at.max(at);
+        }
         record.ended_at = Some(now);
         record.end_reason = Some(EndReason::Lost);
         record.write(&self.folders).map_err(store_failed)?;
@@ -92,18 +94,21 @@ impl Sessions {
     }
 }
 
-/// Ends in the journal what no kernel will end any more.
-fn close_journal(folders: &Folders, id: &str, now: Time) {
+/// Ends in the journal what no kernel will end any more. When something happened last before.
+fn close_journal(folders: &Folders, id: &str, now: Time) -> Option<Time> {
     let closed = Journal::open(&folders.session(id), Limits::default()).and_then(|mut journal| {
+        let last_at = journal.last_at();
         for row in journal.unfinished()? {
             let running = row.status == ExecutionStatus::Running;
             let status = if running { ExecutionStatus::Lost } else { ExecutionStatus::Aborted };
             let body = EventBody::Finished { status, completed_at: now, error: None };
             journal.append(Some(&row.execution_id), now, body);
         }
-        journal.commit()
+        journal.commit()?;
+        Ok(last_at)
     });
-    if let Err(e) = closed {
+    closed.unwrap_or_else(|e| {
         tracing::warn!(session = id, "its journal could not be closed: {e}");
-    }
+        None
+    })
 }

@@ -50,15 +50,22 @@ impl Sessions {
         let Some(file) = crate::paths::file_identity(path) else { return };
         let own = self.registry().binding_by_key(&key).ok().flatten();
         if let Some(binding) = own {
-            // Saved as a new file, or moved back: the name is right, and the identity is remembered anew.
-            if binding.file != Some(file) {
-                let _ = self.registry().set_file_identity(&binding.session_id, binding.number, file);
-            }
+            self.note_file(&binding);
             return self.review_offers();
         }
         for binding in self.registry().bindings_by_file(file).unwrap_or_default() {
             let by_editor = self.was_announced(&binding, path);
             self.follow_rename(&binding, path, by_editor).await;
+        }
+    }
+
+    /// Remembers which file a notebook is now, where it was saved as a new one or moved back: its name is right.
+    pub(super) fn note_file(&self, binding: &Binding) {
+        match crate::paths::file_identity(Path::new(&binding.key)) {
+            Some(file) if binding.file != Some(file) => {
+                let _ = self.registry().set_file_identity(&binding.session_id, binding.number, file);
+            }
+            _ => {}
         }
     }
 
@@ -90,6 +97,7 @@ impl Sessions {
     /// Nobody watched, or hints were lost: notebooks that are not where they were are looked for in the window's folders.
     pub async fn look_for_moved(self: &Arc<Self>) {
         let live = self.registry().live_bindings().unwrap_or_default();
+        live.iter().for_each(|binding| self.note_file(binding));
         let files = |binding: Binding| binding.file.filter(|_| !Path::new(&binding.key).exists());
         let missing: Vec<_> = live.into_iter().filter_map(files).collect();
         if !missing.is_empty() {

@@ -90,6 +90,9 @@ impl Sessions {
             }
         }
         file.write(path).map_err(|e| invalid("notebook", format!("it could not be written: {e}")))?;
+        if let Ok(Some(binding)) = self.registry().binding_by_key(&report.notebook_path) {
+            self.note_file(&binding);
+        }
         Ok(report)
     }
 }

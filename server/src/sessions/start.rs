@@ -45,7 +45,11 @@ impl Sessions {
         let Some(lock) = lock else { return Err(store_failed("a new session's lock is held already")) };
         match self.registry().reserve(&record.row(), &record.bindings()) {
             Ok(()) => {}
-            Err(registry::Error::Taken { .. }) => return Err(has_session(notebook, None)),
+            Err(registry::Error::Taken { session_id }) => {
+                // Another host's: the error names it.
+                self.known(&session_id)?;
+                return Err(has_session(notebook, None));
+            }
             Err(e) => return Err(store_failed(e)),
         }
         let launched = self.launch_recorded(&record, lock, None).await;
@@ -152,6 +156,13 @@ impl Sessions {
     fn launch_of(&self, notebook: &NotebookName, start: &Start) -> Result<KernelLaunch, Error> {
         let spec = self.kernelspec(&start.kernel_name, notebook)?;
         let cwd = self.working_folder(notebook, start.cwd.as_deref())?;
+        let cannot_be = |(name, value): &(&String, &String)| {
+            name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
+        };
+        if let Some((name, _)) = start.env.iter().find(cannot_be) {
+            let what = format!("\"{}\" and its value cannot be an environment variable", name.escape_debug());
+            return Err(invalid("env", what));
+        }
         let base = crate::process::clean(std::env::vars_os());
         let text = |word: &std::ffi::OsString| word.to_string_lossy().into_owned();
         let mut env: BTreeMap<String, String> =

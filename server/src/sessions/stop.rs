@@ -29,7 +29,9 @@ impl Sessions {
             }
             // Its end was told before the answer.
             Err(_) if self.record(id).is_ok_and(|r| r.ended_at.is_some()) => self.ended_session(id),
-            Err(e) if e.kind == ErrorKind::KernelFailed => self.stop_without_keeper(id, e).await,
+            Err(e) if matches!(e.kind, ErrorKind::KernelFailed | ErrorKind::StoreFailed) => {
+                self.stop_without_keeper(id, e).await
+            }
             Err(e) => Err(e),
         }
     }

@@ -26,6 +26,9 @@ pub struct ThisWindow {
     pub unsaved: Vec<String>,
 }
 
+/// How long a window whose sidecar crashed can be taken up again, in milliseconds.
+const FORGOTTEN: i64 = 600_000;
+
 /// A window's row, as far as others read it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,6 +81,28 @@ impl Sessions {
         self.register_window()
     }
 
+    /// Takes up the window whose sidecar crashed under the same editor process: its id is in the keys of its untitled
+    /// notebooks, and questions are addressed to it.
+    pub fn succeed_window(&self) {
+        let Some(editor) = self.this_window().about.editor_pid else { return };
+        let Some(own) = crate::process::identity_of(std::process::id()) else { return };
+        let host = crate::process::host();
+        for row in self.registry().windows().unwrap_or_default() {
+            let same_editor = serde_json::from_str::<Document>(&row.document)
+                .is_ok_and(|document| document.about.editor_pid == Some(editor));
+            let process = Identity { pid: row.pid, start: row.start, boot: row.boot.clone() };
+            if same_editor
+                && row.host == host
+                && row.boot == own.boot
+                && !process.is_alive()
+                && self.registry().succeed_window(&row, own.pid, own.start).unwrap_or(false)
+            {
+                self.window.write().unwrap_or_else(PoisonError::into_inner).id = row.id;
+                return;
+            }
+        }
+    }
+
     /// Puts this window into the registry. The command line has none.
     pub fn register_window(&self) -> Result<(), Error> {
         let window = self.this_window();
@@ -116,7 +141,9 @@ impl Sessions {
         for row in rows.into_iter().filter(|row| row.host == host) {
             let process = Identity { pid: row.pid, start: row.start, boot: row.boot };
             if !process.is_alive() {
-                let _ = self.registry().remove_window(&row.id);
+                if Time::now().since(row.last_seen).abs() > FORGOTTEN {
+                    let _ = self.registry().remove_window(&row.id);
+                }
                 continue;
             }
             let document = serde_json::from_str::<Document>(&row.document);

@@ -90,9 +90,10 @@ impl Backend {
         }
         let window =
             ThisWindow { id: crate::ids::session(), about, folders, open: Vec::new(), unsaved: Vec::new() };
-        let window_id = window.id.clone();
         let settings = Settings::read(options.get("settings").unwrap_or(&Value::Null));
         let (sessions, events) = Sessions::open(self.shared.folders.clone(), window, settings)?;
+        sessions.succeed_window();
+        let window_id = sessions.window_id();
         if let Err(e) = sessions.register_window() {
             // On a full disk, say: kernels are to be seen and stopped all the same, and it is tried again.
             tracing::warn!("the window could not be registered: {e}");
