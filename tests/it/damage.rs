@@ -183,6 +183,34 @@ fn a_kernel_whose_journal_is_damaged_is_adopted_all_the_same() {
 }
 
 #[test]
+fn a_window_that_follows_hears_on_when_the_journal_was_damaged() {
+    for way in ["garbage", "zeroed", "truncated"] {
+        let world = World::new();
+        let notebook = world.notebook("draft.ipynb", &["1"]);
+        let mut window = world.window();
+        let session = window.start(&notebook);
+        let id = id_of(&session["id"]);
+        window.subscribe(&id, 0);
+        window.run(&id, "x = 42");
+        damage(&world.session_dir(&id).join("journal.db"), way);
+        kill(pid_of(&session["keeperPid"]), "KILL");
+        eventually("another keeper", PATIENCE, || {
+            let now = window.session(&id);
+            (now["keeperPid"] != session["keeperPid"] && now["responding"] == true).then_some(())
+        });
+        let execution = window.execute(&id, "print(x)");
+        window.wait_finished(&execution);
+        window.wait_for("keeper/executionEvent", |e| {
+            e["executionId"] == execution.as_str() && e["event"]["output"]["text"] == "42\n"
+        });
+        let names = std::fs::read_dir(world.session_dir(&id)).unwrap().flatten();
+        let aside = names.filter(|e| e.file_name().to_string_lossy().contains("corrupt")).count();
+        assert!(aside <= 3, "{way}: set aside once, with what lies beside it: {aside}");
+        window.ok("keeper/stopSession", json!({ "sessionId": id }));
+    }
+}
+
+#[test]
 fn a_registry_deleted_under_running_windows_is_made_anew() {
     let world = World::new();
     let notebook = world.notebook("draft.ipynb", &["1"]);

@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::schema::{self, kind};
 use super::{Error, Result};
@@ -143,9 +143,26 @@ pub fn size_bytes(dir: &Path) -> u64 {
     folder_bytes(dir) + folder_bytes(&dir.join("assets"))
 }
 
+/// Removes the files that were made to be opened and that the journal can do without: see `StoredOutput::whole`.
+pub(super) fn remove_copies(dir: &Path) {
+    for entry in fs::read_dir(dir.join("assets")).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        if crate::ids::is_id(name) && path.extension().is_some_and(|e| e == "txt") {
+            let _ = fs::remove_file(marker(&path));
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
 /// Removes the oldest outputs until about `surplus` bytes are free. The names of assets that lost rows.
 pub(super) fn prune_oldest(db: &mut Connection, dir: &Path, surplus: u64) -> Result<BTreeSet<String>> {
     let transaction = db.transaction()?;
+    let newest = "SELECT seq, at FROM events ORDER BY seq DESC LIMIT 1";
+    let newest = |db: &Connection| {
+        db.query_row(newest, [], |row| Ok((row.get::<_, i64>(0)?, Time(row.get(1)?)))).optional()
+    };
+    let before = newest(&transaction)?;
     let (mut freed, mut last, mut touched) = (0u64, 0i64, BTreeSet::new());
     {
         let mut statement = transaction.prepare(
@@ -167,11 +184,22 @@ pub(super) fn prune_oldest(db: &mut Connection, dir: &Path, surplus: u64) -> Res
          (SELECT execution FROM events WHERE seq <= ?1 AND kind IN (3, 5, 8) AND execution IS NOT NULL)",
         [last],
     )?;
-    // An asset goes as a whole: its rows with it.
+    // An asset goes as a whole, and its rows with it: but for the newest where the limit cuts through it.
     for name in &touched {
+        let end: Option<i64> =
+            transaction
+                .query_row("SELECT max(seq) FROM events WHERE asset = ?1", [name], |row| row.get(0))?;
+        if end > Some(last) {
+            keep_tail(&transaction, dir, name, LONG)?;
+        }
         transaction.execute("DELETE FROM events WHERE asset = ?1", [name])?;
     }
     transaction.execute("DELETE FROM events WHERE seq <= ?1 AND kind IN (3, 5, 8, 11)", [last])?;
+    if let Some((seq, at)) = before.filter(|before| newest(&transaction).ok() != Some(Some(*before))) {
+        // Its number stays taken: who has read so far must not wait for numbers that come again.
+        let gap = super::rows::json(&EventBody::Gap { from: at, to: at, lost_at_most: None });
+        super::rows::put_event(&transaction, seq as u64, None, kind::GAP, at, &gap, None)?;
+    }
     transaction.commit()?;
     for name in &touched {
         let path = dir.join("assets").join(name);
@@ -207,6 +235,12 @@ pub fn sweep_assets(dir: &Path, ended_at: Option<Time>, now: Time) -> Result<()>
 fn let_go(dir: &Path, name: &str) -> Result<()> {
     let mut db = schema::open_writer(dir)?;
     let transaction = db.transaction()?;
+    keep_tail(&transaction, dir, name, TAIL)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn keep_tail(transaction: &Connection, dir: &Path, name: &str, most: u64) -> Result<()> {
     let rows: Vec<(i64, String, u64, u64)> = {
         let mut statement = transaction.prepare(
             "SELECT seq, body, start, length FROM events WHERE asset = ?1 AND kind = ?2 ORDER BY seq DESC",
@@ -219,10 +253,10 @@ fn let_go(dir: &Path, name: &str) -> Result<()> {
     let (mut kept, mut left_out, mut place) = (0, 0, None);
     for (seq, stream, start, length) in rows {
         let stream = if stream == "stderr" { StreamName::Stderr } else { StreamName::Stdout };
-        if kept < TAIL {
+        if kept < most {
             kept += length;
             let text = read_slice(dir, name, start, length).unwrap_or_default();
-            set_text(&transaction, seq, stream, &text)?;
+            set_text(transaction, seq, stream, &text)?;
         } else {
             left_out += length;
             if let Some((old, _)) = place.replace((seq, stream)) {
@@ -231,9 +265,8 @@ fn let_go(dir: &Path, name: &str) -> Result<()> {
         }
     }
     if let Some((seq, stream)) = place {
-        set_text(&transaction, seq, stream, &super::fold::left_out(left_out))?;
+        set_text(transaction, seq, stream, &super::fold::left_out(left_out))?;
     }
-    transaction.commit()?;
     Ok(())
 }
 

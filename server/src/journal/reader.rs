@@ -11,6 +11,7 @@ use super::assets::read_slice;
 use super::outputs::{self, StoredOutput};
 use super::schema::{self, kind};
 use super::{CellRow, ExecutionRow, Result};
+use crate::paths::FileIdentity;
 use crate::protocol::{CellRef, EventBody, ExecutionStatus, Output, StoredEvent, StreamName, Time};
 
 pub(super) const EXECUTION_COLUMNS: &str = "execution_id, notebook, cell_id, cell_index, code, execution_count, origin, \
@@ -20,12 +21,19 @@ pub(super) const EXECUTION_COLUMNS: &str = "execution_id, notebook, cell_id, cel
 pub struct Reader {
     pub(super) dir: PathBuf,
     db: Option<Connection>,
+    files: [Option<FileIdentity>; 2],
 }
 
 impl Reader {
     /// Opens the journal of a session's folder.
     pub fn open(dir: &Path) -> Result<Reader> {
-        Ok(Reader { dir: dir.to_owned(), db: schema::open_reader(dir)? })
+        let db = schema::open_reader(dir)?;
+        Ok(Reader { dir: dir.to_owned(), db, files: files(dir) })
+    }
+
+    /// Whether other files lie in its place by now: a damaged one was set aside, or its log was deleted under it.
+    pub fn is_replaced(&self) -> bool {
+        self.files != files(&self.dir)
     }
 
     /// Whether there is one yet.
@@ -178,6 +186,12 @@ fn last_seq(db: &Connection) -> Result<u64> {
 fn status(row: &Row<'_>, at: usize) -> rusqlite::Result<ExecutionStatus> {
     let word: String = row.get(at)?;
     Ok(ExecutionStatus::parse(&word).unwrap_or(ExecutionStatus::Lost))
+}
+
+/// The database and its log.
+fn files(dir: &Path) -> [Option<FileIdentity>; 2] {
+    let database = schema::path(dir);
+    [crate::paths::file_identity(&database), crate::paths::file_identity(&database.with_extension("db-wal"))]
 }
 
 pub(super) fn execution_of(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {

@@ -215,6 +215,54 @@ fn a_limit_takes_the_oldest_outputs_and_says_so() {
 }
 
 #[test]
+fn a_limit_leaves_the_newest_of_a_long_stream_and_never_gives_a_number_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = begun(dir.path(), Limits { max_bytes: 3 << 20 });
+    for i in 0..80_000 {
+        journal.append(Some("aaaaaaaaaaaa"), Time(i), stream(&format!("{i:>60}\n")));
+        if i % 1_000 == 0 {
+            journal.commit().unwrap();
+        }
+    }
+    journal.commit().unwrap();
+    journal.enforce_limits().unwrap();
+    let text = text_of(dir.path(), 10 << 20);
+    assert!(text.starts_with("[Older output was removed") && text.ends_with("79999\n"));
+    assert!((500_000..3 << 20).contains(&text.len()), "{}", text.len());
+    // The same where nothing is left of the newest.
+    let last = journal.last_seq();
+    journal.limits = Limits { max_bytes: 0 };
+    journal.grown = true;
+    journal.enforce_limits().unwrap();
+    drop(journal);
+    assert_eq!(Journal::open(dir.path(), Limits::default()).unwrap().last_seq(), last);
+    assert_eq!(Reader::open(dir.path()).unwrap().last_seq().unwrap(), last);
+}
+
+#[test]
+fn what_was_made_to_be_opened_goes_before_what_ran() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = begun(dir.path(), Limits { max_bytes: 6 << 20 });
+    for i in 0..2 {
+        for _ in 0..30_000 {
+            journal.append(Some("aaaaaaaaaaaa"), Time(2), stream("a line of some length that fills\n"));
+        }
+        let output =
+            Output::DisplayData { data: json!({"text/plain": i}), metadata: json!({}), display_id: None };
+        journal.append(Some("aaaaaaaaaaaa"), Time(2), EventBody::Output { output });
+    }
+    journal.commit().unwrap();
+    let (_, cells) = Reader::open(dir.path()).unwrap().cell_outputs(None, 1_000).unwrap();
+    let (total, copy) = cells[0].truncated.clone().unwrap();
+    assert!(copy.exists() && total > 1_900_000);
+    journal.limits = Limits { max_bytes: 3 << 20 };
+    journal.grown = true;
+    journal.enforce_limits().unwrap();
+    assert!(!copy.exists());
+    assert_eq!(text_of(dir.path(), 10 << 20).matches("fills\n").count(), 60_000, "nothing else had to go");
+}
+
+#[test]
 fn a_full_disk_blocks_nothing_and_leaves_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = begun(dir.path(), Limits::default());

@@ -105,6 +105,11 @@ impl Journal {
         })
     }
 
+    /// Gives no number below this one: another journal of the same session may have used those.
+    pub fn begin_above(&mut self, seq: u64) {
+        self.next_seq = self.next_seq.max(seq + 1);
+    }
+
     /// Puts an execution in as pending.
     pub fn queue(&mut self, new: NewExecution) {
         self.push(new.queued_at, new.code.len(), Pending::Queue(new));
@@ -357,7 +362,11 @@ impl Journal {
         if !std::mem::take(&mut self.grown) {
             return Ok(());
         }
-        let used = assets::used_bytes(&self.db, &self.dir)?;
+        let mut used = assets::used_bytes(&self.db, &self.dir)?;
+        if used > self.limits.max_bytes {
+            assets::remove_copies(&self.dir);
+            used = assets::used_bytes(&self.db, &self.dir)?;
+        }
         if used <= self.limits.max_bytes {
             return Ok(());
         }

@@ -108,11 +108,14 @@ impl Keeper {
         let dir = folders.session(session_id);
         let limits = Limits { max_bytes: record.journal_max_bytes };
         let mut warnings = BTreeMap::new();
-        let journal = match Journal::open(&dir, limits.clone()) {
+        let mut journal = match Journal::open(&dir, limits.clone()) {
             Ok(journal) => journal,
             Err(e) if purpose == Purpose::Adopt && !e.is_newer() => {
                 let aside = dir.join(format!("journal.db.corrupt-{}", Time::now().0));
-                let _ = std::fs::rename(dir.join("journal.db"), &aside);
+                for file in ["", "-wal", "-shm"] {
+                    let from = dir.join(format!("journal.db{file}"));
+                    let _ = std::fs::rename(from, format!("{}{file}", aside.display()));
+                }
                 let what = format!(
                     "The journal was damaged and set aside as {}: earlier output is there.",
                     aside.display()
@@ -122,6 +125,10 @@ impl Keeper {
             }
             Err(e) => return Err(failed(e.to_string())),
         };
+        if purpose == Purpose::Adopt && journal.last_seq() == 0 {
+            // Set aside, or cut off: what its numbers were nobody can tell, and milliseconds are beyond them.
+            journal.begin_above(Time::now().0.unsigned_abs());
+        }
         record.last_activity_at = record.last_activity_at.max(journal.last_at().unwrap_or(Time(0)));
         record.busy_seconds = journal.busy_milliseconds().unwrap_or(0) as f64 / 1000.0;
         let socket = folders.socket(session_id);

@@ -1,16 +1,21 @@
 //! Following a session's events: from the journal, at the reader's own pace. What a slow reader has not taken waits on disk.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::history::Names;
 use super::{Sessions, store_failed};
 use crate::journal::Reader;
-use crate::protocol::{Error, ExecutionEvent};
+use crate::protocol::{Error, ExecutionEvent, StoredEvent};
 
 /// Bytes of events that are in memory at once.
 const BATCH: usize = 256 << 10;
+
+/// How often a journal that cannot be read is tried again, and how soon at the latest.
+const FAILURES: u32 = 20;
+const TRY_AGAIN: Duration = Duration::from_millis(250);
 
 /// A subscription's place in a journal.
 pub struct Feed {
@@ -19,6 +24,8 @@ pub struct Feed {
     reader: Option<Reader>,
     after: u64,
     position: watch::Receiver<u64>,
+    /// How often in a row it could not be read.
+    failures: u32,
 }
 
 impl Feed {
@@ -28,13 +35,18 @@ impl Feed {
             // Seen before reading, so that what comes while we read wakes us again.
             self.position.borrow_and_update();
             // Read on this thread: a batch is small, and memory that one thread takes and another frees stays taken.
-            let reader = match self.reader.take() {
-                Some(reader) => reader,
-                None => self.sessions.reader(&self.session_id)?,
+            let events = match self.read() {
+                Ok(events) => events,
+                Err(e) if self.failures < FAILURES => {
+                    // It may be made anew just now.
+                    self.failures += 1;
+                    tracing::warn!(session = %self.session_id, "not read, and tried again: {e}");
+                    let _ = tokio::time::timeout(TRY_AGAIN, self.position.changed()).await;
+                    continue;
+                }
+                Err(e) => return Err(e),
             };
-            let events = reader.events(self.after, BATCH).map_err(store_failed)?;
-            // A journal that was not there yet is looked for again.
-            self.reader = reader.exists().then_some(reader);
+            self.failures = 0;
             if let Some(last) = events.last() {
                 self.after = last.seq;
                 let names = self.sessions.names(&self.session_id);
@@ -50,6 +62,19 @@ impl Feed {
         }
     }
 
+    fn read(&mut self) -> Result<Vec<StoredEvent>, Error> {
+        // First closed: SQLite shares one file's state between the connections of a process.
+        self.reader = self.reader.take().filter(|reader| !reader.is_replaced());
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => self.sessions.reader(&self.session_id)?,
+        };
+        let events = reader.events(self.after, BATCH).map_err(store_failed)?;
+        // A journal that was not there yet is looked for again.
+        self.reader = reader.exists().then_some(reader);
+        Ok(events)
+    }
+
     /// After the session's end: waits until it is heard of again, as after a restart.
     pub async fn more(&mut self) {
         if self.position.changed().await.is_err() {
@@ -57,7 +82,7 @@ impl Feed {
         }
     }
 
-    fn named(&self, event: crate::protocol::StoredEvent, names: &Names) -> ExecutionEvent {
+    fn named(&self, event: StoredEvent, names: &Names) -> ExecutionEvent {
         ExecutionEvent {
             session_id: self.session_id.clone(),
             seq: event.seq,
@@ -79,7 +104,7 @@ impl Sessions {
         let reader = reader.exists().then_some(reader);
         let after = after_seq.unwrap_or(last_seq);
         let session_id = session_id.to_owned();
-        Ok((Feed { sessions: self.clone(), session_id, reader, after, position }, last_seq))
+        Ok((Feed { sessions: self.clone(), session_id, reader, after, position, failures: 0 }, last_seq))
     }
 
     fn has_ended(&self, session_id: &str) -> bool {
