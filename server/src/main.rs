@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     match dispatch(args.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", cli::words(&error));
             if let Some(help) = cli::help(&error) {
                 eprintln!("help: {help}");
             }

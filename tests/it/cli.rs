@@ -55,6 +55,19 @@ fn run_exec_list_history_save_attach_stop() {
         text(&unknown.stderr).starts_with("error: ") && text(&unknown.stderr).contains("help: "),
         "{unknown:?}"
     );
+    let odd = world.work().join("notes.txt");
+    std::fs::write(&odd, "{").unwrap();
+    let broken = world.work().join("broken.ipynb");
+    std::fs::write(&broken, "{").unwrap();
+    for (command, path) in
+        [("run", "absent.ipynb"), ("run", "broken.ipynb"), ("save", "notes.txt"), ("history", "notes.txt")]
+    {
+        let done = world.cli([command, path]);
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{command} {path}: {said}");
+        assert!(said.starts_with("error: ") && said.contains("help: ") && said.contains(path), "{said}");
+        assert!(!said.contains("notebook: ") && !said.contains("Uri"), "{said}");
+    }
     for wrong in [
         &["exec"][..],
         &["no-such-command"],
@@ -194,4 +207,19 @@ fn a_kernel_that_is_not_pythons() {
     let anew = window.ok("keeper/restartSession", json!({ "sessionId": id }))["session"].clone();
     assert_ne!(anew["pid"], session["pid"]);
     assert!(window.value_of(&id, "20 + 2").contains("22"));
+}
+
+#[test]
+fn who_begins_to_look_is_told_what_is_so_now() {
+    let world = World::new();
+    let notebook =
+        world.notebook("draft.ipynb", &["x = bytearray(b'1') * 300_000_000", "import time; time.sleep(600)"]);
+    world.cli_ok(["run", notebook.to_str().unwrap(), "--detach"]);
+    let session = eventually("the second cell runs", PATIENCE, || {
+        let listed = parse(&world.cli_ok(["list", "--json"]));
+        (listed[0]["currentExecution"]["cellIndex"] == 1).then(|| listed[0].clone())
+    });
+    let bytes = session["memoryBytes"].as_u64().unwrap();
+    assert!(bytes > 300_000_000, "{bytes}");
+    world.cli_ok(["stop", "--all"]);
 }

@@ -52,8 +52,19 @@ pub fn help(error: &Error) -> Option<&'static str> {
         ErrorKind::StoreFailed => {
             "the state folder is $KERNEL_KEEPER_STATE_DIR, by default ~/.local/state/kernel-keeper"
         }
+        ErrorKind::SessionMoved => "kernel-keeper list shows which notebook each kernel has",
+        ErrorKind::ForeignHost => "run kernel-keeper on that machine",
+        ErrorKind::KernelFailed => "kernel-keeper logs SESSION shows what the kernel and its keeper wrote",
+        ErrorKind::InvalidParams => "kernel-keeper help COMMAND says what it takes",
         _ => return None,
     })
+}
+
+/// An error in a shell's words: without the name of the protocol's field.
+pub fn words(error: &Error) -> String {
+    let text = error.to_string();
+    let field = error.data.get("field").and_then(serde_json::Value::as_str).unwrap_or_default();
+    text.strip_prefix(&format!("{field}: ")).map_or(text.clone(), str::to_owned)
 }
 
 /// `list`

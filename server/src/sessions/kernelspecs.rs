@@ -44,10 +44,15 @@ impl Sessions {
         let all: Vec<jupyter::Kernelspec> = installed.into_iter().chain(ready).collect();
         let available: Vec<String> = all.iter().map(|spec| spec.name.clone()).collect();
         all.into_iter().find(|spec| spec.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            let what = if available.is_empty() {
-                format!("there is no kernel \"{name}\", nor any other: install one, for Python with `pip install ipykernel`")
+            let none = if name.is_empty() {
+                "no kernel is named".into()
             } else {
-                format!("there is no kernel \"{name}\"; there is {}", available.join(", "))
+                format!("there is no kernel \"{name}\"")
+            };
+            let what = if available.is_empty() {
+                format!("{none}, nor is there any: install one, for Python with `pip install ipykernel`")
+            } else {
+                format!("{none}; there is {}", available.join(", "))
             };
             Error::new(ErrorKind::KernelspecNotFound, what).with("available", available)
         })
