@@ -1,7 +1,7 @@
 /**
  * Shows the sidecar's questions as notifications and sends the answers.
- * Guarantees: each question is shown once, one after the other; one that was settled elsewhere is answered with a word, not an error; a
- * question that was closed is dismissed for the sidecar, too. `ask` resolves when it is settled, in whichever way.
+ * Guarantees: questions are shown one after the other, and again where somebody waits; one that was settled elsewhere is answered with
+ * a word, not an error; a question that was closed is dismissed for the sidecar, too. `ask` resolves when it is settled, in whichever way.
  * Leaves out: what follows from an answer (`onDidAnswer`).
  */
 import * as vscode from 'vscode';
@@ -21,6 +21,8 @@ interface Question {
   /** The person runs something and waits for it. */
   isAsked: boolean;
   isOpen: boolean;
+  /** How often it was shown: VS Code closes an identical notification, which is no answer. */
+  shown: number;
 }
 
 export class Offers implements vscode.Disposable {
@@ -81,7 +83,8 @@ export class Offers implements vscode.Disposable {
   private add(offer: Offer, isAsked: boolean): Question {
     const present = this.questions.get(offer.offerId);
     if (present) {
-      if (isAsked && !present.isAsked) {
+      if (isAsked) {
+        // Its notification may be gone from the screen, or be answered as one for which nobody waits.
         present.isAsked = true;
         void this.show(present);
       }
@@ -91,7 +94,7 @@ export class Offers implements vscode.Disposable {
     const settled = new Promise<EnsureResult | undefined>((resolve) => {
       settle = resolve;
     });
-    const question: Question = { offer, settled, settle, isAsked, isOpen: true };
+    const question: Question = { offer, settled, settle, isAsked, isOpen: true, shown: 0 };
     this.questions.set(offer.offerId, question);
     this.changeEmitter.fire();
     const onScreen = () => Promise.race([this.show(question), settled, expire(ON_SCREEN_MS)]);
@@ -123,13 +126,16 @@ export class Offers implements vscode.Disposable {
 
   private async show(question: Question): Promise<void> {
     if (!isOpen(question)) return;
-    const action = await chooseAction(question.offer, question.isAsked);
+    const shown = ++question.shown;
+    const action = await chooseAction(question);
+    if (shown !== question.shown && (action === undefined || action === AGAIN)) return;
     if (!isOpen(question)) {
       // Notifications cannot be taken back, so one may be answered too late.
-      if (action !== undefined && action !== 'dismiss') sayGone();
+      if (action !== undefined && action !== 'dismiss' && action !== AGAIN) sayGone();
       return;
     }
-    await this.answer(question, action ?? 'dismiss');
+    if (action === AGAIN) await this.show(question);
+    else await this.answer(question, action ?? 'dismiss');
   }
 
   private async answer({ offer }: Question, action: string): Promise<void> {
@@ -154,17 +160,18 @@ export class Offers implements vscode.Disposable {
 
 const isOpen = (question: Question): boolean => question.isOpen;
 
-async function chooseAction(offer: Offer, isAsked: boolean): Promise<string | undefined> {
-  if (offer.kind === 'pick') return pick(offer, isAsked);
+/** An answer was begun and left: the question stands. */
+const AGAIN = Symbol('again');
+
+async function chooseAction(question: Question): Promise<string | typeof AGAIN | undefined> {
+  const { offer } = question;
+  if (offer.kind === 'pick') return pick(offer, question.isAsked);
   const neverAgain = vscode.l10n.t("Don't Ask Again");
   const titles = offer.actions.map((action) => action.title);
   const canDecide = offer.kind === 'resume' || offer.kind === 'migrate';
-  for (;;) {
-    const chosen = await vscode.window.showInformationMessage(offer.message, ...titles, ...(canDecide ? [neverAgain] : []));
-    if (chosen !== neverAgain) return offer.actions.find((action) => action.title === chosen)?.action;
-    const action = await decideForGood(offer);
-    if (action !== undefined) return action;
-  }
+  const chosen = await vscode.window.showInformationMessage(offer.message, ...titles, ...(canDecide ? [neverAgain] : []));
+  if (chosen === neverAgain) return (await decideForGood(question)) ?? AGAIN;
+  return offer.actions.find((action) => action.title === chosen)?.action;
 }
 
 async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined> {
@@ -183,15 +190,16 @@ async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined>
 }
 
 /** What is to be done from now on, and now. */
-async function decideForGood(offer: Offer): Promise<string | undefined> {
-  if (offer.kind === 'resume') {
+async function decideForGood(question: Question): Promise<string | undefined> {
+  if (question.offer.kind === 'resume') {
     const items = [
       { label: vscode.l10n.t('Always resume'), value: 'resume', action: 'resume' },
       { label: vscode.l10n.t('Always start fresh, at the first run'), value: 'fresh', action: 'dismiss' },
     ] as const;
     const chosen = await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t("When a notebook's kernel is still running:") });
     if (chosen) await remember('onOpen', chosen.value);
-    return chosen?.action;
+    // The run that waits is the first one.
+    return chosen?.value === 'fresh' && question.isAsked ? 'fresh' : chosen?.action;
   }
   const items = [
     { label: vscode.l10n.t('The kernel always follows its notebook'), value: 'migrate', action: 'migrate' },

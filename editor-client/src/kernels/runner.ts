@@ -112,7 +112,7 @@ export class Runner implements KernelHandlers {
       this.sidecar.request('keeper/ensureSession', { notebookUri, kernelName: kernel.name }),
     );
     const settled = await this.settle(result);
-    if (!settled?.session) return undefined;
+    if (!settled?.session || settled.outcome === 'dismissed') return undefined;
     this.sessions.put(settled.session);
     // The person chose to go on with a kernel of another kind: what waits was made for this one.
     if (settled.session.kernel.name !== kernel.name) release(held, [...held.keys()]);
