@@ -63,4 +63,12 @@ story('offers', 'a cell is run before the question about its kernel is answered'
     await released(run, 'second.ipynb');
     assert.equal(run.session('second.ipynb').pid, run.kernel.pid);
   },
+  'interrupted while it waits, and run again, it waits again, and is resumed': async (run) => {
+    const { workbench: editor } = run;
+    await waits(run, 'second.ipynb');
+    await editor.tool('Interrupt');
+    await released(run, 'second.ipynb');
+    await waits(run, 'second.ipynb');
+    await resumed(run, 'second.ipynb');
+  },
 });

@@ -95,7 +95,8 @@ export class Runner implements KernelHandlers {
 
   private ensure(notebook: vscode.NotebookDocument, kernel: Kernel): Ensuring {
     const present = this.ensuring.get(notebook);
-    if (present?.kernel === kernel) return present;
+    // One that was interrupted still waits for its answer, but runs nothing any more.
+    if (present?.kernel === kernel && !present.isCancelled) return present;
     const held: HeldExecutions = new Map();
     const done = this.find(notebook, kernel, held).finally(() => {
       if (this.ensuring.get(notebook) === ensuring) this.ensuring.delete(notebook);
