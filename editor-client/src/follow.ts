@@ -44,7 +44,10 @@ export class Follow implements vscode.Disposable {
       }),
       vscode.workspace.onDidOpenNotebookDocument((notebook) => void this.guard(this.opened(notebook.uri))),
       sidecar.onReady(() => {
-        for (const notebook of vscode.workspace.notebookDocuments) void this.guard(this.opened(notebook.uri));
+        this.lookAround();
+      }),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => {
+        this.lookAround();
       }),
     ];
   }
@@ -162,6 +165,10 @@ export class Follow implements vscode.Disposable {
     // It goes on with the kernel it had, so that one is to be selected again.
     this.attachments.drop(notebook);
     await this.attachments.attach(notebook, settled.session, { quietly: true });
+  }
+
+  private lookAround(): void {
+    for (const notebook of vscode.workspace.notebookDocuments) void this.guard(this.opened(notebook.uri));
   }
 
   private async opened(uri: vscode.Uri): Promise<void> {

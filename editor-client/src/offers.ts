@@ -47,6 +47,7 @@ export class Offers implements vscode.Disposable {
         this.close(offerId, undefined);
       }),
       sidecar.onReady(() => void this.synchronise()),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => void this.synchronise()),
       this.answerEmitter,
       this.changeEmitter,
     ];

@@ -4,7 +4,7 @@ import { moment } from '../describe';
 import { messageOf } from '../errors';
 import type { InputBoxes } from '../kernels/input';
 import { readSettings } from '../settings';
-import type { Parts } from './sessions';
+import { isTrusted, type Parts } from './sessions';
 
 export function registerSidecarCommands(parts: Parts, inputs: InputBoxes, extensionVersion: string): vscode.Disposable {
   const { sidecar, sessions, follow } = parts;
@@ -22,7 +22,7 @@ export function registerSidecarCommands(parts: Parts, inputs: InputBoxes, extens
     }),
     on('resume', async () => {
       const notebook = vscode.window.activeNotebookEditor?.notebook;
-      if (notebook) await follow.resume(notebook);
+      if (notebook && isTrusted()) await follow.resume(notebook);
     }),
   );
 }
