@@ -32,6 +32,13 @@ export interface Slot {
   isWritten: boolean;
 }
 
+/** What is told of displays, which `update_display` may change later. */
+export interface DisplayEvents {
+  shown(displayId: string, slot: Slot): void;
+  /** All outputs of the cell are gone. */
+  cleared(): void;
+}
+
 export class CellOutputWriter {
   private slots: Slot[] = [];
   /** Slots that have something to write, from this index on. */
@@ -48,11 +55,12 @@ export class CellOutputWriter {
 
   constructor(
     private readonly execution: vscode.NotebookCellExecution,
-    private readonly onDisplay: (displayId: string, slot: Slot) => void,
+    private readonly displays: DisplayEvents,
   ) {}
 
   /** Takes over what the cell shows already, so that later pieces continue it. */
   adopt(outputs: readonly Output[], shown: readonly vscode.NotebookCellOutput[]): void {
+    this.displays.cleared();
     this.slots = outputs.map((output, index) => {
       const slot = this.slotOf(output);
       slot.stream?.text.take();
@@ -83,6 +91,7 @@ export class CellOutputWriter {
   /** The person cleared the cell's outputs: what comes next begins a new output, since one appended to the old would be lost. */
   clearedByPerson(): void {
     if (this.ownReplacements > 0) return;
+    this.displays.cleared();
     this.slots = [];
     this.firstDirty = 0;
   }
@@ -165,6 +174,7 @@ export class CellOutputWriter {
 
   private clearNow(): void {
     this.clearBeforeNext = false;
+    this.displays.cleared();
     this.slots = [];
     this.firstDirty = 0;
     this.mustReplaceAll = true;
@@ -184,7 +194,7 @@ export class CellOutputWriter {
   private slotOf(output: Output): Slot {
     const stream = output.output_type === 'stream' ? { name: output.name, text: streamText(output.text) } : undefined;
     const slot: Slot = { content: contentOf(output), stream, isWritten: false };
-    if ('displayId' in output) this.onDisplay(output.displayId, slot);
+    if ('displayId' in output) this.displays.shown(output.displayId, slot);
     return slot;
   }
 
@@ -222,6 +232,6 @@ function written(slot: Slot): vscode.NotebookCellOutput {
 }
 
 /** Writing to a notebook that has just been closed is refused; the journal has it all. */
-function ignoreClosed(): void {
+export function ignoreClosed(): void {
   // Nothing is lost, and nobody looks.
 }
