@@ -8,6 +8,7 @@ import type { Sidecar } from '../client';
 import { dataOf, isKind, messageOf } from '../errors';
 import type { Follow } from '../follow';
 import type { Attachments } from '../kernels/attachments';
+import type { Controllers } from '../kernels/controllers';
 import { openNotebook } from '../kernels/documents';
 import type { Offers } from '../offers';
 import type { Offer, Session } from '../protocol/types';
@@ -19,6 +20,7 @@ export interface Parts {
   readonly sessions: Sessions;
   readonly offers: Offers;
   readonly attachments: Attachments;
+  readonly controllers: Controllers;
   readonly follow: Follow;
   readonly targets: Targets;
 }
@@ -45,8 +47,11 @@ export function registerSessionCommands(parts: Parts): vscode.Disposable {
 function command(parts: Parts, name: string, placeHolder: string, run: Run, isAllowed = () => true): vscode.Disposable {
   return vscode.commands.registerCommand(`kernelKeeper.${name}`, async (argument: unknown) => {
     if (!isAllowed()) return;
-    const session = await parts.targets.of(argument, placeHolder);
-    if (session) await guard(run(session, parts));
+    await guard(
+      parts.targets.of(argument, placeHolder).then(async (session) => {
+        if (session) await run(session, parts);
+      }),
+    );
   });
 }
 
