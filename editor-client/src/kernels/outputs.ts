@@ -50,6 +50,8 @@ export class CellOutputWriter {
   private wasDirty = false;
   private savingUntil = 0;
   private readonly since = Date.now();
+  /** Something could not be written when the run ended: the journal has it, to be shown after so many milliseconds. */
+  heldBackFor: number | undefined;
   private ownReplacements = 0;
   private timer: NodeJS.Timeout | undefined;
 
@@ -116,7 +118,7 @@ export class CellOutputWriter {
     return this.slots.some((slot) => slot.stream?.text.isCut);
   }
 
-  /** Writes what is collected. `all`: also what would be written later because it is long. */
+  /** Writes what is collected. `all`: also what would be written later because it is long, as the run ends. */
   flush(all = false): void {
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -124,12 +126,10 @@ export class CellOutputWriter {
     if (this.wasDirty && !isDirty) this.quietUntil = Date.now() + (Date.now() < this.savingUntil ? SAVED_MS : REVERTED_MS);
     this.wasDirty = isDirty;
     const quiet = this.quietUntil - Date.now();
-    if (quiet > 0 && !all) {
-      this.schedule(quiet);
-      return;
-    }
-    if (!all && !hasTab(uri)) {
-      this.schedule(); // it may be on its way to another group
+    if (quiet > 0 || !hasTab(uri)) {
+      if (all) this.holdBack(quiet);
+      else if (quiet > 0) this.schedule(quiet);
+      else this.schedule(); // it may be on its way to another group
       return;
     }
     if (this.mustReplaceAll) {
@@ -156,6 +156,10 @@ export class CellOutputWriter {
   dispose(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
+  }
+
+  private holdBack(quiet: number): void {
+    if (this.mustReplaceAll || this.firstDirty < this.slots.length) this.heldBackFor = Math.max(quiet, SAVED_MS);
   }
 
   /** False where the text is to be written anew, but not yet. */
