@@ -56,7 +56,9 @@ export class Follow implements vscode.Disposable {
   async resume(notebook: vscode.NotebookDocument): Promise<void> {
     const offer = this.offers.of(notebook.uri);
     if (offer) this.offers.showAgain(offer.offerId);
-    else await this.ensure(notebook);
+    else if (!(await this.ensure(notebook))) {
+      void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: no kernel is running for this notebook.'));
+    }
   }
 
   /** Shows a session in its notebook, opening that where it is not shown. */
@@ -182,13 +184,15 @@ export class Follow implements vscode.Disposable {
     if (found && !this.attachments.of(notebook)) await this.ensure(notebook);
   }
 
-  private async ensure(notebook: vscode.NotebookDocument): Promise<void> {
+  /** False where it has no kernel. */
+  private async ensure(notebook: vscode.NotebookDocument): Promise<boolean> {
     const notebookUri = notebook.uri.toString();
     const { found } = await this.sidecar.request('keeper/findActiveSession', { notebookUri });
-    if (!found) return;
+    if (!found) return false;
     const result = await this.sidecar.request('keeper/ensureSession', { notebookUri });
     if (result.outcome === 'ask' && result.offer) await this.offers.ask(result.offer);
     else if (result.session) await this.show(result.session, result.outcome === 'started', notebookUri);
+    return true;
   }
 
   private async tabsClosed(): Promise<void> {

@@ -7,6 +7,7 @@
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
 import { isKind, messageOf } from './errors';
+import { hasTab } from './kernels/selection';
 import type { EnsureResult, Offer } from './protocol/types';
 import { remember } from './settings';
 import { sameUri } from './sessions';
@@ -18,8 +19,10 @@ interface Question {
   readonly offer: Offer;
   readonly settled: Promise<EnsureResult | undefined>;
   readonly settle: (result: EnsureResult | undefined) => void;
-  /** The person runs something and waits for it. */
+  /** The person did something that waits for the answer. */
   isAsked: boolean;
+  /** That was running a cell. */
+  isRun: boolean;
   isOpen: boolean;
   /** How often it was shown: VS Code closes an identical notification, which is no answer. */
   shown: number;
@@ -29,6 +32,8 @@ export class Offers implements vscode.Disposable {
   private readonly questions = new Map<string, Question>();
   private readonly answerEmitter = new vscode.EventEmitter<{ offer: Offer; action: string; result: EnsureResult }>();
   private readonly changeEmitter = new vscode.EventEmitter<void>();
+  /** Offers about notebooks whose tab was closed while their document lingers. */
+  private readonly held = new Map<string, Offer>();
   private readonly subscriptions: vscode.Disposable[];
   private last: Promise<unknown> = Promise.resolve();
 
@@ -44,7 +49,11 @@ export class Offers implements vscode.Disposable {
         this.raised(offer);
       }),
       sidecar.onOfferWithdrawn((offerId) => {
+        this.held.delete(offerId);
         this.close(offerId, undefined);
+      }),
+      vscode.window.tabGroups.onDidChangeTabs(({ opened }) => {
+        if (opened.length > 0) for (const offer of [...this.held.values()]) this.raised(offer);
       }),
       sidecar.onReady(() => void this.synchronise()),
       vscode.workspace.onDidGrantWorkspaceTrust(() => void this.synchronise()),
@@ -58,9 +67,11 @@ export class Offers implements vscode.Disposable {
     return [...this.questions.values()].find(({ offer }) => sameUri(offer.notebookUri, notebookUri))?.offer;
   }
 
-  /** Asks, and waits until it is settled: undefined where that was elsewhere, or not at all. */
-  async ask(offer: Offer): Promise<EnsureResult | undefined> {
-    return this.add(offer, true).settled;
+  /** Asks, and waits until it is settled: undefined where that was elsewhere, or not at all. `isRun`: a cell waits to be run. */
+  async ask(offer: Offer, isRun = false): Promise<EnsureResult | undefined> {
+    const question = this.add(offer, true);
+    question.isRun ||= isRun;
+    return question.settled;
   }
 
   /** Shows an open question again, which has left the screen unanswered. */
@@ -76,12 +87,18 @@ export class Offers implements vscode.Disposable {
   private raised(offer: Offer): void {
     // Nothing may run in an untrusted workspace, so nothing is asked.
     if (!vscode.workspace.isTrusted) return;
+    this.held.delete(offer.offerId);
+    if (offer.kind !== 'migrate' && lingers(offer.notebookUri)) {
+      this.held.set(offer.offerId, offer);
+      return;
+    }
     // After a start of the sidecar what this window follows is taken up without a question.
     const isTakenUp = offer.kind === 'resume' && offer.sessions.some(({ id }) => this.isFollowed(offer.notebookUri, id));
     if (!isTakenUp) this.add(offer, false);
   }
 
   private add(offer: Offer, isAsked: boolean): Question {
+    this.held.delete(offer.offerId);
     const present = this.questions.get(offer.offerId);
     if (present) {
       if (isAsked) {
@@ -95,7 +112,7 @@ export class Offers implements vscode.Disposable {
     const settled = new Promise<EnsureResult | undefined>((resolve) => {
       settle = resolve;
     });
-    const question: Question = { offer, settled, settle, isAsked, isOpen: true, shown: 0 };
+    const question: Question = { offer, settled, settle, isAsked, isRun: false, isOpen: true, shown: 0 };
     this.questions.set(offer.offerId, question);
     this.changeEmitter.fire();
     const onScreen = () => Promise.race([this.show(question), settled, expire(ON_SCREEN_MS)]);
@@ -119,6 +136,7 @@ export class Offers implements vscode.Disposable {
       const { offers } = await this.sidecar.request('keeper/openOffers', {});
       const ids = new Set(offers.map((offer) => offer.offerId));
       for (const offerId of [...this.questions.keys()]) if (!ids.has(offerId)) this.close(offerId, undefined);
+      this.held.clear();
       for (const offer of offers) this.raised(offer);
     } catch (error) {
       this.sidecar.log.warn(`Open questions could not be read: ${messageOf(error)}`);
@@ -139,13 +157,15 @@ export class Offers implements vscode.Disposable {
     else await this.answer(question, action ?? 'dismiss');
   }
 
-  private async answer({ offer }: Question, action: string): Promise<void> {
+  private async answer(question: Question, action: string): Promise<void> {
+    const { offer } = question;
     try {
       const result = await withProgress(offer, action, () =>
         this.sidecar.request('keeper/answerOffer', { offerId: offer.offerId, action }),
       );
       if (result.outcome === 'ask' && result.offer) {
         const next = this.add(result.offer, true);
+        next.isRun ||= question.isRun;
         this.close(offer.offerId, await next.settled);
         return;
       }
@@ -157,6 +177,12 @@ export class Offers implements vscode.Disposable {
       else void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
     }
   }
+}
+
+/** Whether nobody sees that notebook, though VS Code still has it. */
+function lingers(notebookUri: string): boolean {
+  const notebook = vscode.workspace.notebookDocuments.find(({ uri }) => sameUri(notebookUri, uri));
+  return notebook !== undefined && !hasTab(notebook.uri);
 }
 
 const isOpen = (question: Question): boolean => question.isOpen;
@@ -200,7 +226,7 @@ async function decideForGood(question: Question): Promise<string | undefined> {
     const chosen = await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t("When a notebook's kernel is still running:") });
     if (chosen) await remember('onOpen', chosen.value);
     // The run that waits is the first one.
-    return chosen?.value === 'fresh' && question.isAsked ? 'fresh' : chosen?.action;
+    return chosen?.value === 'fresh' && question.isRun ? 'fresh' : chosen?.action;
   }
   const items = [
     { label: vscode.l10n.t('The kernel always follows its notebook'), value: 'migrate', action: 'migrate' },

@@ -72,7 +72,7 @@ export class Runner implements KernelHandlers {
       release(ensuring.held, [...ensuring.held.keys()]);
     }
     const attachment = this.attachments().of(notebook);
-    if (!attachment) return;
+    if (!attachment || this.sessions.get(attachment.sessionId)?.state === 'ended') return;
     const executing = attachment.runs.all().map((run) => run.cell);
     await pause(DELETION_MS);
     // The notebook closed, or a running cell is being deleted: neither asks for the job to stop.
@@ -123,7 +123,7 @@ export class Runner implements KernelHandlers {
   }
 
   private async settle(result: EnsureResult): Promise<EnsureResult | undefined> {
-    return result.outcome === 'ask' && result.offer ? this.offers.ask(result.offer) : result;
+    return result.outcome === 'ask' && result.offer ? this.offers.ask(result.offer, true) : result;
   }
 
   private async submit(attachment: Attachment, cells: readonly vscode.NotebookCell[], kernel: Kernel): Promise<void> {
