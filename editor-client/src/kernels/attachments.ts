@@ -90,10 +90,11 @@ export class Attachments implements vscode.Disposable {
 
   /** Makes the notebook follow the session. Undefined where it closed meanwhile. */
   async attach(notebook: vscode.NotebookDocument, session: Session, options: AttachOptions = {}): Promise<Attachment | undefined> {
-    const present = this.attached.get(notebook);
-    if (present?.sessionId === session.id && !present.isSuspended) return present;
+    // What is run before the journal was read would be taken for something that ended earlier.
     const underWay = this.attaching.get(notebook);
     if (underWay?.sessionId === session.id) return underWay.done;
+    const present = this.attached.get(notebook);
+    if (present?.sessionId === session.id && !present.isSuspended) return present;
     const done = this.attachAnew(notebook, session, options);
     this.attaching.set(notebook, { sessionId: session.id, done });
     try {
