@@ -12,6 +12,7 @@ import { messageOf, SidecarGone } from './errors';
 import { type Method, type Params, PROTOCOL_VERSION, type Result, SESSION_NOTIFICATIONS } from './protocol/methods';
 import type { ExecutionEvent, Offer, OfferNotification, OfferWithdrawn, Session, SessionNotification } from './protocol/types';
 import { readSettings, SECTION } from './settings';
+import { passOn } from './sidecar-log';
 
 export type SidecarState = 'starting' | 'running' | 'failed';
 
@@ -159,6 +160,7 @@ export class Sidecar implements vscode.Disposable {
       documentSelector: [{ notebook: 'jupyter-notebook', language: '*' }],
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
+      stdioOptions: { stdout: passOn, stderr: passOn },
       initializationFailedHandler: () => false,
       initializationOptions: {
         window: {

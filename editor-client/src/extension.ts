@@ -44,7 +44,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const attachments: Attachments = new Attachments(sidecar, sessions, controllers, selection, inputs, seen);
   const renames = new Renames(sidecar, sessions, attachments);
   const follow = new Follow(sidecar, sessions, offers, attachments, renames, selection);
-  const parts: Parts = { sidecar, sessions, offers, attachments, follow, targets: new Targets(sessions, attachments) };
+  const parts: Parts = { sidecar, sessions, offers, attachments, controllers, follow, targets: new Targets(sessions, attachments) };
 
   context.subscriptions.push(
     { dispose: () => sidecar.end() },

@@ -8,7 +8,7 @@ import type { Sidecar } from './client';
 import { messageOf } from './errors';
 import type { Attachments } from './kernels/attachments';
 import { NOTEBOOK_TYPE, type Kernel } from './kernels/controllers';
-import { exchangeTab, openNotebook, shownNotebook } from './kernels/documents';
+import { isSuccessor, openNotebook, revealNotebook, shownNotebook, takePlace } from './kernels/documents';
 import type { Renames } from './kernels/renames';
 import { hasTab, pause, type Selection } from './kernels/selection';
 import type { Offers } from './offers';
@@ -23,6 +23,7 @@ export class Follow implements vscode.Disposable {
   private readonly subscriptions: vscode.Disposable[];
   /** Notebooks whose tab was closed while their document lingers: opening them again tells the sidecar nothing. */
   private readonly lingering = new Set<string>();
+  /** Sessions whose notebook is being exchanged for another one. */
   private readonly moving = new Set<string>();
 
   constructor(
@@ -43,7 +44,10 @@ export class Follow implements vscode.Disposable {
       }),
       vscode.workspace.onDidOpenNotebookDocument((notebook) => void this.guard(this.opened(notebook.uri))),
       sidecar.onReady(() => {
-        for (const notebook of vscode.workspace.notebookDocuments) void this.guard(this.opened(notebook.uri));
+        this.lookAround();
+      }),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => {
+        this.lookAround();
       }),
     ];
   }
@@ -52,7 +56,9 @@ export class Follow implements vscode.Disposable {
   async resume(notebook: vscode.NotebookDocument): Promise<void> {
     const offer = this.offers.of(notebook.uri);
     if (offer) this.offers.showAgain(offer.offerId);
-    else await this.ensure(notebook);
+    else if (!(await this.ensure(notebook))) {
+      void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: no kernel is running for this notebook.'));
+    }
   }
 
   /** Shows a session in its notebook, opening that where it is not shown. */
@@ -96,17 +102,46 @@ export class Follow implements vscode.Disposable {
     else await this.show(session);
   }
 
+  /** Goes on in `target`, and further where the session moves again meanwhile: what is heard of that while it moves is passed over. */
   private async exchange(old: vscode.NotebookDocument, target: vscode.Uri, session: Session): Promise<void> {
-    const key = old.uri.toString();
-    if (this.moving.has(key)) return;
-    this.moving.add(key);
+    if (this.moving.has(session.id)) return;
+    this.moving.add(session.id);
     try {
-      this.attachments.drop(old);
-      const notebook = await exchangeTab(old, target);
-      await this.attachments.attach(notebook, session, { quietly: true });
+      let shown = old;
+      for (let next: vscode.Uri | undefined = target; next;) {
+        const uri: vscode.Uri = next;
+        try {
+          shown = await this.exchangeTab(shown, uri);
+          await this.attachments.attach(shown, session, { quietly: true });
+          next = this.movedFurther(session.id, uri);
+        } catch (error) {
+          this.sidecar.log.warn(`${session.label} did not follow to ${uri.toString()}: ${messageOf(error)}`);
+          // Its file may have got another name just then.
+          await pause(MOVED_MS);
+          next = this.movedFurther(session.id, uri);
+          if (!next) throw error;
+        }
+      }
     } finally {
-      this.moving.delete(key);
+      this.moving.delete(session.id);
     }
+  }
+
+  /** The old notebook's tab is exchanged only where its file is gone: one that is still there is just let go. */
+  private async exchangeTab(old: vscode.NotebookDocument, target: vscode.Uri): Promise<vscode.NotebookDocument> {
+    // First of all: where this fails, everything stays as it is.
+    const notebook = await vscode.workspace.openNotebookDocument(target);
+    const takesPlace = hasTab(old.uri) && (await isSuccessor(notebook, old));
+    this.attachments.drop(old);
+    if (takesPlace) await takePlace(notebook, old);
+    else await revealNotebook(target);
+    return notebook;
+  }
+
+  private movedFurther(sessionId: string, from: vscode.Uri): vscode.Uri | undefined {
+    const session = this.sessions.get(sessionId);
+    if (!session || session.state === 'ended' || session.notebooks.some((ref) => sameUri(ref.notebookUri, from))) return undefined;
+    return vscode.Uri.parse(session.notebookUri);
   }
 
   /** A session that a notebook here follows is bound to another file by now: migrated by a setting, a shell or another window. */
@@ -134,6 +169,10 @@ export class Follow implements vscode.Disposable {
     await this.attachments.attach(notebook, settled.session, { quietly: true });
   }
 
+  private lookAround(): void {
+    for (const notebook of vscode.workspace.notebookDocuments) void this.guard(this.opened(notebook.uri));
+  }
+
   private async opened(uri: vscode.Uri): Promise<void> {
     const notebook = shownNotebook(uri);
     if (notebook?.notebookType !== NOTEBOOK_TYPE || !vscode.workspace.isTrusted || this.sidecar.state !== 'running') return;
@@ -145,20 +184,22 @@ export class Follow implements vscode.Disposable {
     if (found && !this.attachments.of(notebook)) await this.ensure(notebook);
   }
 
-  private async ensure(notebook: vscode.NotebookDocument): Promise<void> {
+  /** False where it has no kernel. */
+  private async ensure(notebook: vscode.NotebookDocument): Promise<boolean> {
     const notebookUri = notebook.uri.toString();
     const { found } = await this.sidecar.request('keeper/findActiveSession', { notebookUri });
-    if (!found) return;
+    if (!found) return false;
     const result = await this.sidecar.request('keeper/ensureSession', { notebookUri });
     if (result.outcome === 'ask' && result.offer) await this.offers.ask(result.offer);
     else if (result.session) await this.show(result.session, result.outcome === 'started', notebookUri);
+    return true;
   }
 
   private async tabsClosed(): Promise<void> {
     await pause(MOVED_MS);
     for (const attachment of this.attachments.all()) {
       const { notebook, sessionId } = attachment;
-      if (attachment.isSuspended || this.moving.has(notebook.uri.toString()) || hasTab(notebook.uri)) continue;
+      if (attachment.isSuspended || this.moving.has(sessionId) || hasTab(notebook.uri)) continue;
       if (notebook.isUntitled && this.renames.isSaving(notebook)) continue;
       this.attachments.drop(notebook);
       if (!notebook.isClosed) this.lingering.add(notebook.uri.toString());

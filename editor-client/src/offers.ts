@@ -1,12 +1,13 @@
 /**
  * Shows the sidecar's questions as notifications and sends the answers.
- * Guarantees: each question is shown once, one after the other; one that was settled elsewhere is answered with a word, not an error; a
- * question that was closed is dismissed for the sidecar, too. `ask` resolves when it is settled, in whichever way.
+ * Guarantees: questions are shown one after the other, and again where somebody waits; one that was settled elsewhere is answered with
+ * a word, not an error; a question that was closed is dismissed for the sidecar, too. `ask` resolves when it is settled, in whichever way.
  * Leaves out: what follows from an answer (`onDidAnswer`).
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
 import { isKind, messageOf } from './errors';
+import { hasTab } from './kernels/selection';
 import type { EnsureResult, Offer } from './protocol/types';
 import { remember } from './settings';
 import { sameUri } from './sessions';
@@ -18,15 +19,21 @@ interface Question {
   readonly offer: Offer;
   readonly settled: Promise<EnsureResult | undefined>;
   readonly settle: (result: EnsureResult | undefined) => void;
-  /** The person runs something and waits for it. */
+  /** The person did something that waits for the answer. */
   isAsked: boolean;
+  /** That was running a cell. */
+  isRun: boolean;
   isOpen: boolean;
+  /** How often it was shown: VS Code closes an identical notification, which is no answer. */
+  shown: number;
 }
 
 export class Offers implements vscode.Disposable {
   private readonly questions = new Map<string, Question>();
   private readonly answerEmitter = new vscode.EventEmitter<{ offer: Offer; action: string; result: EnsureResult }>();
   private readonly changeEmitter = new vscode.EventEmitter<void>();
+  /** Offers about notebooks whose tab was closed while their document lingers. */
+  private readonly held = new Map<string, Offer>();
   private readonly subscriptions: vscode.Disposable[];
   private last: Promise<unknown> = Promise.resolve();
 
@@ -42,9 +49,14 @@ export class Offers implements vscode.Disposable {
         this.raised(offer);
       }),
       sidecar.onOfferWithdrawn((offerId) => {
+        this.held.delete(offerId);
         this.close(offerId, undefined);
       }),
+      vscode.window.tabGroups.onDidChangeTabs(({ opened }) => {
+        if (opened.length > 0) for (const offer of [...this.held.values()]) this.raised(offer);
+      }),
       sidecar.onReady(() => void this.synchronise()),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => void this.synchronise()),
       this.answerEmitter,
       this.changeEmitter,
     ];
@@ -55,9 +67,11 @@ export class Offers implements vscode.Disposable {
     return [...this.questions.values()].find(({ offer }) => sameUri(offer.notebookUri, notebookUri))?.offer;
   }
 
-  /** Asks, and waits until it is settled: undefined where that was elsewhere, or not at all. */
-  async ask(offer: Offer): Promise<EnsureResult | undefined> {
-    return this.add(offer, true).settled;
+  /** Asks, and waits until it is settled: undefined where that was elsewhere, or not at all. `isRun`: a cell waits to be run. */
+  async ask(offer: Offer, isRun = false): Promise<EnsureResult | undefined> {
+    const question = this.add(offer, true);
+    question.isRun ||= isRun;
+    return question.settled;
   }
 
   /** Shows an open question again, which has left the screen unanswered. */
@@ -73,15 +87,22 @@ export class Offers implements vscode.Disposable {
   private raised(offer: Offer): void {
     // Nothing may run in an untrusted workspace, so nothing is asked.
     if (!vscode.workspace.isTrusted) return;
+    this.held.delete(offer.offerId);
+    if (offer.kind !== 'migrate' && lingers(offer.notebookUri)) {
+      this.held.set(offer.offerId, offer);
+      return;
+    }
     // After a start of the sidecar what this window follows is taken up without a question.
     const isTakenUp = offer.kind === 'resume' && offer.sessions.some(({ id }) => this.isFollowed(offer.notebookUri, id));
     if (!isTakenUp) this.add(offer, false);
   }
 
   private add(offer: Offer, isAsked: boolean): Question {
+    this.held.delete(offer.offerId);
     const present = this.questions.get(offer.offerId);
     if (present) {
-      if (isAsked && !present.isAsked) {
+      if (isAsked) {
+        // Its notification may be gone from the screen, or be answered as one for which nobody waits.
         present.isAsked = true;
         void this.show(present);
       }
@@ -91,7 +112,7 @@ export class Offers implements vscode.Disposable {
     const settled = new Promise<EnsureResult | undefined>((resolve) => {
       settle = resolve;
     });
-    const question: Question = { offer, settled, settle, isAsked, isOpen: true };
+    const question: Question = { offer, settled, settle, isAsked, isRun: false, isOpen: true, shown: 0 };
     this.questions.set(offer.offerId, question);
     this.changeEmitter.fire();
     const onScreen = () => Promise.race([this.show(question), settled, expire(ON_SCREEN_MS)]);
@@ -115,6 +136,7 @@ export class Offers implements vscode.Disposable {
       const { offers } = await this.sidecar.request('keeper/openOffers', {});
       const ids = new Set(offers.map((offer) => offer.offerId));
       for (const offerId of [...this.questions.keys()]) if (!ids.has(offerId)) this.close(offerId, undefined);
+      this.held.clear();
       for (const offer of offers) this.raised(offer);
     } catch (error) {
       this.sidecar.log.warn(`Open questions could not be read: ${messageOf(error)}`);
@@ -123,22 +145,27 @@ export class Offers implements vscode.Disposable {
 
   private async show(question: Question): Promise<void> {
     if (!isOpen(question)) return;
-    const action = await chooseAction(question.offer, question.isAsked);
+    const shown = ++question.shown;
+    const action = await chooseAction(question);
+    if (shown !== question.shown && (action === undefined || action === AGAIN)) return;
     if (!isOpen(question)) {
       // Notifications cannot be taken back, so one may be answered too late.
-      if (action !== undefined && action !== 'dismiss') sayGone();
+      if (action !== undefined && action !== 'dismiss' && action !== AGAIN) sayGone();
       return;
     }
-    await this.answer(question, action ?? 'dismiss');
+    if (action === AGAIN) await this.show(question);
+    else await this.answer(question, action ?? 'dismiss');
   }
 
-  private async answer({ offer }: Question, action: string): Promise<void> {
+  private async answer(question: Question, action: string): Promise<void> {
+    const { offer } = question;
     try {
       const result = await withProgress(offer, action, () =>
         this.sidecar.request('keeper/answerOffer', { offerId: offer.offerId, action }),
       );
       if (result.outcome === 'ask' && result.offer) {
         const next = this.add(result.offer, true);
+        next.isRun ||= question.isRun;
         this.close(offer.offerId, await next.settled);
         return;
       }
@@ -152,19 +179,26 @@ export class Offers implements vscode.Disposable {
   }
 }
 
+/** Whether nobody sees that notebook, though VS Code still has it. */
+function lingers(notebookUri: string): boolean {
+  const notebook = vscode.workspace.notebookDocuments.find(({ uri }) => sameUri(notebookUri, uri));
+  return notebook !== undefined && !hasTab(notebook.uri);
+}
+
 const isOpen = (question: Question): boolean => question.isOpen;
 
-async function chooseAction(offer: Offer, isAsked: boolean): Promise<string | undefined> {
-  if (offer.kind === 'pick') return pick(offer, isAsked);
+/** An answer was begun and left: the question stands. */
+const AGAIN = Symbol('again');
+
+async function chooseAction(question: Question): Promise<string | typeof AGAIN | undefined> {
+  const { offer } = question;
+  if (offer.kind === 'pick') return pick(offer, question.isAsked);
   const neverAgain = vscode.l10n.t("Don't Ask Again");
   const titles = offer.actions.map((action) => action.title);
   const canDecide = offer.kind === 'resume' || offer.kind === 'migrate';
-  for (;;) {
-    const chosen = await vscode.window.showInformationMessage(offer.message, ...titles, ...(canDecide ? [neverAgain] : []));
-    if (chosen !== neverAgain) return offer.actions.find((action) => action.title === chosen)?.action;
-    const action = await decideForGood(offer);
-    if (action !== undefined) return action;
-  }
+  const chosen = await vscode.window.showInformationMessage(offer.message, ...titles, ...(canDecide ? [neverAgain] : []));
+  if (chosen === neverAgain) return (await decideForGood(question)) ?? AGAIN;
+  return offer.actions.find((action) => action.title === chosen)?.action;
 }
 
 async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined> {
@@ -183,15 +217,16 @@ async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined>
 }
 
 /** What is to be done from now on, and now. */
-async function decideForGood(offer: Offer): Promise<string | undefined> {
-  if (offer.kind === 'resume') {
+async function decideForGood(question: Question): Promise<string | undefined> {
+  if (question.offer.kind === 'resume') {
     const items = [
       { label: vscode.l10n.t('Always resume'), value: 'resume', action: 'resume' },
       { label: vscode.l10n.t('Always start fresh, at the first run'), value: 'fresh', action: 'dismiss' },
     ] as const;
     const chosen = await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t("When a notebook's kernel is still running:") });
     if (chosen) await remember('onOpen', chosen.value);
-    return chosen?.action;
+    // The run that waits is the first one.
+    return chosen?.value === 'fresh' && question.isRun ? 'fresh' : chosen?.action;
   }
   const items = [
     { label: vscode.l10n.t('The kernel always follows its notebook'), value: 'migrate', action: 'migrate' },

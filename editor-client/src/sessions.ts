@@ -1,7 +1,7 @@
 /**
  * The sessions that the sidecar knows, kept up to date by what it pushes.
  * Guarantees: an older list never overwrites what was pushed after it was asked for; after each start of the sidecar one list tells the
- * truth anew. Ended sessions stay while they are news: until the window is reloaded, or refreshed.
+ * truth anew. Ended sessions stay while they are news: until the window is reloaded, or refreshed where no notebook here shows them.
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
@@ -38,6 +38,16 @@ export class Sessions implements vscode.Disposable {
     return this.known.get(id)?.session;
   }
 
+  /** One that may have been forgotten. */
+  async find(id: string): Promise<Session | undefined> {
+    if (!this.known.has(id)) {
+      const { sessions } = await this.sidecar.request('keeper/listSessions', { includeEnded: true });
+      const found = sessions.find((session) => session.id === id);
+      if (found) this.put(found);
+    }
+    return this.get(id);
+  }
+
   /** Newest activity first. */
   all(): Session[] {
     return [...this.known.values()]
@@ -63,13 +73,13 @@ export class Sessions implements vscode.Disposable {
     this.changeEmitter.fire();
   }
 
-  /** Asks for all of them. `forgetEnded`: those that have ended are news no more. */
-  async refresh(forgetEnded = false): Promise<void> {
+  /** Asks for all of them. `isOld`: which of those that have ended are news no more. */
+  async refresh(isOld: (session: Session) => boolean = () => false): Promise<void> {
     const asked = this.change;
     try {
       const { sessions } = await this.sidecar.request('keeper/listSessions', {});
       this.heardAt = Date.now();
-      this.replace(sessions, asked, forgetEnded);
+      this.replace(sessions, asked, isOld);
     } catch (error) {
       this.sidecar.log.warn(`The sessions could not be listed: ${messageOf(error)}`);
     }
@@ -79,11 +89,11 @@ export class Sessions implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  private replace(listed: readonly Session[], asked: number, forgetEnded: boolean): void {
+  private replace(listed: readonly Session[], asked: number, isOld: (session: Session) => boolean): void {
     const ids = new Set(listed.map((session) => session.id));
     for (const [id, entry] of this.known) {
       const isEnded = entry.session.state === 'ended';
-      if (!ids.has(id) && entry.change <= asked && (!isEnded || forgetEnded)) this.known.delete(id);
+      if (!ids.has(id) && entry.change <= asked && (!isEnded || isOld(entry.session))) this.known.delete(id);
     }
     for (const session of listed) {
       const entry = this.known.get(session.id);

@@ -1,6 +1,7 @@
 // A notebook renamed in a shell takes its kernel along; what was typed into the old tab is kept.
 import assert from 'node:assert/strict';
 import { existsSync, renameSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { story } from './harness/story.mjs';
 import { eventually } from './harness/workbench.mjs';
 
@@ -59,4 +60,31 @@ story('rename-dirty', 'a notebook with unsaved edits is renamed in a shell', {
     assert.ok(!existsSync(run.path('draft.ipynb')), 'the old file is not written again');
   },
   'variables are there': variables,
+});
+
+story('rename-twice', 'a notebook with unsaved edits is renamed in a shell, and at once again', {
+  'a cell has run and something is typed': async (run) => {
+    await begin(run);
+    await run.set({ 'kernelKeeper.onRename': 'migrate' });
+    await run.workbench.type(1, ' # typed, not saved');
+  },
+  'the kernel and what was typed go along to the last name': async (run) => {
+    const { workbench: editor } = run;
+    for (const [from, to] of [
+      ['draft.ipynb', 'middle.ipynb'],
+      ['middle.ipynb', 'final.ipynb'],
+    ]) {
+      renameSync(run.path(from), run.path(to));
+      await sleep(150);
+    }
+    await eventually("the session is final.ipynb's", () => run.session('final.ipynb')?.pid === run.kernel.pid);
+    await editor.tab('final.ipynb').waitFor();
+    await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
+    await editor.cell(1).locator('.view-line', { hasText: '# typed, not saved' }).waitFor();
+    for (const name of ['draft.ipynb', 'middle.ipynb']) {
+      await eventually(`${name}'s tab is closed`, async () => (await editor.page.locator('.tab', { hasText: name }).count()) === 0);
+      assert.ok(!existsSync(run.path(name)), `${name} is not written again`);
+    }
+    await variables(run);
+  },
 });

@@ -1,5 +1,8 @@
 // A person steers a kernel: interrupt, restart, another kernel.
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { story } from './harness/story.mjs';
 import { untilTold } from './harness/told.mjs';
 import { eventually } from './harness/workbench.mjs';
@@ -20,6 +23,7 @@ const busy = async (run) => {
 story('steer', 'a kernel is interrupted, restarted, exchanged', {
   'a cell runs': async (run) => {
     run.notebook('draft.ipynb', { setup: 'value = 6 * 7\nvalue', long: untilTold(run, 'long'), after: "print('value is', value)" });
+    run.environment.JUPYTER_DATA_DIR = join(run.folder, 'jupyter');
     const editor = await run.open();
     await editor.openFile('draft.ipynb');
     await editor.selectKernel(python);
@@ -67,5 +71,24 @@ story('steer', 'a kernel is interrupted, restarted, exchanged', {
     await eventually('a Deno kernel', () => run.session('draft.ipynb')?.kernel.displayName === 'Deno');
     await editor.kernelLabel('Deno').waitFor();
     assert.equal(run.sessions().filter(({ state }) => state !== 'ended').length, 1);
+  },
+  'stopped and refreshed, Restart in the toolbar starts its own kernel again': async (run) => {
+    const { workbench: editor } = run;
+    await sleep(2_000); // until the notebook shows it
+    const { id } = run.session('draft.ipynb');
+    run.cli('stop', id);
+    await editor.command('Kernel Keeper: Refresh');
+    await editor.tool('Restart Kernel');
+    await eventually('its kernel', () => run.session('draft.ipynb')?.pid);
+    assert.equal(run.session('draft.ipynb').id, id);
+  },
+  'a kernel that was installed meanwhile can be chosen after Refresh': async (run) => {
+    const { workbench: editor } = run;
+    const folder = join(run.folder, 'jupyter', 'kernels', 'later');
+    mkdirSync(folder, { recursive: true });
+    const argv = [process.env.KERNEL_KEEPER_TEST_PYTHON, '-m', 'ipykernel_launcher', '-f', '{connection_file}'];
+    writeFileSync(join(folder, 'kernel.json'), JSON.stringify({ argv, display_name: 'Installed Later', language: 'python' }));
+    await editor.command('Kernel Keeper: Refresh');
+    await editor.selectKernel('Installed Later');
   },
 });

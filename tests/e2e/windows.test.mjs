@@ -68,4 +68,27 @@ story('restricted', 'a workspace is not trusted', {
     assert.equal(await editor.toast('has been running since').count(), 0);
     assert.equal(run.cli('history', run.path('draft.ipynb'), '--json'), before);
   },
+  'nor can a kernel be restarted': async (run) => {
+    const { workbench: editor } = run;
+    await editor.showView('Kernel Keeper');
+    await editor.row('draft.ipynb').hover();
+    const action = (label) => editor.row('draft.ipynb').locator(`.action-label[aria-label^="${label}"]`);
+    await action('Stop Kernel').waitFor();
+    assert.equal(await action('Restart Kernel').count(), 0);
+  },
+  'trusted later, its kernel is offered, and resumed': async (run) => {
+    const { workbench: editor } = run;
+    await editor.command('Workspaces: Manage Workspace Trust');
+    await editor.page.locator('.workspace-trust-editor .monaco-button', { hasText: 'Trust' }).first().click();
+    await editor.press('has been running since', 'Resume Session');
+    // The editor about trust lies over all others.
+    await eventually('the editor about trust is closed', async () => {
+      await editor.page.keyboard.press('Escape');
+      const closed = editor.page.locator('.workspace-trust-editor').waitFor({ state: 'detached', timeout: 1_000 });
+      return closed.then(() => true);
+    });
+    await editor.kernelLabel(python).waitFor();
+    await editor.runCell(1);
+    await editor.output('.output', 'seen: from the first window');
+  },
 });

@@ -1,12 +1,14 @@
 /**
  * Commands about one session: stop, interrupt, restart, start fresh, attach, label, pin, open, log.
- * Guarantees: asks only where something is at stake (a kernel is busy); what fails is said in the sidecar's own words.
+ * Guarantees: asks only where something is at stake (a kernel is busy); what fails is said in the sidecar's own words; in an untrusted
+ * workspace nothing is started.
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { dataOf, isKind, messageOf } from '../errors';
 import type { Follow } from '../follow';
 import type { Attachments } from '../kernels/attachments';
+import type { Controllers } from '../kernels/controllers';
 import { openNotebook } from '../kernels/documents';
 import type { Offers } from '../offers';
 import type { Offer, Session } from '../protocol/types';
@@ -18,6 +20,7 @@ export interface Parts {
   readonly sessions: Sessions;
   readonly offers: Offers;
   readonly attachments: Attachments;
+  readonly controllers: Controllers;
   readonly follow: Follow;
   readonly targets: Targets;
 }
@@ -28,9 +31,9 @@ export function registerSessionCommands(parts: Parts): vscode.Disposable {
   const { l10n } = vscode;
   return vscode.Disposable.from(
     command(parts, 'interrupt', l10n.t('Interrupt which kernel?'), interrupt),
-    command(parts, 'restart', l10n.t('Restart which kernel?'), restart),
+    command(parts, 'restart', l10n.t('Restart which kernel?'), restart, isTrusted),
     command(parts, 'stop', l10n.t('Stop which kernel?'), stop),
-    command(parts, 'startFresh', l10n.t('Start afresh which kernel?'), startFresh),
+    command(parts, 'startFresh', l10n.t('Start afresh which kernel?'), startFresh, isTrusted),
     command(parts, 'rename', l10n.t('Rename which label?'), rename),
     command(parts, 'pin', l10n.t('Pin which kernel?'), (session) => pin(session, parts, true)),
     command(parts, 'unpin', l10n.t('Unpin which kernel?'), (session) => pin(session, parts, false)),
@@ -41,11 +44,22 @@ export function registerSessionCommands(parts: Parts): vscode.Disposable {
   );
 }
 
-function command(parts: Parts, name: string, placeHolder: string, run: Run): vscode.Disposable {
+function command(parts: Parts, name: string, placeHolder: string, run: Run, isAllowed = () => true): vscode.Disposable {
   return vscode.commands.registerCommand(`kernelKeeper.${name}`, async (argument: unknown) => {
-    const session = await parts.targets.of(argument, placeHolder);
-    if (session) await guard(run(session, parts));
+    if (!isAllowed()) return;
+    await guard(
+      parts.targets.of(argument, placeHolder).then(async (session) => {
+        if (session) await run(session, parts);
+      }),
+    );
   });
+}
+
+/** In an untrusted workspace nothing may run; that is said, as menus and the palette do not offer it. */
+export function isTrusted(): boolean {
+  if (vscode.workspace.isTrusted) return true;
+  void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: nothing is started until this workspace is trusted.'));
+  return false;
 }
 
 async function guard(task: Promise<void>): Promise<void> {
@@ -113,6 +127,7 @@ const showLog: Run = async (session, { sidecar }) => {
 };
 
 async function attachToNotebook(argument: unknown, parts: Parts): Promise<void> {
+  if (!isTrusted()) return;
   const { sidecar, follow, offers, targets } = parts;
   const notebook = vscode.window.activeNotebookEditor?.notebook;
   if (!notebook) {

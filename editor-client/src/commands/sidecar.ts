@@ -3,14 +3,19 @@ import * as vscode from 'vscode';
 import { moment } from '../describe';
 import { messageOf } from '../errors';
 import type { InputBoxes } from '../kernels/input';
+import type { Session } from '../protocol/types';
 import { readSettings } from '../settings';
-import type { Parts } from './sessions';
+import { isTrusted, type Parts } from './sessions';
 
 export function registerSidecarCommands(parts: Parts, inputs: InputBoxes, extensionVersion: string): vscode.Disposable {
-  const { sidecar, sessions, follow } = parts;
+  const { sidecar, sessions, attachments, controllers, follow } = parts;
   const on = (name: string, run: (...values: never[]) => unknown) => vscode.commands.registerCommand(`kernelKeeper.${name}`, run);
   return vscode.Disposable.from(
-    on('refresh', () => sessions.refresh(true)),
+    on('refresh', async () => {
+      // What a notebook here shows stays, also where it has ended.
+      const isShown = (session: Session) => attachments.ofSession(session.id).length > 0;
+      await Promise.all([sessions.refresh((session) => !isShown(session)), controllers.refresh()]);
+    }),
     on('showSidecarLog', () => {
       sidecar.log.show();
     }),
@@ -22,7 +27,7 @@ export function registerSidecarCommands(parts: Parts, inputs: InputBoxes, extens
     }),
     on('resume', async () => {
       const notebook = vscode.window.activeNotebookEditor?.notebook;
-      if (notebook) await follow.resume(notebook);
+      if (notebook && isTrusted()) await follow.resume(notebook);
     }),
   );
 }

@@ -14,14 +14,11 @@ export class Targets {
   /** `argument` is what VS Code passes: a line of the tree, or from the notebook's toolbar its editor. */
   async of(argument: unknown, placeHolder: string): Promise<Session | undefined> {
     if (isSession(argument)) return this.sessions.get(argument.id) ?? argument;
-    return this.ofActiveNotebook() ?? (await this.pick(placeHolder));
-  }
-
-  ofActiveNotebook(): Session | undefined {
     const notebook = vscode.window.activeNotebookEditor?.notebook;
-    if (!notebook) return undefined;
-    const attachment = this.attachments.of(notebook);
-    return attachment ? this.sessions.get(attachment.sessionId) : this.sessions.of(notebook.uri);
+    const attachment = notebook && this.attachments.of(notebook);
+    // Never another notebook's kernel in place of this one's.
+    if (attachment) return this.sessions.find(attachment.sessionId);
+    return (notebook && this.sessions.of(notebook.uri)) ?? (await this.pick(placeHolder));
   }
 
   async pick(placeHolder: string): Promise<Session | undefined> {

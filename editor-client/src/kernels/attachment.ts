@@ -79,6 +79,9 @@ export class Attachment {
       this.runs.ofCell(change.cell)?.writer.clearedByPerson();
       this.truncated.delete(change.cell);
     }
+    for (const cell of event.contentChanges.flatMap((change) => change.removedCells)) {
+      if (cell.index < 0) this.runs.displays.forget(cell);
+    }
     for (const cell of event.contentChanges.flatMap((change) => change.addedCells)) {
       const executionId = this.runs.takeOrphan(cell);
       if (executionId !== undefined) this.events.broughtBack(this, cell, executionId);
@@ -102,6 +105,7 @@ export class Attachment {
     switch (event.kind) {
       case 'started':
         run.start(event.startedAt, event.executionCount);
+        this.runs.displays.forget(run.cell);
         run.clearOld();
         this.truncated.delete(run.cell);
         break;

@@ -90,10 +90,11 @@ export class Attachments implements vscode.Disposable {
 
   /** Makes the notebook follow the session. Undefined where it closed meanwhile. */
   async attach(notebook: vscode.NotebookDocument, session: Session, options: AttachOptions = {}): Promise<Attachment | undefined> {
-    const present = this.attached.get(notebook);
-    if (present?.sessionId === session.id && !present.isSuspended) return present;
+    // What is run before the journal was read would be taken for something that ended earlier.
     const underWay = this.attaching.get(notebook);
     if (underWay?.sessionId === session.id) return underWay.done;
+    const present = this.attached.get(notebook);
+    if (present?.sessionId === session.id && !present.isSuspended) return present;
     const done = this.attachAnew(notebook, session, options);
     this.attaching.set(notebook, { sessionId: session.id, done });
     try {
@@ -221,15 +222,20 @@ export class Attachments implements vscode.Disposable {
 
   private finished(attachment: Attachment, run: CellRun, completedAt: string): void {
     void this.seen.mark(attachment.sessionId, completedAt);
-    if (!run.writer.isCut || run.executionId === undefined) return;
-    // The journal's form has the link to the whole of it.
-    reload(this.sidecar, attachment, run.executionId).then(
-      () => {
-        this.truncatedEmitter.fire();
-      },
-      (error: unknown) => {
-        this.sidecar.log.warn(`The link to a long output is missing: ${messageOf(error)}`);
-      },
-    );
+    const { executionId } = run;
+    if (executionId === undefined) return;
+    // The journal's form has the link to the whole of a long output.
+    if (run.writer.heldBackFor !== undefined) void this.reloadLater(attachment, executionId, run.writer.heldBackFor);
+    else if (run.writer.isCut) void this.reloadLater(attachment, executionId, 0);
+  }
+
+  private async reloadLater(attachment: Attachment, executionId: string, milliseconds: number): Promise<void> {
+    try {
+      if (milliseconds > 0) await pause(milliseconds);
+      await reload(this.sidecar, attachment, executionId);
+      this.truncatedEmitter.fire();
+    } catch (error) {
+      this.sidecar.log.warn(`The end of a cell's output is not shown: ${messageOf(error)}`);
+    }
   }
 }

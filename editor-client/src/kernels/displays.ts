@@ -6,7 +6,7 @@
 import * as vscode from 'vscode';
 import { bundleItems } from '../outputs/mime';
 import type { JsonValue } from '../protocol/types';
-import type { Slot } from './outputs';
+import { ignoreClosed, type Slot } from './outputs';
 
 const FLUSH_MS = 30;
 
@@ -34,6 +34,7 @@ export class Displays {
 
   /** The cell's outputs are gone, and what was displayed in them. */
   forget(cell: vscode.NotebookCell): void {
+    for (const place of [...this.waiting.keys()]) if (place.cell === cell) this.waiting.delete(place);
     for (const [displayId, places] of this.places) {
       const rest = places.filter((place) => place.cell !== cell);
       if (rest.length === 0) this.places.delete(displayId);
@@ -72,16 +73,18 @@ export class Displays {
   private write(place: Place, items: vscode.NotebookCellOutputItem[]): void {
     const borrowed = this.borrow();
     if (borrowed) {
-      void borrowed.replaceOutputItems(items, place.slot.content);
+      borrowed.replaceOutputItems(items, place.slot.content).then(undefined, ignoreClosed);
       return;
     }
+    // The person cleared it.
+    if (place.cell.outputs.length === 0) return;
     // Nothing runs: the cell's last run is shown again as it was, with the new content.
     const { executionOrder, success, timing } = place.cell.executionSummary ?? {};
     const execution = this.create(place.cell);
     if (!execution) return;
     execution.start(timing?.startTime);
     execution.executionOrder = executionOrder;
-    void execution.replaceOutputItems(items, place.slot.content);
+    execution.replaceOutputItems(items, place.slot.content).then(undefined, ignoreClosed);
     execution.end(success, timing?.endTime);
   }
 }

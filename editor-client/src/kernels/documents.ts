@@ -1,9 +1,10 @@
 /**
  * Opens notebooks, and exchanges the tab of one that moved on disk for a tab of its new file.
- * Guarantees: no prompt, and no unsaved edit is lost: an edited notebook's cells are carried over, and that is said. The old file is not
- * written again.
+ * Guarantees: no prompt, and no unsaved edit is lost: an edited notebook's cells are carried over, and that is said; its tab is closed
+ * only after that. Unsaved edits of the new file's tab are not written over. The old file is not written again.
  */
 import * as vscode from 'vscode';
+import { cellId } from './runs';
 import { hasTab, pause, tabsOf } from './selection';
 
 /** The open notebook with that URI that a tab shows. */
@@ -18,44 +19,85 @@ export async function openNotebook(uri: vscode.Uri, options: vscode.NotebookDocu
   return notebook;
 }
 
-/** Opens `target` in the place of `old`, whose file is there no more. */
-export async function exchangeTab(old: vscode.NotebookDocument, target: vscode.Uri): Promise<vscode.NotebookDocument> {
+/** Shows the notebook where a tab has it already, else in a new tab. */
+export async function revealNotebook(uri: vscode.Uri): Promise<vscode.NotebookDocument> {
+  const [tab] = tabsOf(uri);
+  return openNotebook(uri, tab ? { viewColumn: tab.group.viewColumn } : {});
+}
+
+/** Whether `notebook` is what became of `old`: the old file is gone, and they have a cell in common. */
+export async function isSuccessor(notebook: vscode.NotebookDocument, old: vscode.NotebookDocument): Promise<boolean> {
+  if (old.isUntitled || !(await isGone(old.uri))) return false;
+  const ids = idsOf(notebook);
+  const oldIds = idsOf(old);
+  return ids.size === 0 || oldIds.size === 0 || [...oldIds].some((id) => ids.has(id));
+}
+
+/** Shows `notebook` in the place of `old`, whose file is there no more. The old tab stays where its edits could not be carried over. */
+export async function takePlace(notebook: vscode.NotebookDocument, old: vscode.NotebookDocument): Promise<void> {
   const [tab] = tabsOf(old.uri);
   const place = tab && {
     viewColumn: tab.group.viewColumn,
     position: tab.group.tabs.indexOf(tab) + 1,
     isActive: tab.group.isActive && tab.isActive,
   };
-  const cells = old.isDirty ? old.getCells().map(copyOf) : undefined;
-  if (!old.isDirty) await vscode.window.tabGroups.close(tabsOf(old.uri));
-  else await revertAndClose(old);
   const options = place ? { viewColumn: place.viewColumn, preserveFocus: !place.isActive } : {};
-  const notebook = await openNotebook(target, options);
-  if (place) await vscode.commands.executeCommand('moveActiveEditor', { to: 'position', by: 'tab', value: place.position });
+  await vscode.window.showNotebookDocument(notebook, { preview: false, ...options });
+  if (place && isInFront(notebook)) {
+    await vscode.commands.executeCommand('moveActiveEditor', { to: 'position', by: 'tab', value: place.position });
+  }
+  if (!old.isDirty) {
+    await vscode.window.tabGroups.close(tabsOf(old.uri));
+    return;
+  }
   // Outputs come from the journal: only what the person typed is carried over.
-  if (cells && !sameSources(notebook, cells)) await carryOver(notebook, cells);
-  return notebook;
+  const cells = old.getCells().map(copyOf);
+  if (sameSources(notebook, cells) || (!notebook.isDirty && (await carryOver(notebook, cells)))) {
+    await revertAndClose(old);
+    return;
+  }
+  const [from, to] = [fileOf(old), fileOf(notebook)];
+  void vscode.window.showWarningMessage(vscode.l10n.t('Your unsaved edits stay in {0}: they could not be carried over to {1}.', from, to));
+}
+
+async function isGone(uri: vscode.Uri): Promise<boolean> {
+  try {
+    await vscode.workspace.fs.stat(uri);
+    return false;
+  } catch (error) {
+    return error instanceof vscode.FileSystemError && error.code === 'FileNotFound';
+  }
+}
+
+function idsOf(notebook: vscode.NotebookDocument): Set<string> {
+  return new Set(notebook.getCells().flatMap((cell) => cellId(cell) ?? []));
+}
+
+function isInFront(notebook: vscode.NotebookDocument): boolean {
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  return input instanceof vscode.TabInputNotebook && input.uri.toString() === notebook.uri.toString();
 }
 
 /** Asks nothing, unlike closing. It acts on the active editor, so it is made sure that this is the one. */
 async function revertAndClose(notebook: vscode.NotebookDocument): Promise<void> {
   for (const tab of tabsOf(notebook.uri)) {
     await vscode.window.showNotebookDocument(notebook, { viewColumn: tab.group.viewColumn });
-    const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
-    const isActive = input instanceof vscode.TabInputNotebook && input.uri.toString() === notebook.uri.toString();
-    if (isActive) await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
+    if (isInFront(notebook)) await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
   }
 }
 
-async function carryOver(notebook: vscode.NotebookDocument, cells: vscode.NotebookCellData[]): Promise<void> {
+async function carryOver(notebook: vscode.NotebookDocument, cells: vscode.NotebookCellData[]): Promise<boolean> {
   const edit = new vscode.WorkspaceEdit();
   edit.set(notebook.uri, [vscode.NotebookEdit.replaceCells(new vscode.NotebookRange(0, notebook.cellCount), cells)]);
-  if (!(await vscode.workspace.applyEdit(edit))) return;
+  if (!(await vscode.workspace.applyEdit(edit))) return false;
   // The cells are new objects; let the editor settle before outputs are written.
   await pause(50);
-  const file = notebook.uri.path.split('/').at(-1) ?? '';
-  void vscode.window.showInformationMessage(vscode.l10n.t('Your unsaved edits were kept in {0}; they are still to be saved.', file));
+  const text = vscode.l10n.t('Your unsaved edits were kept in {0}; they are still to be saved.', fileOf(notebook));
+  void vscode.window.showInformationMessage(text);
+  return true;
 }
+
+const fileOf = (notebook: vscode.NotebookDocument): string => notebook.uri.path.split('/').at(-1) ?? '';
 
 function copyOf(cell: vscode.NotebookCell): vscode.NotebookCellData {
   const copy = new vscode.NotebookCellData(cell.kind, cell.document.getText(), cell.document.languageId);

@@ -82,7 +82,8 @@ export class InputBoxes implements vscode.Disposable {
     const { executionId, asker } = question;
     try {
       await this.sidecar.request('keeper/replyInput', { sessionId: asker.sessionId, executionId, value });
-      this.withdraw(executionId);
+      // The cell may have asked the next one already.
+      if (this.questions.get(executionId) === question) this.withdraw(executionId);
     } catch (error) {
       if (isKind(error, 'NotWaiting')) return;
       this.sidecar.log.warn(`The input was not passed on: ${messageOf(error)}`);

@@ -32,6 +32,13 @@ export interface Slot {
   isWritten: boolean;
 }
 
+/** What is told of displays, which `update_display` may change later. */
+export interface DisplayEvents {
+  shown(displayId: string, slot: Slot): void;
+  /** All outputs of the cell are gone. */
+  cleared(): void;
+}
+
 export class CellOutputWriter {
   private slots: Slot[] = [];
   /** Slots that have something to write, from this index on. */
@@ -43,16 +50,19 @@ export class CellOutputWriter {
   private wasDirty = false;
   private savingUntil = 0;
   private readonly since = Date.now();
+  /** Something could not be written when the run ended: the journal has it, to be shown after so many milliseconds. */
+  heldBackFor: number | undefined;
   private ownReplacements = 0;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly execution: vscode.NotebookCellExecution,
-    private readonly onDisplay: (displayId: string, slot: Slot) => void,
+    private readonly displays: DisplayEvents,
   ) {}
 
   /** Takes over what the cell shows already, so that later pieces continue it. */
   adopt(outputs: readonly Output[], shown: readonly vscode.NotebookCellOutput[]): void {
+    this.displays.cleared();
     this.slots = outputs.map((output, index) => {
       const slot = this.slotOf(output);
       slot.stream?.text.take();
@@ -83,6 +93,7 @@ export class CellOutputWriter {
   /** The person cleared the cell's outputs: what comes next begins a new output, since one appended to the old would be lost. */
   clearedByPerson(): void {
     if (this.ownReplacements > 0) return;
+    this.displays.cleared();
     this.slots = [];
     this.firstDirty = 0;
   }
@@ -107,7 +118,7 @@ export class CellOutputWriter {
     return this.slots.some((slot) => slot.stream?.text.isCut);
   }
 
-  /** Writes what is collected. `all`: also what would be written later because it is long. */
+  /** Writes what is collected. `all`: also what would be written later because it is long, as the run ends. */
   flush(all = false): void {
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -115,12 +126,10 @@ export class CellOutputWriter {
     if (this.wasDirty && !isDirty) this.quietUntil = Date.now() + (Date.now() < this.savingUntil ? SAVED_MS : REVERTED_MS);
     this.wasDirty = isDirty;
     const quiet = this.quietUntil - Date.now();
-    if (quiet > 0 && !all) {
-      this.schedule(quiet);
-      return;
-    }
-    if (!all && !hasTab(uri)) {
-      this.schedule(); // it may be on its way to another group
+    if (quiet > 0 || !hasTab(uri)) {
+      if (all) this.holdBack(quiet);
+      else if (quiet > 0) this.schedule(quiet);
+      else this.schedule(); // it may be on its way to another group
       return;
     }
     if (this.mustReplaceAll) {
@@ -149,6 +158,10 @@ export class CellOutputWriter {
     this.timer = undefined;
   }
 
+  private holdBack(quiet: number): void {
+    if (this.mustReplaceAll || this.firstDirty < this.slots.length) this.heldBackFor = Math.max(quiet, SAVED_MS);
+  }
+
   /** False where the text is to be written anew, but not yet. */
   private continueStream(slot: Slot, stream: NonNullable<Slot['stream']>, isRewriteDue: boolean): boolean {
     if (!isRewriteDue && stream.text.mustRewrite) return false;
@@ -165,6 +178,7 @@ export class CellOutputWriter {
 
   private clearNow(): void {
     this.clearBeforeNext = false;
+    this.displays.cleared();
     this.slots = [];
     this.firstDirty = 0;
     this.mustReplaceAll = true;
@@ -184,7 +198,7 @@ export class CellOutputWriter {
   private slotOf(output: Output): Slot {
     const stream = output.output_type === 'stream' ? { name: output.name, text: streamText(output.text) } : undefined;
     const slot: Slot = { content: contentOf(output), stream, isWritten: false };
-    if ('displayId' in output) this.onDisplay(output.displayId, slot);
+    if ('displayId' in output) this.displays.shown(output.displayId, slot);
     return slot;
   }
 
@@ -222,6 +236,6 @@ function written(slot: Slot): vscode.NotebookCellOutput {
 }
 
 /** Writing to a notebook that has just been closed is refused; the journal has it all. */
-function ignoreClosed(): void {
+export function ignoreClosed(): void {
   // Nothing is lost, and nobody looks.
 }

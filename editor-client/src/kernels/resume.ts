@@ -10,7 +10,7 @@ import { sameItems, itemsOf } from '../outputs/mime';
 import type { CellOutputs, Execution, Session } from '../protocol/types';
 import type { Attachment } from './attachment';
 import type { InputBoxes } from './input';
-import { contentOf, MAX_BYTES_PER_CELL } from './outputs';
+import { contentOf, ignoreClosed, MAX_BYTES_PER_CELL } from './outputs';
 import { successOf } from './run';
 import { findCell } from './runs';
 import { hasTab } from './selection';
@@ -77,7 +77,10 @@ function show(attachment: Attachment, { row, cell }: Placed, lastSeq: number): b
   const present = runs.ofCell(cell);
   // The cell is about to run again, so what it had is not of interest any more.
   if (present && !isRunning) return false;
-  if (!isRunning && !differs && isSummaryShown(cell, row)) return false;
+  if (!isRunning && !differs && isSummaryShown(cell, row)) {
+    keepDisplays(attachment, cell, row);
+    return false;
+  }
   if (present?.executionId !== undefined && present.executionId !== row.executionId) return false;
 
   const run = runs.bind(row.executionId, cell);
@@ -85,13 +88,22 @@ function show(attachment: Attachment, { row, cell }: Placed, lastSeq: number): b
   run.fromSeq = lastSeq;
   run.start(row.startedAt, row.executionCount);
   const outputs = differs ? row.outputs.map(contentOf) : [...cell.outputs];
-  if (differs) void run.execution.replaceOutput(outputs);
+  if (differs) run.execution.replaceOutput(outputs).then(undefined, ignoreClosed);
   run.writer.adopt(row.outputs, outputs);
   if (!isRunning) {
     run.end(row.status, row.completedAt);
     runs.remove(run);
   }
   return differs;
+}
+
+/** Nothing is to be written, but what the cell displays may be changed from another one. */
+function keepDisplays({ runs }: Attachment, cell: vscode.NotebookCell, row: CellOutputs): void {
+  runs.displays.forget(cell);
+  for (const [index, output] of row.outputs.entries()) {
+    const content = cell.outputs[index];
+    if (content && 'displayId' in output) runs.displays.add(output.displayId, cell, { content, stream: undefined, isWritten: true });
+  }
 }
 
 function isShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {

@@ -4,7 +4,7 @@
  */
 import * as vscode from 'vscode';
 import type { ExecutionStatus, Output } from '../protocol/types';
-import { CellOutputWriter, type Slot } from './outputs';
+import { CellOutputWriter, type DisplayEvents } from './outputs';
 
 /** What VS Code marks a cell with that has begun: one that was cut off has not succeeded. */
 export function successOf(status: ExecutionStatus): boolean | undefined {
@@ -23,9 +23,9 @@ export class CellRun {
   constructor(
     readonly cell: vscode.NotebookCell,
     readonly execution: vscode.NotebookCellExecution,
-    onDisplay: (displayId: string, slot: Slot) => void,
+    displays: DisplayEvents,
   ) {
-    this.writer = new CellOutputWriter(execution, onDisplay);
+    this.writer = new CellOutputWriter(execution, displays);
   }
 
   get isRunning(): boolean {

@@ -72,7 +72,7 @@ export class Runner implements KernelHandlers {
       release(ensuring.held, [...ensuring.held.keys()]);
     }
     const attachment = this.attachments().of(notebook);
-    if (!attachment) return;
+    if (!attachment || this.sessions.get(attachment.sessionId)?.state === 'ended') return;
     const executing = attachment.runs.all().map((run) => run.cell);
     await pause(DELETION_MS);
     // The notebook closed, or a running cell is being deleted: neither asks for the job to stop.
@@ -95,7 +95,8 @@ export class Runner implements KernelHandlers {
 
   private ensure(notebook: vscode.NotebookDocument, kernel: Kernel): Ensuring {
     const present = this.ensuring.get(notebook);
-    if (present?.kernel === kernel) return present;
+    // One that was interrupted still waits for its answer, but runs nothing any more.
+    if (present?.kernel === kernel && !present.isCancelled) return present;
     const held: HeldExecutions = new Map();
     const done = this.find(notebook, kernel, held).finally(() => {
       if (this.ensuring.get(notebook) === ensuring) this.ensuring.delete(notebook);
@@ -112,7 +113,7 @@ export class Runner implements KernelHandlers {
       this.sidecar.request('keeper/ensureSession', { notebookUri, kernelName: kernel.name }),
     );
     const settled = await this.settle(result);
-    if (!settled?.session) return undefined;
+    if (!settled?.session || settled.outcome === 'dismissed') return undefined;
     this.sessions.put(settled.session);
     // The person chose to go on with a kernel of another kind: what waits was made for this one.
     if (settled.session.kernel.name !== kernel.name) release(held, [...held.keys()]);
@@ -122,7 +123,7 @@ export class Runner implements KernelHandlers {
   }
 
   private async settle(result: EnsureResult): Promise<EnsureResult | undefined> {
-    return result.outcome === 'ask' && result.offer ? this.offers.ask(result.offer) : result;
+    return result.outcome === 'ask' && result.offer ? this.offers.ask(result.offer, true) : result;
   }
 
   private async submit(attachment: Attachment, cells: readonly vscode.NotebookCell[], kernel: Kernel): Promise<void> {

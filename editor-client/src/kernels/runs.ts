@@ -52,8 +52,13 @@ export class Runs {
     const execution = this.held.get(cell) ?? this.createExecution(cell);
     if (!execution) return undefined;
     this.held.delete(cell);
-    const run = new CellRun(cell, execution, (displayId, slot) => {
-      this.displays.add(displayId, cell, slot);
+    const run = new CellRun(cell, execution, {
+      shown: (displayId, slot) => {
+        this.displays.add(displayId, cell, slot);
+      },
+      cleared: () => {
+        this.displays.forget(cell);
+      },
     });
     this.byCell.set(cell, run);
     return run;

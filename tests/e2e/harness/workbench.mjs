@@ -175,6 +175,10 @@ export class Workbench {
     await this.cell(index).locator(`.codicon-notebook-state-${how}`).first().waitFor({ timeout: milliseconds });
   }
 
+  waiting(index) {
+    return this.cell(index).locator('.codicon-notebook-state-pending').first();
+  }
+
   running(index) {
     return this.cell(index).locator('.codicon-notebook-state-executing').first();
   }
@@ -217,6 +221,13 @@ export class Workbench {
       if (await pressed.isVisible()) await pressed.click({ timeout: 1_000 });
       return pressed.waitFor({ state: 'hidden', timeout: 1_000 }).then(() => true);
     });
+  }
+
+  /** Closes a notification without an answer. */
+  async close(text) {
+    await this.toast(text).hover();
+    await this.toast(text).locator('.action-label.codicon-notifications-clear').click();
+    await this.toast(text).waitFor({ state: 'detached' });
   }
 
   /** Presses a button of a modal dialog. */
