@@ -256,7 +256,8 @@ fn a_kernel_that_does_not_answer_its_new_keeper_is_listed_and_stopped() {
     assert!(world.cli_ok(["list"]).contains("silent.ipynb"));
     world.cli_ok(["stop", "--all"]);
     eventually("the kernel is gone", PATIENCE, || (!is_alive(pid)).then_some(()));
-    assert_eq!(window.live(), Vec::<String>::new());
+    eventually("the window knows", PATIENCE, || window.live().is_empty().then_some(()));
+    window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
 }
 
 #[test]

@@ -19,6 +19,7 @@ impl Sessions {
     /// are new are told as created; not at a window's start, whose client asks for the list.
     pub async fn refresh(self: &Arc<Self>, announce: bool) -> Result<(), Error> {
         let _one_at_a_time = self.joining.lock().await;
+        self.forget_ended();
         let rows = self.registry().sessions(false).map_err(store_failed)?;
         let unknown: Vec<SessionRow> = rows.into_iter().filter(|row| !self.is_joined(&row.id)).collect();
         let host = crate::process::host();
@@ -43,6 +44,19 @@ impl Sessions {
             let _ = task.await;
         }
         Ok(())
+    }
+
+    /// Of a session whose keeper we are not connected to, nobody but the registry tells the end.
+    fn forget_ended(self: &Arc<Self>) {
+        let apart: Vec<Session> =
+            self.live.iter().filter(|live| live.client.is_none()).map(|live| live.session.clone()).collect();
+        for before in apart {
+            let row = self.registry().session(&before.id);
+            if row.is_ok_and(|row| row.is_none_or(|row| !row.live)) {
+                self.live.remove(&before.id);
+                self.found_ended(&before);
+            }
+        }
     }
 
     fn is_joined(&self, id: &str) -> bool {
