@@ -50,6 +50,7 @@ story('moves', 'a notebook is renamed in the editor', {
     renameSync(run.path('final.ipynb'), run.path(join('old', 'final.ipynb')));
     await editor.press('final.ipynb', 'Attach & Migrate');
     await eventually('the session moved', () => run.session(join('old', 'final.ipynb')));
+    await editor.isNowIn('old', 'final.ipynb');
     await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
     await editor.runCell(2);
     await editor.outputs('line 20', 2);

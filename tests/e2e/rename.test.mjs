@@ -21,6 +21,7 @@ const migrate = async (run) => {
   await editor.toast('final.ipynb').waitFor();
   await editor.press('final.ipynb', 'Attach & Migrate');
   await editor.tab('final.ipynb').waitFor();
+  await editor.tab('draft.ipynb').waitFor({ state: 'detached' });
   await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
   const [session] = run.sessions();
   assert.deepEqual([session.id, session.pid], [run.kernel.id, run.kernel.pid]);

@@ -86,6 +86,14 @@ export class Workbench {
     return this.page.locator('.tab', { hasText: name }).first();
   }
 
+  /** A notebook in that folder has taken the place of one of the same name: until then the old one is in front. */
+  async isNowIn(folder, name) {
+    const inFront = this.page.locator('.monaco-breadcrumb-item', { hasText: folder }).first();
+    await inFront.waitFor();
+    const tabs = this.page.locator('.tab', { hasText: name });
+    await eventually(`one tab of ${name}`, async () => (await tabs.count()) === 1 && (await inFront.isVisible()));
+  }
+
   /** Closes the tab in front, answering whether to save what was changed: `Save` or `Don't Save`. */
   async closeTab(name, answer) {
     await this.command('View: Close Editor');
