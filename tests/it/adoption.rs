@@ -261,6 +261,36 @@ fn a_kernel_that_does_not_answer_its_new_keeper_is_listed_and_stopped() {
 }
 
 #[test]
+fn a_kernel_that_answers_its_new_keeper_late_is_shown_as_it_is() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let session = window.start(&notebook);
+    let id = id_of(&session["id"]);
+    let running = window.execute_cell(&id, 0, "import time\ntime.sleep(600)");
+    window.execute(&id, "1");
+    eventually("it runs", PATIENCE, || {
+        (window.session(&id)["currentExecution"]["executionId"] == running.as_str()).then_some(())
+    });
+    window.close();
+    let (pid, keeper) = (pid_of(&session["pid"]), pid_of(&session["keeperPid"]));
+    kill(keeper, "KILL");
+    eventually("the keeper is gone", PATIENCE, || (!is_alive(keeper)).then_some(()));
+    kill(pid, "STOP");
+    let mut window = world.window();
+    assert_eq!(window.session(&id)["responding"], false);
+    // The window is connected by now: only what it is told can show it the rest.
+    kill(pid, "CONT");
+    let now = eventually("it is shown as it is", PATIENCE, || {
+        let now = window.session(&id);
+        (now["responding"] == true && now["queued"] == 1).then_some(now)
+    });
+    assert_eq!(now["currentExecution"]["executionId"], running.as_str(), "{now}");
+    assert_eq!(now["state"], "busy");
+    window.ok("keeper/stopSession", json!({ "sessionId": id }));
+}
+
+#[test]
 fn a_frozen_keeper_blocks_nobody() {
     let world = World::new();
     let (frozen, other) = (world.notebook("frozen.ipynb", &["1"]), world.notebook("other.ipynb", &["1"]));

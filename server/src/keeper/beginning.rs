@@ -75,7 +75,7 @@ impl Keeper {
     }
 
     pub(super) fn greeted(&mut self, greeted: Result<Greeted, String>) {
-        let adopted = std::mem::take(&mut self.adopting);
+        let adopted = self.adopting;
         let greeted = match greeted {
             Ok(greeted) => greeted,
             Err(why) if adopted || self.rejoining => {
@@ -135,6 +135,9 @@ impl Keeper {
     /// that the kernel is through with what it did before.
     pub(super) fn restore(&mut self, now: Time) {
         self.settle_up();
+        // Only now is anything known that could be told of it.
+        self.adopting = false;
+        self.status_changed = true;
         let unfinished = self.journal.unfinished().unwrap_or_default();
         let from = self.journal.last_at().unwrap_or(self.record.last_activity_at);
         self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });
