@@ -194,10 +194,8 @@ impl Keeper {
                 stream = self.clients.accept() => match stream {
                     Ok(stream) => {
                         // Sampled seldom while nobody looks: who begins to look is told what is so now.
-                        if !self.clients.any() {
-                            self.take_sample();
-                            (self.status_changed, self.urgent) = (true, true);
-                        }
+                        self.take_sample();
+                        (self.status_changed, self.urgent) = (true, true);
                         self.clients.admit(stream);
                     }
                     Err(e) => {
