@@ -15,7 +15,7 @@ mod signal;
 mod unix;
 
 pub use environment::{clean, with_interpreter_first};
-pub use identity::{Identity, boot_id, host, identity_of};
+pub use identity::{Identity, boot_id, host, identity_of, leader_started_with};
 pub use sample::{Sample, Sampler};
 pub use signal::{Signal, kill, signal_group, wait_for_death};
 

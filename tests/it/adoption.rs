@@ -189,6 +189,43 @@ fn after_a_reboot_nothing_is_mistaken_for_alive() {
 }
 
 #[test]
+fn a_kernel_that_its_keeper_could_not_record_is_no_ghost() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let session = window.start(&notebook);
+    let id = id_of(&session["id"]);
+    // A child has the kernel's arguments, too, and outlives it.
+    let child = window.value_of(&id, "import os, time\npid = os.fork()\nif pid == 0: time.sleep(600)\npid");
+    let child: u32 = child.parse().unwrap();
+    window.close();
+    let (pid, keeper) = (pid_of(&session["pid"]), pid_of(&session["keeperPid"]));
+    kill(keeper, "KILL");
+    eventually("the keeper is gone", PATIENCE, || (!is_alive(keeper)).then_some(()));
+    // As it is when the keeper is killed between starting the kernel and writing its PID down.
+    let forget = || {
+        let mut record = world.record(&id);
+        record["kernelProcess"] = Value::Null;
+        std::fs::write(world.session_dir(&id).join("session.json"), record.to_string()).unwrap();
+    };
+    forget();
+    let mut window = world.window();
+    assert_eq!(window.session(&id)["pid"], session["pid"]);
+    assert_eq!(window.value_of(&id, "pid"), child.to_string());
+    let keeper = pid_of(&window.session(&id)["keeperPid"]);
+    window.close();
+    // The keeper does not live to see the kernel's end.
+    kill(keeper, "STOP");
+    kill(pid, "KILL");
+    kill(keeper, "KILL");
+    eventually("both are gone", PATIENCE, || (!is_alive(pid) && !is_alive(keeper)).then_some(()));
+    forget();
+    let mut window = world.window();
+    assert_eq!(window.session(&id)["state"], "ended", "its child is not taken for it");
+    kill(child, "KILL");
+}
+
+#[test]
 fn what_was_sent_to_the_kernel_is_never_sent_again() {
     let world = World::new();
     let notebook = world.notebook("draft.ipynb", &["1"]);

@@ -66,8 +66,7 @@ pub fn spawn(record: &Record, folders: &Folders) -> Result<(Child, Identity, Con
     let path = folders.connection_file(id);
     connection.write(&path).map_err(failed)?;
     let kernel = &record.kernel;
-    let argv: Vec<String> =
-        kernel.argv.iter().map(|arg| arg.replace("{connection_file}", &path.to_string_lossy())).collect();
+    let argv = kernel.command(&path);
     let (program, arguments) = argv
         .split_first()
         .ok_or_else(|| std::io::Error::other(format!("the kernelspec {} names no program", kernel.name)))?;

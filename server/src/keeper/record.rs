@@ -81,6 +81,14 @@ pub struct KernelLaunch {
     pub cwd: PathBuf,
 }
 
+impl KernelLaunch {
+    /// Program and arguments.
+    pub fn command(&self, connection_file: &Path) -> Vec<String> {
+        let path = connection_file.to_string_lossy();
+        self.argv.iter().map(|arg| arg.replace("{connection_file}", &path)).collect()
+    }
+}
+
 fn default_journal_limit() -> u64 {
     1 << 30
 }

@@ -44,6 +44,19 @@ pub(super) fn tree(root: u32) -> Tree {
     found
 }
 
+/// The processes whose command ends in these arguments. A script's begins with its interpreter.
+pub(super) fn started_with(arguments: &[String]) -> Vec<u32> {
+    let Ok(mut system) = System::new() else { return Vec::new() };
+    let kind = kind().with_cmd(sysinfo::UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    let fits = |process: &&sysinfo::Process| {
+        let (command, wanted) = (process.cmd(), arguments.len());
+        command.len() > wanted
+            && command[command.len() - wanted..].iter().zip(arguments).all(|(a, b)| a == b.as_str())
+    };
+    system.processes().values().filter(fits).map(|process| process.pid().as_u32()).collect()
+}
+
 /// Not known here.
 pub(super) fn proportional_bytes(_pid: u32) -> Option<u64> {
     None

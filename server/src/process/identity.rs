@@ -26,6 +26,15 @@ impl Identity {
     }
 }
 
+/// The process that leads its own group and was started with just these arguments, whatever its program is called.
+/// What it forked has its arguments, too, and leads no group.
+pub fn leader_started_with(arguments: &[String]) -> Option<Identity> {
+    let all = platform::started_with(arguments);
+    #[cfg(unix)]
+    let all: Vec<u32> = all.into_iter().filter(|pid| super::unix::leads_group(*pid)).collect();
+    all.into_iter().find_map(identity_of)
+}
+
 /// Names the current boot of this machine.
 pub fn boot_id() -> String {
     platform::boot_id()

@@ -140,15 +140,28 @@ fn children(pid: u32, scanned: &mut Option<HashMap<u32, Vec<u32>>>) -> Vec<u32> 
     found
 }
 
+/// The processes whose command ends in these arguments. A script's begins with its interpreter.
+pub(super) fn started_with(arguments: &[String]) -> Vec<u32> {
+    let wanted: String = arguments.iter().flat_map(|argument| ["\0", argument]).chain(["\0"]).collect();
+    let fits = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| command.ends_with(wanted.as_bytes()))
+    };
+    pids().filter(fits).collect()
+}
+
 fn scan() -> HashMap<u32, Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    let Ok(entries) = fs::read_dir("/proc") else { return children };
-    for pid in entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok()) {
+    for pid in pids() {
         if let Some(stat) = stat(pid) {
             children.entry(stat.parent).or_default().push(pid);
         }
     }
     children
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
 }
 
 /// `None` for a zombie or a process that is gone.

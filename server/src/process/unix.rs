@@ -34,6 +34,11 @@ pub(super) fn death_handle(pid: u32) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(handle, tokio::io::Interest::READABLE)
 }
 
+pub(super) fn leads_group(pid: u32) -> bool {
+    let group = number(pid).and_then(|pid| Ok(rustix::process::getpgid(Some(pid))?));
+    group.is_ok_and(|group| group.as_raw_nonzero().get() as u32 == pid)
+}
+
 fn number(pid: u32) -> io::Result<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| {
         io::Error::new(io::ErrorKind::NotFound, format!("{pid} is not the number of a process"))

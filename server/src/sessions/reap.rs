@@ -51,6 +51,12 @@ impl Sessions {
             // Dying; or its lock file was swept away, and it will make it anew.
             return Ok(false);
         }
+        let alive = record.kernel_process.as_ref().is_some_and(Identity::is_alive);
+        if !alive && let Some(found) = self.started_unrecorded(&record) {
+            tracing::info!(session = id, pid = found.pid, "a kernel that its keeper could not record");
+            record.kernel_process = Some(found);
+            record.write(&self.folders).map_err(store_failed)?;
+        }
         if record.kernel_process.as_ref().is_some_and(Identity::is_alive) {
             tracing::info!(session = id, "adopting the kernel of a dead keeper");
             // Only where the record had to be taken from the registry: a full disk must not stand in the way.
@@ -76,6 +82,18 @@ impl Sessions {
         record.end_reason = Some(EndReason::Lost);
         record.write(&self.folders).map_err(store_failed)?;
         self.end_in_registry(&record).map(|()| true)
+    }
+
+    /// A kernel whose keeper was killed between starting it and writing down its PID.
+    fn started_unrecorded(&self, record: &Record) -> Option<Identity> {
+        if record.boot != crate::process::boot_id() {
+            return None;
+        }
+        let file = self.folders.connection_file(&record.id);
+        let command = record.kernel.command(&file);
+        let arguments = command.get(1..)?;
+        let names_it = arguments.iter().any(|argument| argument.contains(&*file.to_string_lossy()));
+        names_it.then(|| crate::process::leader_started_with(arguments)).flatten()
     }
 
     fn end_in_registry(&self, record: &Record) -> Result<(), Error> {
