@@ -306,9 +306,12 @@ impl Window {
         })
     }
 
-    /// Waits for an execution's end.
+    /// Waits for an execution's end. The history is read from disk, and the session told of: a moment may lie between.
     pub fn done(&mut self, session: &str, execution: &str) -> Value {
-        self.until_status(session, execution, &["ok", "error", "aborted", "lost"])
+        let done = self.until_status(session, execution, &["ok", "error", "aborted", "lost"]);
+        eventually(&format!("{execution} runs no more"), PATIENCE, || {
+            (self.session(session)["currentExecution"]["executionId"] != execution).then_some(done.clone())
+        })
     }
 
     /// Runs code that must succeed, to its end.

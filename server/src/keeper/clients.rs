@@ -212,10 +212,7 @@ async fn write_answers(
                 if changed.is_err() { return }
                 let now = published.borrow_and_update().clone();
                 let mut bytes = Vec::new();
-                if now.committed > committed {
-                    committed = now.committed;
-                    bytes.extend(frames::encode(&Answer::Committed { committed }).unwrap_or_default());
-                }
+                // The position last: who reads of an execution's end finds the session idle.
                 if now.sample_version > sample {
                     sample = now.sample_version;
                     bytes.extend_from_slice(&now.sample);
@@ -223,6 +220,10 @@ async fn write_answers(
                 if now.status_version > status {
                     status = now.status_version;
                     bytes.extend_from_slice(&now.status);
+                }
+                if now.committed > committed {
+                    committed = now.committed;
+                    bytes.extend(frames::encode(&Answer::Committed { committed }).unwrap_or_default());
                 }
                 if !open && bytes.is_empty() { return }
                 bytes
