@@ -46,13 +46,7 @@ impl Sessions {
         if let Some(name) = kernel_name {
             self.kernelspec(name, notebook)?;
         }
-        if let Some(session) = self.by_path(notebook).await? {
-            // A rename that comes before this window watches is found by the file alone.
-            if let Some(binding) =
-                self.registry().binding_by_key(&self.key(notebook)).map_err(store_failed)?
-            {
-                self.note_file(&binding);
-            }
+        if let Some(session) = self.by_path_opened(notebook).await? {
             return self.ensure_live(notebook, session, kernel_name, ask).await;
         }
         if let Some((session, binding)) = self.by_file(notebook).await? {

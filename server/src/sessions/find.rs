@@ -19,6 +19,18 @@ impl Sessions {
         self.session_of(&binding).await
     }
 
+    /// The same for a notebook that this window opens: a rename that comes before the window watches is found by the
+    /// file alone.
+    pub(super) async fn by_path_opened(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+    ) -> Result<Option<Session>, Error> {
+        if let Some(binding) = self.registry().binding_by_key(&self.key(notebook)).map_err(store_failed)? {
+            self.note_file(&binding);
+        }
+        self.by_path(notebook).await
+    }
+
     /// The live session whose notebook was this very file under a name that is gone.
     pub(super) async fn by_file(
         self: &Arc<Self>,

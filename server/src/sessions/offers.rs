@@ -289,7 +289,7 @@ impl Sessions {
             }
         }
         self.registry().clear_dismissal(&key).map_err(store_failed)?;
-        if let Some(session) = self.by_path(notebook).await? {
+        if let Some(session) = self.by_path_opened(notebook).await? {
             if !self.attached.contains(&session.id) && self.on_open() == super::OnOpen::Ask {
                 self.raise(NewOffer::resume(notebook.clone(), session, None))?;
             }
