@@ -5,7 +5,7 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
-import { messageOf } from './errors';
+import { messageOf, SidecarGone } from './errors';
 import type { Attachments } from './kernels/attachments';
 import { NOTEBOOK_TYPE, type Kernel } from './kernels/controllers';
 import { isSuccessor, openNotebook, revealNotebook, shownNotebook, takePlace } from './kernels/documents';
@@ -35,8 +35,8 @@ export class Follow implements vscode.Disposable {
     selection: Selection,
   ) {
     this.subscriptions = [
-      offers.onDidAnswer(({ offer, result }) => void this.guard(this.answered(offer, result))),
-      selection.onDidChoose(({ notebook, kernel }) => void this.guard(this.chosen(notebook, kernel))),
+      offers.onDidAnswer(({ offer, result }) => void this.guard(this.answered(offer, result), true)),
+      selection.onDidChoose(({ notebook, kernel }) => void this.guard(this.chosen(notebook, kernel), true)),
       sessions.onDidUpdate(({ session }) => void this.guard(this.updated(session))),
       vscode.window.tabGroups.onDidChangeTabs((event) => {
         if (event.closed.length > 0) void this.guard(this.tabsClosed());
@@ -181,7 +181,8 @@ export class Follow implements vscode.Disposable {
     // Otherwise the sidecar has heard of it and asks by itself.
     if (!isAgain && readSettings().onOpen !== 'resume') return;
     const { found } = await this.sidecar.request('keeper/findActiveSession', { notebookUri: uri.toString() });
-    if (found && !this.attachments.of(notebook)) await this.ensure(notebook);
+    this.sidecar.log.info(`${uri.toString()} was opened: ${found ? 'its kernel runs' : 'no kernel runs for it'}`);
+    if (found && !this.attachments.of(notebook)) await this.guard(this.ensure(notebook), true);
   }
 
   /** False where it has no kernel. */
@@ -190,6 +191,7 @@ export class Follow implements vscode.Disposable {
     const { found } = await this.sidecar.request('keeper/findActiveSession', { notebookUri });
     if (!found) return false;
     const result = await this.sidecar.request('keeper/ensureSession', { notebookUri });
+    this.sidecar.log.info(`${notebookUri}: ${result.outcome} (session ${result.session?.id ?? 'none'})`);
     if (result.outcome === 'ask' && result.offer) await this.offers.ask(result.offer);
     else if (result.session) await this.show(result.session, result.outcome === 'started', notebookUri);
     return true;
@@ -207,11 +209,14 @@ export class Follow implements vscode.Disposable {
     }
   }
 
-  private async guard(task: Promise<void>): Promise<void> {
+  /** `isAwaited`: a person waits for what is done, and is told where it fails. */
+  private async guard(task: Promise<unknown>, isAwaited = false): Promise<void> {
     try {
       await task;
     } catch (error) {
       this.sidecar.log.error(messageOf(error));
+      // What a sidecar that is gone did not do is done after its start.
+      if (isAwaited && !(error instanceof SidecarGone)) void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
     }
   }
 }

@@ -148,6 +148,7 @@ export class Attachments implements vscode.Disposable {
       throw error;
     }
     this.changeEmitter.fire();
+    this.sidecar.log.info(`${notebook.uri.toString()} follows session ${session.id}`);
     return attachment;
   }
 

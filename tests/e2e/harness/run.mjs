@@ -2,7 +2,7 @@
 // Guarantees: no kernel, server or browser is left behind; what explains a failure is kept in .cache/logs/e2e.
 // Leaves out: what is clicked (workbench.mjs).
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -154,6 +154,29 @@ export class Run {
   async shot(title) {
     const file = join(shots, `${this.name}-${title.replace(/\W+/g, '-')}.png`);
     await this.page?.screenshot({ path: file }).catch(() => {});
+  }
+
+  /** What a failure's cause may be seen in: what is on the screen, and what the extension logged last. */
+  async evidence() {
+    const texts = async (selector) =>
+      (
+        await this.page
+          ?.locator(selector)
+          .allInnerTexts()
+          .catch(() => [])
+      )?.map((text) => text.replace(/\s+/g, ' ').trim());
+    const lines = Object.entries({
+      tabs: '.tab',
+      kernel: '.notebookOverlay:visible .kernel-label',
+      cells: '.notebookOverlay:visible .cell-list-container .monaco-list-row .view-lines',
+      notifications: '.notification-list-item',
+      asked: '.quick-input-widget:visible',
+      dialog: '.monaco-dialog-box',
+    }).map(async ([what, selector]) => `${what}: ${(await texts(selector))?.join(' | ')}`);
+    const folder = join(this.profile.data, 'logs');
+    const logs = existsSync(folder) ? readdirSync(folder, { recursive: true }).filter((file) => file.endsWith('Kernel Keeper.log')) : [];
+    const newest = logs.sort().flatMap((file) => readFileSync(join(folder, file), 'utf8').trimEnd().split('\n'));
+    return [...(await Promise.all(lines)), ...newest.slice(-25)].join('\n');
   }
 
   /** The test run itself is ended: at once, but leaving nothing behind. */

@@ -23,6 +23,7 @@ export function story(name, title, steps) {
         } catch (error) {
           failed = step;
           await run.shot(`${shot}-FAILED`);
+          error.stack += `\n${await run.evidence()}`;
           throw error;
         }
       });

@@ -63,9 +63,21 @@ export class Workbench {
     return this.page.locator('.quick-input-widget:visible').filter({ hasText: prompt });
   }
 
+  /** Opens a notebook. VS Code draws its cells once their webview answers; where it never does, the notebook is opened again. */
   async openFile(name) {
-    await this.entry(name).dblclick();
-    await this.tab(name).waitFor();
+    const drawn = () => this.notebook.locator('.cell-list-container .monaco-list-row').first().waitFor({ timeout: 15_000 });
+    for (let attempt = 1; ; attempt += 1) {
+      await this.entry(name).dblclick();
+      await this.tab(name).waitFor();
+      try {
+        return await drawn();
+      } catch (error) {
+        if (attempt === 3) throw error;
+        console.log(`VS Code did not draw the cells of ${name}: it is opened again`);
+        await this.command('View: Close Editor');
+        await this.tab(name).waitFor({ state: 'detached' });
+      }
+    }
   }
 
   entry(name) {
