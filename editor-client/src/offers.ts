@@ -7,13 +7,15 @@
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
 import { isKind, messageOf } from './errors';
-import { hasTab } from './kernels/selection';
+import { hasTab, nextEvent, tabsOf } from './kernels/selection';
 import type { EnsureResult, Offer } from './protocol/types';
 import { remember } from './settings';
 import { sameUri } from './sessions';
 
 /** A notification leaves the screen by itself after about this time, unanswered; then the next question may come. */
 const ON_SCREEN_MS = 12_000;
+/** How long a notebook may take to be drawn before its question is asked all the same. */
+const DRAWN_MS = 10_000;
 
 interface Question {
   readonly offer: Offer;
@@ -53,6 +55,7 @@ export class Offers implements vscode.Disposable {
         this.close(offerId, undefined);
       }),
       vscode.window.tabGroups.onDidChangeTabs(({ opened }) => {
+        this.openedAgain(opened);
         if (opened.length > 0) for (const offer of [...this.held.values()]) this.raised(offer);
       }),
       sidecar.onReady(() => void this.synchronise()),
@@ -97,6 +100,14 @@ export class Offers implements vscode.Disposable {
     if (!isTakenUp) this.add(offer, false);
   }
 
+  /** A question may have left the screen unanswered since: who opens its notebook again sees it again. */
+  private openedAgain(tabs: readonly vscode.Tab[]): void {
+    for (const { input } of tabs) {
+      const offer = input instanceof vscode.TabInputNotebook ? this.of(input.uri) : undefined;
+      if (offer) this.showAgain(offer.offerId);
+    }
+  }
+
   private add(offer: Offer, isAsked: boolean): Question {
     this.held.delete(offer.offerId);
     const present = this.questions.get(offer.offerId);
@@ -116,7 +127,11 @@ export class Offers implements vscode.Disposable {
     this.questions.set(offer.offerId, question);
     this.changeEmitter.fire();
     const onScreen = () => Promise.race([this.show(question), settled, expire(ON_SCREEN_MS)]);
-    this.last = isAsked ? onScreen() : this.last.then(onScreen);
+    const later = async () => {
+      await drawn(offer);
+      if (question.shown === 0) await onScreen();
+    };
+    this.last = isAsked ? onScreen() : this.last.then(later);
     return question;
   }
 
@@ -183,6 +198,16 @@ export class Offers implements vscode.Disposable {
 function lingers(notebookUri: string): boolean {
   const notebook = vscode.workspace.notebookDocuments.find(({ uri }) => sameUri(notebookUri, uri));
   return notebook !== undefined && !hasTab(notebook.uri);
+}
+
+/** Waits for a notebook that is being opened: on a slow machine its question would leave the screen before it is there. */
+async function drawn({ notebookUri }: Offer): Promise<void> {
+  const isDrawn = () => vscode.window.visibleNotebookEditors.some(({ notebook }) => sameUri(notebookUri, notebook.uri));
+  const isInFront = () => tabsOf(vscode.Uri.parse(notebookUri)).some((tab) => tab.isActive);
+  const deadline = Date.now() + DRAWN_MS;
+  while (isInFront() && !isDrawn() && Date.now() < deadline) {
+    await nextEvent(vscode.window.onDidChangeVisibleNotebookEditors, deadline - Date.now());
+  }
 }
 
 const isOpen = (question: Question): boolean => question.isOpen;

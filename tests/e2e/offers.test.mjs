@@ -53,9 +53,18 @@ story('offers', 'a cell is run before the question about its kernel is answered'
     await waits(run, 'first.ipynb');
     await resumed(run, 'first.ipynb');
   },
-  'a question that has left the screen is shown again; closed, it releases the cell without running it': async (run) => {
+  'a question that has left the screen is shown again when its notebook is opened again': async (run) => {
+    const { workbench: editor } = run;
+    await editor.openFile('second.ipynb');
+    await editor.toast(offer).waitFor();
+    await editor.page.keyboard.press('Escape');
+    await editor.toast(offer).waitFor({ state: 'detached' });
+    await editor.closeUnchanged('second.ipynb');
+  },
+  'and when a cell is run; closed, it releases the cell without running it': async (run) => {
     const { workbench: editor } = run;
     await opened(run, 'second.ipynb');
+    assert.equal(await editor.toast(offer).count(), 1);
     await editor.page.keyboard.press('Escape');
     await editor.toast(offer).waitFor({ state: 'detached' });
     await waits(run, 'second.ipynb');

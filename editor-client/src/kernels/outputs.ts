@@ -19,7 +19,7 @@ const LONG_FLUSH_MS = 400;
  * a save, for a moment after it, and without a tab. A revert can only be seen when it is over, too late where a write came in between: then
  * for long enough to close the tab again.
  */
-const SAVED_MS = 300;
+const SAVED_MS = 1_000;
 const REVERTED_MS = 5_000;
 const SAVING_MS = 10_000;
 /** How many characters may be written anew a millisecond: a longer text is rewritten less often. */

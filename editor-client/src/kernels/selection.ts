@@ -98,7 +98,8 @@ export function tabsOf(uri: vscode.Uri): vscode.Tab[] {
 
 export const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-async function nextEvent(event: vscode.Event<unknown>, timeout: number): Promise<void> {
+/** Waits for the next event, or the end of the time. */
+export async function nextEvent(event: vscode.Event<unknown>, timeout: number): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = () => {
       listener.dispose();

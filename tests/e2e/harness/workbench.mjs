@@ -65,19 +65,24 @@ export class Workbench {
 
   /** Opens a notebook. VS Code draws its cells once their webview answers; where it never does, the notebook is opened again. */
   async openFile(name) {
-    const drawn = () => this.notebook.locator('.cell-list-container .monaco-list-row').first().waitFor({ timeout: 15_000 });
+    const drawn = () => this.notebook.locator('.cell-list-container .monaco-list-row').first().waitFor({ timeout: 45_000 });
     for (let attempt = 1; ; attempt += 1) {
       await this.entry(name).dblclick();
       await this.tab(name).waitFor();
       try {
         return await drawn();
       } catch (error) {
-        if (attempt === 3) throw error;
+        if (attempt === 2) throw error;
         console.log(`VS Code did not draw the cells of ${name}: it is opened again`);
-        await this.command('View: Close Editor');
-        await this.tab(name).waitFor({ state: 'detached' });
+        await this.closeUnchanged(name);
       }
     }
+  }
+
+  /** Closes the tab in front, which has no unsaved changes. */
+  async closeUnchanged(name) {
+    await this.command('View: Close Editor');
+    await this.tab(name).waitFor({ state: 'detached' });
   }
 
   entry(name) {
@@ -106,11 +111,21 @@ export class Workbench {
     await eventually(`one tab of ${name}`, async () => (await tabs.count()) === 1 && (await inFront.isVisible()));
   }
 
-  /** Closes the tab in front, answering whether to save what was changed: `Save` or `Don't Save`. */
+  /**
+   * Closes the tab in front, answering whether to save what was changed: `Save` or `Don't Save`. VS Code leaves a tab open that was written
+   * to between its answer and its end, and a person closes it once more.
+   */
   async closeTab(name, answer) {
-    await this.command('View: Close Editor');
-    await this.confirm(answer);
-    await this.tab(name).waitFor({ state: 'detached' });
+    for (let attempt = 1; ; attempt += 1) {
+      await this.command('View: Close Editor');
+      await this.confirm(answer);
+      try {
+        return await this.tab(name).waitFor({ state: 'detached', timeout: 5_000 });
+      } catch (error) {
+        if (attempt === 2) throw error;
+        console.log(`VS Code left ${name} open: it is closed once more`);
+      }
+    }
   }
 
   /** A notebook's editor is an overlay outside its group. */
