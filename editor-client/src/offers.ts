@@ -15,7 +15,7 @@ import { sameUri } from './sessions';
 /** A notification leaves the screen by itself after about this time, unanswered; then the next question may come. */
 const ON_SCREEN_MS = 12_000;
 /** How long a notebook may take to be drawn before its question is asked all the same. */
-const DRAWN_MS = 10_000;
+const DRAWN_MS = 30_000;
 
 interface Question {
   readonly offer: Offer;
