@@ -83,7 +83,7 @@ export class Attachment {
       if (cell.index < 0) this.runs.displays.forget(cell);
     }
     for (const cell of event.contentChanges.flatMap((change) => change.addedCells)) {
-      const executionId = this.runs.takeOrphan(cell);
+      const executionId = this.runs.orphanOf(cell);
       if (executionId !== undefined) this.events.broughtBack(this, cell, executionId);
     }
   }

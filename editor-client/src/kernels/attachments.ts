@@ -20,6 +20,7 @@ import { summarise } from './summary';
 
 /** See `bringBack`. */
 const BROUGHT_BACK_MS = 500;
+const BROUGHT_BACK_ATTEMPTS = 3;
 
 export interface AttachOptions {
   /** Nothing happened meanwhile that the person does not know: a rename, a new kernel. */
@@ -135,8 +136,8 @@ export class Attachments implements vscode.Disposable {
       finished: (one, run, completedAt) => {
         this.finished(one, run, completedAt);
       },
-      broughtBack: (one, _cell, executionId) => {
-        void this.bringBack(one, executionId);
+      broughtBack: (one, cell, executionId) => {
+        void this.bringBack(one, cell, executionId);
       },
     };
     const attachment = new Attachment(notebook, kernel, session.id, this.inputs, events, held);
@@ -173,11 +174,18 @@ export class Attachments implements vscode.Disposable {
     await this.sidecar.request('keeper/subscribe', { sessionId, afterSeq });
   }
 
-  private async bringBack(attachment: Attachment, executionId: string): Promise<void> {
-    // Not an undone deletion, but a tab that is closed with its changes thrown away: it would stay open if it were written to now.
-    await pause(BROUGHT_BACK_MS);
+  private async bringBack(attachment: Attachment, cell: vscode.NotebookCell, executionId: string): Promise<void> {
+    const { runs } = attachment;
     try {
-      await reload(this.sidecar, attachment, executionId);
+      // VS Code may still be busy with the execution that the deletion ended, and take no new one of the cell.
+      for (let attempt = 0; attempt < BROUGHT_BACK_ATTEMPTS && !runs.of(executionId); attempt++) {
+        // Not an undone deletion, but a tab that is closed with its changes thrown away: it would stay open if it were written to now.
+        await pause(BROUGHT_BACK_MS);
+        await reload(this.sidecar, attachment, executionId);
+        // Deleted again meanwhile, it may be brought back once more.
+        if (cell.index < 0) return;
+      }
+      runs.forgetOrphan(cell);
     } catch (error) {
       this.sidecar.log.warn(`The outputs of a cell were not brought back: ${messageOf(error)}`);
     }

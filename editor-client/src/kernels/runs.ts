@@ -129,11 +129,15 @@ export class Runs {
   }
 
   /** The execution that a cell brought back by undo had when it was deleted; it may have ended since. */
-  takeOrphan(cell: vscode.NotebookCell): string | undefined {
+  orphanOf(cell: vscode.NotebookCell): string | undefined {
     const id = cellId(cell);
-    const executionId = id === undefined ? undefined : this.orphans.get(id);
+    return id === undefined ? undefined : this.orphans.get(id);
+  }
+
+  /** The cell shows its execution again. */
+  forgetOrphan(cell: vscode.NotebookCell): void {
+    const id = cellId(cell);
     if (id !== undefined) this.orphans.delete(id);
-    return executionId;
   }
 
   /** Nobody looks any more: ends all in the display only. */
