@@ -31,6 +31,8 @@ pub enum Raised {
     Existing(OfferRow),
     /// It is open now, and this other question about the notebook no longer is.
     Replaced(OfferRow),
+    /// The user does not want to be asked; it was not written.
+    Declined,
 }
 
 /// Dismissals are forgotten after this long, so that they cannot pile up.
@@ -39,9 +41,14 @@ const COLUMNS: &str = "id, kind, notebook_key, session_ids, window_id, document,
 
 impl Registry {
     /// Opens a question about a notebook. The same kind about the same sessions is asked once; any other question
-    /// about the notebook is overtaken.
-    pub fn raise_offer(&self, offer: &OfferRow) -> Result<Raised> {
+    /// about the notebook is overtaken. `move_from_to`: not where this was dismissed, see [`dismiss`](Self::dismiss).
+    pub fn raise_offer(&self, offer: &OfferRow, move_from_to: Option<&str>) -> Result<Raised> {
         self.write(|transaction| {
+            if let Some(what) = move_from_to
+                && is_dismissed(transaction, &offer.notebook_key, offer.kind, what)?
+            {
+                return Ok(Raised::Declined);
+            }
             let open = one(transaction, "notebook_key", &offer.notebook_key)?;
             let same = |open: &&OfferRow| open.kind == offer.kind && open.session_ids == offer.session_ids;
             if let Some(open) = open.as_ref().filter(same) {
@@ -110,14 +117,7 @@ impl Registry {
     }
 
     pub fn is_dismissed(&self, notebook_key: &str, kind: OfferKind, move_from_to: &str) -> Result<bool> {
-        self.read(|connection| {
-            let found = connection
-                .prepare_cached(
-                    "SELECT 1 FROM dismissals WHERE notebook_key = ?1 AND kind = ?2 AND move = ?3",
-                )?
-                .exists(params![notebook_key, Kind(kind), move_from_to])?;
-            Ok(found)
-        })
+        self.read(|connection| is_dismissed(connection, notebook_key, kind, move_from_to))
     }
 
     /// The notebook was opened or run anew: all may be asked again but about a move that was declined.
@@ -129,6 +129,13 @@ impl Registry {
             Ok(())
         })
     }
+}
+
+fn is_dismissed(connection: &Connection, key: &str, kind: OfferKind, move_from_to: &str) -> Result<bool> {
+    let found = connection
+        .prepare_cached("SELECT 1 FROM dismissals WHERE notebook_key = ?1 AND kind = ?2 AND move = ?3")?
+        .exists(params![key, Kind(kind), move_from_to])?;
+    Ok(found)
 }
 
 fn one(connection: &Connection, column: &str, value: &str) -> Result<Option<OfferRow>> {

@@ -140,7 +140,7 @@ fn one_of_two_answers_an_offer() {
     let (folder, registry) = fresh();
     for round in 0..40 {
         let row = offer(&format!("o{round}"), OfferKind::Resume, &format!("/{round}.ipynb"), &["s"]);
-        assert_eq!(registry.raise_offer(&row).unwrap(), Raised::New);
+        assert_eq!(registry.raise_offer(&row, None).unwrap(), Raised::New);
     }
     let results =
         race(folder.path(), 40, |registry, _, round| registry.take_offer(&format!("o{round}")).unwrap());
@@ -155,7 +155,7 @@ fn one_of_two_raises_an_offer() {
     let (folder, registry) = fresh();
     let results = race(folder.path(), 40, |registry, who, round| {
         let row = offer(&format!("o{who}-{round}"), OfferKind::Resume, &format!("/{round}.ipynb"), &["s"]);
-        registry.raise_offer(&row).unwrap()
+        registry.raise_offer(&row, None).unwrap()
     });
     for pair in results {
         assert_eq!(pair.iter().filter(|raised| **raised == Raised::New).count(), 1, "{pair:?}");

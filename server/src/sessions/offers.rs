@@ -27,6 +27,8 @@ pub(super) struct NewOffer {
     sessions: Vec<Session>,
     /// The window that it goes to; `None`: this one.
     to: Option<Option<String>>,
+    /// The move that it is about, which may have been declined.
+    moved: Option<String>,
 }
 
 impl NewOffer {
@@ -86,6 +88,12 @@ impl NewOffer {
         self
     }
 
+    /// It is not asked where that move was declined.
+    fn unless_declined(mut self, moved: String) -> NewOffer {
+        self.moved = Some(moved);
+        self
+    }
+
     fn new(
         kind: OfferKind,
         notebook: NotebookName,
@@ -94,7 +102,7 @@ impl NewOffer {
         actions: Vec<Action>,
         sessions: Vec<Session>,
     ) -> NewOffer {
-        NewOffer { kind, notebook, message, kernel_name, actions, sessions, to: None }
+        NewOffer { kind, notebook, message, kernel_name, actions, sessions, to: None, moved: None }
     }
 }
 
@@ -124,13 +132,17 @@ impl Sessions {
             document: serde_json::to_string(&offer).map_err(store_failed)?,
             raised_at: offer.raised_at,
         };
-        let raised = self.registry().raise_offer(&row).map_err(store_failed)?;
+        let raised = self.registry().raise_offer(&row, new.moved.as_deref()).map_err(store_failed)?;
         let offer = match raised {
             Raised::New | Raised::Replaced(_) => {
                 tracing::info!(offer = %offer.offer_id, kind = ?row.kind, notebook = %row.notebook_key, "offered");
                 offer
             }
             Raised::Existing(row) => self.fresh_offer(&row).unwrap_or(offer),
+            Raised::Declined => {
+                tracing::info!(notebook = %row.notebook_key, "not offered: dismissed before");
+                return Ok(offer);
+            }
         };
         self.show_offers();
         self.ring();
@@ -153,9 +165,8 @@ impl Sessions {
 
     /// Takes an offer to act on it. What was dismissed is not asked again for the same reason.
     pub(super) fn take_offer(&self, offer: &Offer, answer: &str) -> Result<(), Error> {
-        let row =
-            self.registry().take_offer(&offer.offer_id).map_err(store_failed)?.ok_or_else(offer_gone)?;
-        tracing::info!(offer = %row.id, kind = ?row.kind, answer, "answered");
+        let registry = self.registry();
+        let row = registry.offer(&offer.offer_id).map_err(store_failed)?.ok_or_else(offer_gone)?;
         if answer == DISMISS {
             let session = offer.sessions.first();
             let reason = match (offer.kind, session) {
@@ -166,10 +177,11 @@ impl Sessions {
                 (_, Some(session)) => session.id.clone(),
                 (_, None) => String::new(),
             };
-            self.registry()
-                .dismiss(&row.notebook_key, row.kind, &reason, Time::now())
-                .map_err(store_failed)?;
+            // Before it is taken: what is seen on disk at the same moment finds it open, or declined.
+            registry.dismiss(&row.notebook_key, row.kind, &reason, Time::now()).map_err(store_failed)?;
         }
+        registry.take_offer(&offer.offer_id).map_err(store_failed)?.ok_or_else(offer_gone)?;
+        tracing::info!(offer = %row.id, kind = ?row.kind, answer, "answered");
         // Withdrawn everywhere but here, where its answer is the news.
         lock(&self.shown).remove(&offer.offer_id);
         self.ring();
@@ -337,10 +349,6 @@ impl Sessions {
     ) -> Result<(), Error> {
         let key = self.key(notebook);
         let reason = format!("{old_key}\u{0}{key}");
-        if self.registry().is_dismissed(&key, OfferKind::Migrate, &reason).map_err(store_failed)? {
-            tracing::info!(from = old_key, to = %key, "not offered: dismissed before");
-            return Ok(());
-        }
         let windows = self.living_windows();
         let attached = session
             .windows
@@ -348,7 +356,7 @@ impl Sessions {
             .map(|w| w.window_id.as_str())
             .find(|id| windows.iter().any(|w| w.id == *id));
         let to = attached.map(str::to_owned).or_else(|| choose(&windows, &key, Some(old_key)));
-        self.raise(NewOffer::migrate(notebook.clone(), session, None).to(to))?;
+        self.raise(NewOffer::migrate(notebook.clone(), session, None).to(to).unless_declined(reason))?;
         Ok(())
     }
 }

@@ -160,7 +160,11 @@ fn one_question_a_notebook() {
     use OfferKind::{Migrate, Recover, Resume};
     let (_folder, registry) = fresh();
     let check = |id: &str, kind, sessions: &[&str], expect: Raised| {
-        assert_eq!(registry.raise_offer(&offer(id, kind, "/n.ipynb", sessions)).unwrap(), expect, "{id}");
+        assert_eq!(
+            registry.raise_offer(&offer(id, kind, "/n.ipynb", sessions), None).unwrap(),
+            expect,
+            "{id}"
+        );
     };
     let row = |id, kind, sessions: &[&str]| offer(id, kind, "/n.ipynb", sessions);
     check("1", Resume, &["a"], Raised::New);
@@ -188,6 +192,9 @@ fn dismissals_last_until_the_notebook_is_opened() {
     assert!(!is("/m.ipynb", Resume, ""));
     assert!(is("/n.ipynb", Migrate, "/m.ipynb → /n.ipynb"));
     assert!(!is("/n.ipynb", Migrate, "/o.ipynb → /n.ipynb"));
+    let raise = |what| registry.raise_offer(&offer("1", Migrate, "/n.ipynb", &["a"]), Some(what)).unwrap();
+    assert_eq!(raise("/m.ipynb → /n.ipynb"), Raised::Declined);
+    assert_eq!(raise("/o.ipynb → /n.ipynb"), Raised::New);
     registry.clear_dismissal("/n.ipynb").unwrap();
     assert!(!is("/n.ipynb", Resume, ""));
     assert!(is("/n.ipynb", Migrate, "/m.ipynb → /n.ipynb"));
