@@ -77,6 +77,8 @@ pub struct Sessions {
     attached: DashSet<String>,
     /// Whether a session's notebook was there when this window was told last.
     existed: dashmap::DashMap<String, bool>,
+    /// Sessions at whose notebook's path another session's notebook lies. Owned by `renamed.rs`.
+    displaced: DashSet<String>,
     /// How far each journal can be read.
     committed: DashMap<String, watch::Sender<u64>>,
     window: RwLock<ThisWindow>,
@@ -115,6 +117,7 @@ impl Sessions {
             live: DashMap::new(),
             attached: DashSet::new(),
             existed: dashmap::DashMap::new(),
+            displaced: DashSet::new(),
             committed: DashMap::new(),
             window: RwLock::new(window),
             settings: RwLock::new(settings),

@@ -10,6 +10,7 @@ mod damage;
 mod driver;
 mod executing;
 mod kernels;
+mod moves;
 mod nothing_lost;
 mod offers;
 mod security;

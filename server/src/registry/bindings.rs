@@ -41,10 +41,16 @@ impl Registry {
         Ok(self.list("WHERE key = ?1 AND live = 1", params![key])?.pop())
     }
 
-    /// Who holds a notebook that was this file, whatever its name.
+    /// The living sessions whose notebook was this file, whatever its name, and whether or not they hold it.
     pub fn bindings_by_file(&self, file: FileIdentity) -> Result<Vec<Binding>> {
+        // Those that hold none are few: found by their sessions, the others by the index of files.
         self.list(
-            "WHERE device = ?1 AND inode = ?2 AND born IS ?3 AND live = 1 ORDER BY session_id, number",
+            "WHERE device = ?1 AND inode = ?2 AND born IS ?3 AND live = 1
+             UNION
+             SELECT session_id, number, key, uri, device, inode, bindings.live, born
+             FROM sessions JOIN bindings ON bindings.session_id = sessions.id
+             WHERE sessions.live = 1 AND bindings.live = 0 AND device = ?1 AND inode = ?2 AND born IS ?3
+             ORDER BY session_id, number",
             params![file.device as i64, file.inode as i64, file.born],
         )
     }

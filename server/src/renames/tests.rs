@@ -126,12 +126,14 @@ fn a_chain_and_a_swap_come_in_their_order() {
 fn a_folder_is_renamed_and_its_content_still_watched() {
     let mut scene = Scene::new(&["one/deep/a.ipynb"]);
     scene.rename("one", "two");
-    scene.expect(&[scene.renamed("one", "two")]);
+    // What is in it is told, too: it may have come there just before, while nobody watched.
+    scene.expect(&[scene.renamed("one", "two"), scene.appeared("two/deep/a.ipynb")]);
     scene.rename("two/deep/a.ipynb", "two/deep/b.ipynb");
     scene.expect(&[scene.renamed("two/deep/a.ipynb", "two/deep/b.ipynb")]);
     scene.rename("two", "one");
+    scene.expect(&[scene.renamed("two", "one"), scene.appeared("one/deep/b.ipynb")]);
     scene.rename("one", "three");
-    scene.expect(&[scene.renamed("two", "one"), scene.renamed("one", "three")]);
+    scene.expect(&[scene.renamed("one", "three"), scene.appeared("three/deep/b.ipynb")]);
     scene.rename("three/deep/b.ipynb", "three/b.ipynb");
     scene.expect(&[scene.renamed("three/deep/b.ipynb", "three/b.ipynb")]);
 }
@@ -229,7 +231,7 @@ fn a_live_notebook_is_followed_wherever_it_is() {
     scene.expect(&[scene.renamed("one", "two")]);
     // Back again: it is watched as before.
     scene.rename("two", "one");
-    scene.expect(&[scene.renamed("two", "one")]);
+    scene.expect(&[scene.renamed("two", "one"), scene.appeared("one/deep/a.ipynb")]);
     scene.rename("one/deep/a.ipynb", "one/deep/c.ipynb");
     scene.expect(&[scene.renamed("one/deep/a.ipynb", "one/deep/c.ipynb")]);
     // A folder that nobody asked for is none of our business.

@@ -261,7 +261,7 @@ impl Watching {
                 self.hint(Hint::Renamed { from: from.clone(), to: to.clone() });
             }
             self.forget(&from);
-            self.enter(&to, false);
+            self.enter(&to);
         } else if is_notebook(&from) || is_notebook(&to) {
             self.hint(Hint::Renamed { from, to });
         }
@@ -272,7 +272,7 @@ impl Watching {
             self.bell_lost = true;
         }
         if is_folder(&path) {
-            self.enter(&path, true);
+            self.enter(&path);
         } else if is_notebook(&path) && !self.was_found(&path) {
             self.hint(Hint::Appeared(path));
         }
@@ -293,7 +293,7 @@ impl Watching {
 
     /// A folder has come to be: watches it where it is part of a workspace, and again what was asked for below.
     /// What lies in it may have come before the watch, so it is looked for.
-    fn enter(&mut self, folder: &Path, tell: bool) {
+    fn enter(&mut self, folder: &Path) {
         let part = folder.parent().and_then(|parent| self.folders.get(parent)) == Some(&true)
             || self.roots.contains(folder)
             || (WHOLE_TREES && self.roots.iter().any(|root| folder.starts_with(root)));
@@ -310,14 +310,12 @@ impl Watching {
             } else {
                 walk::new_folder(folder, meet);
             }
-            if tell {
-                found.into_iter().for_each(|path| self.found(path));
-            }
+            found.into_iter().for_each(|path| self.found(path));
         }
         let below: Vec<_> = self.notebooks.keys().filter(|path| path.starts_with(folder)).cloned().collect();
         for path in below {
             self.watch_above(&path);
-            if tell && path.exists() {
+            if path.exists() {
                 self.found(path);
             }
         }

@@ -54,7 +54,7 @@ impl Sessions {
                 }
                 self.stop(&holder.id).await?;
             }
-            self.migrate(&id, &target, expected_key.as_deref(), Vec::new()).await?
+            self.migrate(&id, &target, expected_key.as_deref()).await?
         };
         Ok(AttachSessionResult {
             success: true,
@@ -70,9 +70,10 @@ impl Sessions {
         id: &str,
         target: &NotebookName,
         expected_key: Option<&str>,
-        release: Vec<(String, u32)>,
     ) -> Result<Session, Error> {
         let client = self.keeper(id).await?;
+        let displaced = self.displaced_at(&self.key(target)).filter(|holder| holder.session_id != id);
+        let release = displaced.into_iter().map(|holder| (holder.session_id, holder.number)).collect();
         let number = self.registry().bindings(id).ok().and_then(|b| b.first().map(|b| b.number)).unwrap_or(1);
         let migrate = Migrate {
             number,

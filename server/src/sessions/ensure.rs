@@ -57,7 +57,7 @@ impl Sessions {
                 .map_err(store_failed)?;
             let migrate = !ask || self.on_rename() == OnRename::Migrate;
             if migrate {
-                let session = self.migrate(&session.id, notebook, Some(&binding.key), Vec::new()).await?;
+                let session = self.migrate(&session.id, notebook, Some(&binding.key)).await?;
                 return Ok(self.settled(Outcome::Migrated, session));
             }
             if !refused && self.on_rename() == OnRename::Ask {
@@ -169,8 +169,7 @@ impl Sessions {
                 let session = session.ok_or_else(gone)?;
                 let bound =
                     NotebookName::parse(&session.notebook_uri).map_err(|e| invalid("notebookUri", e))?;
-                let session =
-                    self.migrate(&session.id, &notebook, Some(&self.key(&bound)), Vec::new()).await?;
+                let session = self.migrate(&session.id, &notebook, Some(&self.key(&bound))).await?;
                 self.settled(Outcome::Migrated, session)
             }
             (OfferKind::Replace, actions::REPLACE) => {
@@ -178,7 +177,7 @@ impl Sessions {
                 if let Some(old) = self.by_path(&notebook).await?.filter(|old| old.id != id) {
                     self.stop(&old.id).await?;
                 }
-                let session = self.migrate(&id, &notebook, None, Vec::new()).await?;
+                let session = self.migrate(&id, &notebook, None).await?;
                 self.settled(Outcome::Migrated, session)
             }
             (OfferKind::Recover, actions::FRESH) => {
@@ -199,7 +198,7 @@ impl Sessions {
         kernel: Option<&str>,
     ) -> Result<EnsureResult, Error> {
         if let Some(id) = picked.strip_prefix(actions::SESSION_PREFIX) {
-            let session = self.migrate(id, notebook, None, Vec::new()).await?;
+            let session = self.migrate(id, notebook, None).await?;
             return Ok(self.settled(Outcome::Migrated, session));
         }
         let name = picked.strip_prefix(actions::KERNEL_PREFIX).or(kernel);

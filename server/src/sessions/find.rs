@@ -1,6 +1,5 @@
 //! Which session is meant: by id, PID or notebook; and which session a notebook had under another name.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::{NotebookFile, Sessions, not_found, store_failed};
@@ -15,7 +14,7 @@ impl Sessions {
     /// The live session that a notebook has, by path.
     pub(super) async fn by_path(self: &Arc<Self>, notebook: &NotebookName) -> Result<Option<Session>, Error> {
         let binding = self.registry().binding_by_key(&self.key(notebook)).map_err(store_failed)?;
-        let Some(binding) = binding else { return Ok(None) };
+        let Some(binding) = binding.filter(|binding| !self.is_displaced(binding)) else { return Ok(None) };
         self.session_of(&binding).await
     }
 
@@ -40,7 +39,7 @@ impl Sessions {
             return Ok(None);
         };
         let bindings = self.registry().bindings_by_file(file).map_err(store_failed)?;
-        for binding in bindings.into_iter().filter(|b| !Path::new(&b.key).exists()) {
+        for binding in bindings.into_iter().filter(|b| !self.is_there(b)) {
             if let Some(session) = self.session_of(&binding).await? {
                 return Ok(Some((session, binding)));
             }

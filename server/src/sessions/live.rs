@@ -20,6 +20,7 @@ impl Sessions {
     pub async fn refresh(self: &Arc<Self>, announce: bool) -> Result<(), Error> {
         let _one_at_a_time = self.joining.lock().await;
         self.forget_ended();
+        self.note_displaced();
         let rows = self.registry().sessions(false).map_err(store_failed)?;
         let unknown: Vec<SessionRow> = rows.into_iter().filter(|row| !self.is_joined(&row.id)).collect();
         let host = crate::process::host();
@@ -233,8 +234,8 @@ impl Sessions {
         for window in &mut session.windows {
             window.this_window = window.window_id == own;
         }
-        session.notebook_exists =
-            session.notebook_path.as_deref().is_none_or(|path| std::path::Path::new(path).exists());
+        session.notebook_exists = !self.displaced.contains(&session.id)
+            && session.notebook_path.as_deref().is_none_or(|path| std::path::Path::new(path).exists());
         session
     }
 

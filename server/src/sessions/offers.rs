@@ -264,7 +264,7 @@ impl Sessions {
             OfferKind::Migrate | OfferKind::Replace if !live => Some("the kernel is gone"),
             OfferKind::Migrate => {
                 let old = bound?;
-                let back = old.key != row.notebook_key && Path::new(&old.key).exists();
+                let back = old.key != row.notebook_key && self.is_there(&old);
                 match () {
                     () if old.key == row.notebook_key => Some("migrated"),
                     () if back => Some("the file moved back"),
@@ -309,7 +309,7 @@ impl Sessions {
             match self.on_rename() {
                 super::OnRename::Ask => self.offer_migration(notebook, session, &binding.key)?,
                 super::OnRename::Migrate => {
-                    self.migrate(&session.id, notebook, Some(&binding.key), Vec::new()).await?;
+                    self.migrate(&session.id, notebook, Some(&binding.key)).await?;
                 }
                 super::OnRename::Ignore => {}
             }

@@ -1,5 +1,6 @@
 //! A notebook was renamed: by the editor, or on disk. What a watcher says is a hint; the disk is asked before anybody else.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,24 +50,46 @@ impl Sessions {
         let key = path.to_string_lossy().into_owned();
         let Some(file) = crate::paths::file_identity(path) else { return };
         let own = self.registry().binding_by_key(&key).ok().flatten();
+        let known = self.registry().bindings_by_file(file).unwrap_or_default();
+        for binding in known.iter().filter(|binding| Some(*binding) != own.as_ref()) {
+            let by_editor = self.was_announced(binding, path);
+            self.follow_rename(binding, path, by_editor).await;
+        }
         if let Some(binding) = own {
             self.note_file(&binding);
-            return self.review_offers();
-        }
-        for binding in self.registry().bindings_by_file(file).unwrap_or_default() {
-            let by_editor = self.was_announced(&binding, path);
-            self.follow_rename(&binding, path, by_editor).await;
+            self.review_offers();
         }
     }
 
     /// Remembers which file a notebook is now, where it was saved as a new one or moved back: its name is right.
     pub(super) fn note_file(&self, binding: &Binding) {
         match crate::paths::file_identity(Path::new(&binding.key)) {
-            Some(file) if binding.file != Some(file) => {
+            Some(file) if binding.file != Some(file) && !self.is_displaced(binding) => {
                 let _ = self.registry().set_file_identity(&binding.session_id, binding.number, file);
             }
             _ => {}
         }
+    }
+
+    /// Whether the notebook is where it was: something is there, and not what is known as another session's notebook.
+    pub(super) fn is_there(&self, binding: &Binding) -> bool {
+        Path::new(&binding.key).exists() && !self.is_displaced(binding)
+    }
+
+    /// Whether another session's notebook took its place: a swap, or a rename over it.
+    pub(super) fn is_displaced(&self, binding: &Binding) -> bool {
+        let Some(own) = binding.file else { return false };
+        let there = crate::paths::file_identity(Path::new(&binding.key)).filter(|there| *there != own);
+        let known = there.map(|file| self.registry().bindings_by_file(file).unwrap_or_default());
+        let is_other =
+            |other: &Binding| (&other.session_id, other.number) != (&binding.session_id, binding.number);
+        known.into_iter().flatten().any(|other| is_other(&other))
+    }
+
+    /// The session that holds a path whose file is another session's: it gives the path up.
+    pub(super) fn displaced_at(&self, key: &str) -> Option<Binding> {
+        let holder = self.registry().binding_by_key(key).ok().flatten();
+        holder.filter(|holder| self.is_displaced(holder))
     }
 
     fn was_announced(&self, binding: &Binding, target: &Path) -> bool {
@@ -76,13 +99,35 @@ impl Sessions {
             .any(|a| a.at.elapsed() < ANNOUNCED && to(a).is_some_and(|to| to == target))
     }
 
-    /// A path is gone: what was offered because of it may be moot.
-    pub fn vanished(self: &Arc<Self>) {
+    /// A path is gone: what was offered because of it may be moot. True where it was a notebook's that has a kernel, or a
+    /// folder with one.
+    pub fn vanished(self: &Arc<Self>, path: &Path) -> bool {
         self.review_offers();
+        !self.bound_below(path).is_empty()
+    }
+
+    /// Looks which sessions have lost their notebook's path to another session's notebook.
+    pub(super) fn note_displaced(&self) {
+        let Ok(held) = self.registry().live_bindings() else { return };
+        let mut first: HashMap<&str, &Binding> = HashMap::new();
+        for binding in &held {
+            first.entry(&binding.session_id).or_insert(binding);
+        }
+        let lost = |id: &String| first.get(id.as_str()).is_none_or(|binding| self.is_displaced(binding));
+        let ids: Vec<String> = self.live.iter().map(|live| live.key().clone()).collect();
+        self.displaced.retain(|id| ids.contains(id));
+        for id in ids {
+            if lost(&id) {
+                self.displaced.insert(id);
+            } else {
+                self.displaced.remove(&id);
+            }
+        }
     }
 
     /// Tells of the sessions whose notebook is gone, or there again.
     pub fn tell_what_exists(&self) {
+        self.note_displaced();
         let live: Vec<Session> = self.live.iter().map(|live| live.session.clone()).collect();
         for session in live {
             let (id, last) = (session.id.clone(), session.notebook_exists);
@@ -98,7 +143,7 @@ impl Sessions {
     pub async fn look_for_moved(self: &Arc<Self>) {
         let live = self.registry().live_bindings().unwrap_or_default();
         live.iter().for_each(|binding| self.note_file(binding));
-        let files = |binding: Binding| binding.file.filter(|_| !Path::new(&binding.key).exists());
+        let files = |binding: Binding| binding.file.filter(|_| !self.is_there(&binding));
         let missing: Vec<_> = live.into_iter().filter_map(files).collect();
         if !missing.is_empty() {
             let folders = self.this_window().folders;
@@ -122,10 +167,12 @@ impl Sessions {
         let file = crate::paths::file_identity(target);
         let why_not = if old == target {
             Some("nothing moved")
-        } else if old.exists() && !same_place(old, target) {
+        } else if self.is_there(binding) && !same_place(old, target) {
             Some("the old path is there")
         } else if file.is_none() {
             Some("the new path is not there")
+        } else if is_in_trash(target) {
+            Some("it was thrown away")
         } else if binding.file.is_some() && binding.file != file {
             Some("it is another file")
         } else {
@@ -146,7 +193,7 @@ impl Sessions {
         };
         tracing::info!(from = %binding.key, to = %target.display(), migrate, by_editor, "a rename");
         let done = if migrate {
-            self.migrate(&session.id, &name, Some(&binding.key), Vec::new()).await.map(|_| ())
+            self.migrate(&session.id, &name, Some(&binding.key)).await.map(|_| ())
         } else {
             self.offer_migration(&name, session, &binding.key)
         };
@@ -177,6 +224,13 @@ impl Sessions {
 fn moved_path(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
     let rest = path.strip_prefix(from).ok()?;
     Some(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) })
+}
+
+/// The trash of desktops: <https://specifications.freedesktop.org/trash-spec/latest/>, macOS's and Windows' own.
+fn is_in_trash(path: &Path) -> bool {
+    let names: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    names.iter().any(|name| *name == ".Trash" || name.starts_with(".Trash-") || *name == "$Recycle.Bin")
+        || names.windows(2).any(|pair| pair[0] == "Trash" && pair[1] == "files")
 }
 
 /// On file systems that fold case, a path that differs in case alone is "there" under both names.

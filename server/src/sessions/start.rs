@@ -36,6 +36,9 @@ impl Sessions {
         if let Some(session) = self.by_path(notebook).await? {
             return Err(has_session(notebook, Some(session)));
         }
+        if let Some(holder) = self.displaced_at(&self.key(notebook)) {
+            self.registry().release_binding(&holder.session_id, holder.number).map_err(store_failed)?;
+        }
         let id = crate::ids::session();
         let bound = BoundNotebook::new(1, notebook, &self.window_id());
         let mut record = Record::new(id.clone(), bound, launch, Time::now());

@@ -6,12 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use crate::renames::{Hint, Watcher};
 use crate::sessions::Sessions;
 
 /// How often the registry is looked at though nobody rang.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long after a notebook went away it is looked for: it may have come to where nobody watched yet.
+const MISSED: Duration = Duration::from_millis(300);
+/// How many hints are dealt with before what follows from them is looked at.
+const AT_ONCE: usize = 256;
 
 /// Watches until the process ends.
 pub async fn follow(sessions: Arc<Sessions>) {
@@ -31,9 +36,21 @@ pub async fn follow(sessions: Arc<Sessions>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut watched: Vec<PathBuf> = Vec::new();
     let mut bound = BTreeSet::new();
+    let mut missed = None;
+    let mut batch = Vec::new();
     loop {
         tokio::select! {
-            Some(hint) = hints.recv() => take(&sessions, hint).await,
+            // A folder that is moved tells of each notebook in it.
+            1.. = hints.recv_many(&mut batch, AT_ONCE) => {
+                if take(&sessions, batch.drain(..)).await {
+                    missed = Some(Instant::now() + MISSED);
+                }
+            }
+            () = sleep_until(missed.unwrap_or_else(Instant::now)), if missed.is_some() => {
+                missed = None;
+                let sessions = sessions.clone();
+                tokio::spawn(async move { sessions.look_for_moved().await });
+            }
             _ = tick.tick() => {
                 if let Err(e) = sessions.still_here() {
                     tracing::warn!("the window could not be registered: {e}");
@@ -62,18 +79,26 @@ pub async fn follow(sessions: Arc<Sessions>) {
     }
 }
 
-async fn take(sessions: &Arc<Sessions>, hint: Hint) {
-    let is_bell = matches!(hint, Hint::Bell);
-    match hint {
-        Hint::Renamed { from, to } => sessions.disk_renamed(&from, &to).await,
-        Hint::Appeared(path) => sessions.arrived(&path).await,
-        Hint::Gone(_) => sessions.vanished(),
-        Hint::Rescan => sessions.look_for_moved().await,
-        Hint::Bell => look(sessions),
+/// True where a notebook that has a kernel went away, nobody knows where to.
+async fn take(sessions: &Arc<Sessions>, hints: impl Iterator<Item = Hint>) -> bool {
+    let (mut is_missed, mut is_disk, mut is_rung) = (false, false, false);
+    for hint in hints {
+        is_disk |= hint != Hint::Bell;
+        match hint {
+            Hint::Renamed { from, to } => sessions.disk_renamed(&from, &to).await,
+            Hint::Appeared(path) => sessions.arrived(&path).await,
+            Hint::Gone(path) => is_missed |= sessions.vanished(&path),
+            Hint::Rescan => sessions.look_for_moved().await,
+            Hint::Bell => is_rung = true,
+        }
     }
-    if !is_bell {
+    if is_rung {
+        look(sessions);
+    }
+    if is_disk {
         sessions.tell_what_exists();
     }
+    is_missed
 }
 
 /// Looks at the registry again, beside what else goes on: a keeper that does not answer must hold up nothing.

@@ -1,0 +1,339 @@
+//! What is a rename on disk, and what only looks like one: a table of what people and programs do to files, each row done
+//! on a real disk under the eyes of a window.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::driver::Window;
+use crate::kernels;
+use crate::world::{World, id_of, uri, write_notebook};
+
+/// One thing that is done in a folder of its own, which has the notebooks `a.ipynb` and `b.ipynb`.
+struct Row {
+    what: &'static str,
+    /// The notebooks that have a kernel.
+    kernels: &'static [&'static str],
+    act: fn(&Path),
+    /// Which of them are offered to be followed, and to where.
+    offered: &'static [(&'static str, &'static str)],
+}
+
+const ONE: &[&str] = &["a.ipynb"];
+const BOTH: &[&str] = &["a.ipynb", "b.ipynb"];
+
+const ROWS: &[Row] = &[
+    Row {
+        what: "plain",
+        kernels: ONE,
+        act: |d| mv(d, "a.ipynb", "c.ipynb"),
+        offered: &[("a.ipynb", "c.ipynb")],
+    },
+    Row { what: "an atomic save", kernels: ONE, act: |d| saved_through(d, "a.ipynb.tmp"), offered: &[] },
+    Row {
+        what: "an atomic save through a notebook",
+        kernels: ONE,
+        act: |d| saved_through(d, ".~a.ipynb"),
+        offered: &[],
+    },
+    Row {
+        what: "a save that keeps the old file",
+        kernels: ONE,
+        act: |d| {
+            mv(d, "a.ipynb", "a.ipynb~");
+            write_notebook(&d.join("a.ipynb"), &["x = 1", "y = 3"]);
+            fs::remove_file(d.join("a.ipynb~")).unwrap();
+        },
+        offered: &[],
+    },
+    Row {
+        what: "a save that keeps the old file as a notebook",
+        kernels: ONE,
+        act: |d| {
+            mv(d, "a.ipynb", "a-backup.ipynb");
+            write_notebook(&d.join("a.ipynb"), &["x = 1", "y = 3"]);
+        },
+        offered: &[],
+    },
+    Row { what: "sed -i", kernels: ONE, act: |d| run(d, "sed -i s/x/z/ a.ipynb"), offered: &[] },
+    Row {
+        what: "a copy",
+        kernels: ONE,
+        act: |d| run(d, "cp a.ipynb c.ipynb && cp -p a.ipynb d.ipynb"),
+        offered: &[],
+    },
+    Row {
+        what: "a copy of the folder",
+        kernels: ONE,
+        act: |d| run(d, "mkdir in && cp *.ipynb in && cp -r in out"),
+        offered: &[],
+    },
+    Row {
+        what: "git checkout and stash of the same path",
+        kernels: ONE,
+        act: |d| {
+            run(d, "git init -q . && git add . && git -c user.name=x -c user.email=x@x commit -qm x");
+            run(d, "sed -i s/x/z/ a.ipynb && git checkout -q a.ipynb");
+            run(
+                d,
+                "sed -i s/x/z/ a.ipynb && git -c user.name=x -c user.email=x@x stash -q && git stash pop -q",
+            );
+            run(d, "rm a.ipynb && git checkout -q a.ipynb");
+        },
+        offered: &[],
+    },
+    Row {
+        what: "git mv",
+        kernels: ONE,
+        act: |d| {
+            run(d, "git init -q . && git add . && git -c user.name=x -c user.email=x@x commit -qm x");
+            run(d, "git mv a.ipynb c.ipynb");
+        },
+        offered: &[("a.ipynb", "c.ipynb")],
+    },
+    Row {
+        what: "away and back",
+        kernels: ONE,
+        act: |d| {
+            mv(d, "a.ipynb", "c.ipynb");
+            mv(d, "c.ipynb", "a.ipynb");
+        },
+        offered: &[],
+    },
+    Row {
+        what: "a swap",
+        kernels: BOTH,
+        act: |d| run(d, "mv a.ipynb t.ipynb && mv b.ipynb a.ipynb && mv t.ipynb b.ipynb"),
+        offered: &[("a.ipynb", "b.ipynb"), ("b.ipynb", "a.ipynb")],
+    },
+    Row {
+        what: "a chain",
+        kernels: ONE,
+        act: |d| run(d, "mv a.ipynb c.ipynb && mv c.ipynb d.ipynb && mkdir in && mv d.ipynb in/e.ipynb"),
+        offered: &[("a.ipynb", "in/e.ipynb")],
+    },
+    Row {
+        what: "over another notebook",
+        kernels: ONE,
+        act: |d| mv(d, "a.ipynb", "b.ipynb"),
+        offered: &[("a.ipynb", "b.ipynb")],
+    },
+    Row {
+        what: "over another kernel's notebook",
+        kernels: BOTH,
+        act: |d| mv(d, "a.ipynb", "b.ipynb"),
+        offered: &[("a.ipynb", "b.ipynb")],
+    },
+    Row {
+        what: "by case alone",
+        kernels: ONE,
+        act: |d| mv(d, "a.ipynb", "A.ipynb"),
+        offered: &[("a.ipynb", "A.ipynb")],
+    },
+    Row {
+        what: "a symbolic link",
+        kernels: ONE,
+        act: |d| run(d, "ln -s a.ipynb l.ipynb && mv l.ipynb m.ipynb && rm m.ipynb"),
+        offered: &[],
+    },
+    Row { what: "a hard link", kernels: ONE, act: |d| run(d, "ln a.ipynb l.ipynb"), offered: &[] },
+    Row {
+        what: "to the trash",
+        kernels: ONE,
+        act: |d| {
+            run(d, "mkdir -p .Trash-1000/files .Trash-1000/info && touch .Trash-1000/info/a.ipynb.trashinfo");
+            mv(d, "a.ipynb", ".Trash-1000/files/a.ipynb");
+        },
+        offered: &[],
+    },
+    Row {
+        what: "to a trash that is watched",
+        kernels: ONE,
+        act: |d| run(d, "mkdir -p Trash/files && sleep 0.1 && mv a.ipynb Trash/files/a.ipynb"),
+        offered: &[],
+    },
+    Row {
+        what: "by a link and a removal",
+        kernels: ONE,
+        act: |d| run(d, "ln a.ipynb c.ipynb && rm a.ipynb"),
+        offered: &[("a.ipynb", "c.ipynb")],
+    },
+    Row {
+        what: "over each other in a ring",
+        kernels: BOTH,
+        act: |d| run(d, "mv a.ipynb b.ipynb && mv b.ipynb a.ipynb"),
+        offered: &[],
+    },
+    Row {
+        what: "to another extension, and back",
+        kernels: ONE,
+        act: |d| {
+            mv(d, "a.ipynb", "a.txt");
+            mv(d, "a.txt", "a.ipynb");
+        },
+        offered: &[],
+    },
+    Row { what: "to another extension", kernels: ONE, act: |d| mv(d, "a.ipynb", "a.txt"), offered: &[] },
+    Row {
+        what: "through another extension",
+        kernels: ONE,
+        act: |d| {
+            mv(d, "a.ipynb", "a.txt");
+            mv(d, "a.txt", "c.ipynb");
+        },
+        offered: &[("a.ipynb", "c.ipynb")],
+    },
+    Row { what: "deleted", kernels: ONE, act: |d| run(d, "rm a.ipynb"), offered: &[] },
+    Row {
+        what: "deleted, and its inode taken by another notebook",
+        kernels: ONE,
+        act: |d| {
+            fs::remove_file(d.join("a.ipynb")).unwrap();
+            for n in 0..20 {
+                write_notebook(&d.join(format!("n{n}.ipynb")), &["other = 1"]);
+            }
+        },
+        offered: &[],
+    },
+    Row {
+        what: "a folder",
+        kernels: BOTH,
+        act: |d| run(d, "mkdir in && mv a.ipynb b.ipynb in && mv in out"),
+        offered: &[("a.ipynb", "out/a.ipynb"), ("b.ipynb", "out/b.ipynb")],
+    },
+    Row {
+        what: "odd names",
+        kernels: ONE,
+        act: |d| mv(d, "a.ipynb", "50% of #1 – 🎉 it's.ipynb"),
+        offered: &[("a.ipynb", "50% of #1 – 🎉 it's.ipynb")],
+    },
+];
+
+fn mv(folder: &Path, from: &str, to: &str) {
+    fs::rename(folder.join(from), folder.join(to)).unwrap();
+}
+
+fn run(folder: &Path, script: &str) {
+    let done = Command::new("sh").args(["-ec", script]).current_dir(folder).output().unwrap();
+    assert!(done.status.success(), "{script}: {done:?}");
+}
+
+fn saved_through(folder: &Path, beside: &str) {
+    write_notebook(&folder.join(beside), &["x = 1", "y = 3"]);
+    mv(folder, beside, "a.ipynb");
+}
+
+/// The open `migrate` offers about notebooks in a folder: from where to where, by name in it.
+fn offers(window: &mut Window, folder: &Path) -> BTreeMap<String, String> {
+    let all = window.ok("keeper/openOffers", json!({}));
+    let below =
+        |path: &str| Path::new(path).strip_prefix(folder).ok().map(|p| p.to_string_lossy().into_owned());
+    let mut found = BTreeMap::new();
+    for offer in all["offers"].as_array().into_iter().flatten().filter(|o| o["kind"] == "migrate") {
+        let to = url::Url::parse(offer["notebookUri"].as_str().unwrap()).unwrap().to_file_path().unwrap();
+        let from = offer["sessions"][0]["notebookPath"].as_str().and_then(below);
+        if let Some(from) = from {
+            let twice = found.insert(from, below(&to.to_string_lossy()).unwrap_or_default());
+            assert_eq!(twice, None, "{all}");
+        }
+    }
+    found
+}
+
+/// Renames a notebook that has a kernel and waits for the offer: what happened on disk before has been dealt with then.
+struct Canary {
+    round: u32,
+}
+
+impl Canary {
+    fn new(world: &World, window: &mut Window) -> Canary {
+        let notebook = world.notebook("canary-0.ipynb", &["1"]);
+        window.start(&notebook);
+        Canary { round: 0 }
+    }
+
+    fn sing(&mut self, world: &World, window: &mut Window) {
+        let name = |round: u32| world.work().join(format!("canary-{round}.ipynb"));
+        let mark = window.mark();
+        fs::rename(name(self.round), name(self.round + 1)).unwrap();
+        self.round += 1;
+        let to = uri(&name(self.round));
+        window.wait_after(mark, "keeper/offer", |p| p["offer"]["notebookUri"] == json!(to));
+    }
+}
+
+#[test]
+fn what_is_a_rename_and_what_is_not() {
+    let world = World::new();
+    let mut window = world.window();
+    let mut canary = Canary::new(&world, &mut window);
+    let mut wrong = Vec::new();
+    for (number, row) in ROWS.iter().enumerate() {
+        let folder = world.work().join(format!("row {number}"));
+        fs::create_dir(&folder).unwrap();
+        write_notebook(&folder.join("a.ipynb"), &["x = 1", "y = 2"]);
+        write_notebook(&folder.join("b.ipynb"), &["p = 1", "q = 2"]);
+        let begun: Vec<(i64, &str)> = row
+            .kernels
+            .iter()
+            .map(|name| {
+                let asked = json!({ "notebookUri": uri(&folder.join(name)), "kernelName": kernels::PYTHON });
+                (window.begin("keeper/startSession", asked), *name)
+            })
+            .collect();
+        let sessions: Vec<(String, &str)> = begun
+            .into_iter()
+            .map(|(id, name)| (id_of(&window.finish(id).unwrap()["session"]["id"]), name))
+            .collect();
+        for (id, name) in &sessions {
+            let cells = if *name == "a.ipynb" { ["x = 1", "y = 2"] } else { ["p = 1", "q = 2"] };
+            window.execute_cell(id, 0, cells[0]);
+            let last = window.execute_cell(id, 1, cells[1]);
+            window.done(id, &last);
+        }
+        (row.act)(&folder);
+        canary.sing(&world, &mut window);
+        let expected: BTreeMap<String, String> =
+            row.offered.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
+        let mut got = BTreeMap::new();
+        // A first half of a rename waits a moment for its second.
+        for _ in 0..20 {
+            got = offers(&mut window, &folder);
+            if got == expected {
+                break;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+        if got != expected {
+            wrong.push(format!("{}: offered {got:?}, not {expected:?}", row.what));
+        }
+        // Each is followed, in the order of the table, and nothing else moves.
+        for (from, to) in row.offered.iter().filter(|(from, _)| got.contains_key(*from)) {
+            let all = window.ok("keeper/openOffers", json!({}));
+            let target = uri(&folder.join(to));
+            let offer = all["offers"].as_array().unwrap().iter().find(|o| o["notebookUri"] == json!(target));
+            let Some(offer) = offer else {
+                wrong.push(format!("{}: {from} → {to} is not open any more", row.what));
+                continue;
+            };
+            let params = json!({ "offerId": offer["offerId"], "action": "migrate" });
+            match window.request("keeper/answerOffer", params) {
+                Ok(answer) if answer["session"]["notebookPath"] == json!(folder.join(to)) => {}
+                other => wrong.push(format!("{}: {from} → {to}: {other:?}", row.what)),
+            }
+        }
+        for (id, name) in &sessions {
+            let moved = row.offered.iter().find(|(from, _)| from == name).map(|(_, to)| *to);
+            let expected = folder.join(moved.unwrap_or(name));
+            let session = window.session(id);
+            if session["notebookPath"] != json!(expected) || session["state"] == "ended" {
+                wrong.push(format!("{}: {name} is {}", row.what, session["notebookPath"]));
+            }
+            window.ok("keeper/stopSession", json!({ "sessionId": id }));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
