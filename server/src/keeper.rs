@@ -4,6 +4,7 @@
 //! faces on one local socket. `run` is its loop, `machine` what messages mean; `client` and `spawn` are what faces use.
 
 mod beginning;
+mod binding;
 mod client;
 mod clients;
 mod ending;

@@ -4,6 +4,7 @@
 //! the window that it speaks for. The keepers are the truth, the registry an index, and the view follows both.
 
 mod attach;
+mod awaited;
 mod ensure;
 mod execute;
 mod feed;
@@ -12,10 +13,13 @@ mod history;
 mod kernelspecs;
 mod list;
 mod live;
+mod lookalike;
 mod notebook_file;
 mod offers;
 mod prune;
+mod question;
 mod reap;
+mod rebuild;
 mod renamed;
 mod save;
 mod settings;
@@ -54,6 +58,8 @@ pub enum Event {
     Ended(Session),
     Offer(Offer),
     OfferWithdrawn(String),
+    /// The kernel of a notebook that this window shows was taken up by an answer in another window, so it is here.
+    Followed(String, Session),
     /// A sentence for the log that people read.
     Warning(String),
 }
@@ -85,6 +91,8 @@ pub struct Sessions {
     settings: RwLock<Settings>,
     /// Offers that this window shows. Owned by `offers.rs`.
     shown: Mutex<std::collections::BTreeMap<String, Offer>>,
+    /// Questions that other windows were asked about notebooks which this one shows, too. Owned by `awaited.rs`.
+    awaited: Mutex<Vec<awaited::Awaited>>,
     /// Moves that the editor announced: old path and new path. Owned by `renamed.rs`.
     announced: Mutex<Vec<renamed::Announced>>,
     events: mpsc::UnboundedSender<Event>,
@@ -122,6 +130,7 @@ impl Sessions {
             window: RwLock::new(window),
             settings: RwLock::new(settings),
             shown: Mutex::default(),
+            awaited: Mutex::default(),
             announced: Mutex::default(),
             events,
             joining: tokio::sync::Mutex::new(()),

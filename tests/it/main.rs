@@ -3,6 +3,7 @@
 //! One test binary, so that it links once. Each test has its own state and runtime folder, and leaves no process behind.
 
 mod adoption;
+mod alike;
 mod attaching;
 mod bad_input;
 mod cli;
@@ -13,8 +14,11 @@ mod kernels;
 mod moves;
 mod nothing_lost;
 mod offers;
+mod recovering;
 mod security;
 mod sessions;
+mod sharing;
 mod steering;
 mod tidy;
+mod together;
 mod world;

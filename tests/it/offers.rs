@@ -8,25 +8,25 @@ use crate::driver::{PATIENCE, Window, eventually};
 use crate::kernels;
 use crate::world::{World, id_of, is_alive, pid_of, uri, write_notebook};
 
-fn ensure(window: &mut Window, notebook: &std::path::Path) -> Value {
+pub fn ensure(window: &mut Window, notebook: &std::path::Path) -> Value {
     window.ok("keeper/ensureSession", json!({ "notebookUri": uri(notebook) }))
 }
 
-fn answer(window: &mut Window, offer: &Value, action: &str) -> Value {
+pub fn answer(window: &mut Window, offer: &Value, action: &str) -> Value {
     window.ok("keeper/answerOffer", json!({ "offerId": offer["offerId"], "action": action }))
 }
 
-fn actions(offer: &Value) -> Vec<String> {
+pub fn actions(offer: &Value) -> Vec<String> {
     offer["actions"].as_array().unwrap().iter().map(|a| id_of(&a["action"])).collect()
 }
 
 /// The offer of a kind on a notebook, once it is pushed.
-fn pushed(window: &Window, mark: usize, kind: &str, notebook: &std::path::Path) -> Value {
+pub fn pushed(window: &Window, mark: usize, kind: &str, notebook: &std::path::Path) -> Value {
     let is_it = |p: &Value| p["offer"]["kind"] == kind && p["offer"]["notebookUri"] == uri(notebook);
     window.wait_after(mark, "keeper/offer", is_it)["offer"].clone()
 }
 
-fn withdrawn(window: &Window, offer: &Value) {
+pub fn withdrawn(window: &Window, offer: &Value) {
     window.wait_for("keeper/offerWithdrawn", |p| p["offerId"] == offer["offerId"]);
 }
 

@@ -144,7 +144,11 @@ lastExecution: Execution | null,
 /**
  * The question, where `outcome` is "ask".
  */
-offer: Offer | null, };
+offer: Offer | null, 
+/**
+ * What was queued, where the answer was "rebuild".
+ */
+rebuild: Rebuild | null, };
 
 /**
  * `keeper/ensureSession`
@@ -355,6 +359,10 @@ message: string,
  * The notebook it is about; of a `migrate` the new one.
  */
 notebookUri: string, 
+/**
+ * Of a `migrate`: what the kernel's notebook was called before; null else.
+ */
+fromNotebookUri: string | null, 
 /**
  * The kernelspec that `fresh` would start, where one is known.
  */

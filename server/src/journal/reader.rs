@@ -126,6 +126,25 @@ impl Reader {
         Ok(self.executions(1, None)?.pop())
     }
 
+    /// What began since that time and succeeded, in its order.
+    pub fn succeeded(&self, since: Time) -> Result<Vec<ExecutionRow>> {
+        let Some(db) = &self.db else { return Ok(Vec::new()) };
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT {EXECUTION_COLUMNS} FROM executions WHERE status = 'ok' AND started_at >= ?1 ORDER BY ordinal"
+        ))?;
+        let rows = statement.query_map([since.0], execution_of)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Whether anything did.
+    pub fn has_succeeded(&self, since: Time) -> Result<bool> {
+        let Some(db) = &self.db else { return Ok(false) };
+        let mut statement = db.prepare_cached(
+            "SELECT 1 FROM executions WHERE status = 'ok' AND started_at >= ?1 ORDER BY ordinal DESC LIMIT 1",
+        )?;
+        Ok(statement.exists([since.0])?)
+    }
+
     /// Of each cell the execution that began last: the cell's id, and the code as it ran.
     pub fn executed_cells(&self, notebook: Option<u32>) -> Result<Vec<(String, String)>> {
         let Some(db) = &self.db else { return Ok(Vec::new()) };

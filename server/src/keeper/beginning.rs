@@ -43,6 +43,7 @@ impl Keeper {
         match (alive, connection) {
             (Some(identity), Ok(connection)) => {
                 self.watch(identity, None);
+                self.settle_bindings();
                 self.save_record();
                 self.greeting = Some(Box::pin(kernel::meet_again(
                     connection,

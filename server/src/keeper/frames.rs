@@ -56,6 +56,10 @@ pub enum Request {
     Pin { pinned: bool },
     /// Binds the session to another notebook. → `{ session }`
     Migrate(Migrate),
+    /// Binds it to one more; `number` is not looked at. → `{ session }`
+    Share(Migrate),
+    /// One of several notebooks lets go. → `{ session }`
+    Unshare { number: u32 },
     /// An op of a newer face. → an error
     #[serde(other)]
     Unknown,
@@ -80,7 +84,7 @@ pub struct Execute {
 #[serde(rename_all = "camelCase")]
 pub struct Migrate {
     pub number: u32,
-    /// The key that the notebook must have now; absent: any.
+    /// The key that the notebook (of a share: any of them) must have now; absent: any.
     pub expected_key: Option<String>,
     pub uri: String,
     pub key: String,

@@ -29,6 +29,9 @@ pub struct Record {
     #[serde(default)]
     pub pinned: bool,
     pub notebooks: Vec<BoundNotebook>,
+    /// Those that shared the kernel and let go: the history still names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_notebooks: Vec<BoundNotebook>,
     pub kernel: KernelLaunch,
     pub created_at: Time,
     /// Of the kernel's process.
@@ -104,6 +107,7 @@ impl Record {
             label: None,
             pinned: false,
             notebooks: vec![notebook],
+            former_notebooks: Vec::new(),
             kernel,
             created_at: now,
             started_at: now,
@@ -173,15 +177,14 @@ impl Record {
 
     /// The registry's rows of its notebooks.
     pub fn bindings(&self) -> Vec<Binding> {
-        let binding = |n: &BoundNotebook| Binding {
-            session_id: self.id.clone(),
-            number: n.number,
-            key: n.key.clone(),
-            uri: n.uri.clone(),
-            file: n.path.as_deref().and_then(crate::paths::file_identity),
-            live: self.ended_at.is_none(),
-        };
-        self.notebooks.iter().map(binding).collect()
+        let live = self.ended_at.is_none();
+        let bound = self.notebooks.iter().map(|notebook| notebook.binding(&self.id, live));
+        let former = self.former_notebooks.iter().map(|notebook| Binding {
+            file: None,
+            given_up: true,
+            ..notebook.binding(&self.id, false)
+        });
+        bound.chain(former).collect()
     }
 
     fn first(&self) -> NotebookName {
@@ -245,6 +248,19 @@ impl BoundNotebook {
     /// Back to the name.
     pub fn name(&self) -> NotebookName {
         NotebookName { uri: self.uri.clone(), path: self.path.clone() }
+    }
+
+    /// Its row in the registry, with the file that is there now.
+    pub fn binding(&self, session_id: &str, live: bool) -> Binding {
+        Binding {
+            session_id: session_id.to_owned(),
+            number: self.number,
+            key: self.key.clone(),
+            uri: self.uri.clone(),
+            file: self.path.as_deref().and_then(crate::paths::file_identity),
+            live,
+            given_up: false,
+        }
     }
 
     /// Whether its file is there; an untitled one counts as there.

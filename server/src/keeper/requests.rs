@@ -3,15 +3,14 @@
 use serde_json::{Value, json};
 
 use super::clients::FromClient;
-use super::frames::{Answer, CURRENT_VERSION, Execute, MIN_VERSION, Migrate, Request};
+use super::frames::{Answer, CURRENT_VERSION, Execute, MIN_VERSION, Request};
 use super::kernel;
-use super::record::BoundNotebook;
 use super::run::Keeper;
 use crate::journal::NewExecution;
 use crate::jupyter::Channel;
 use crate::process::{Signal, signal_group};
 use crate::protocol::{AttachedWindow, Error, ErrorKind, SessionState, Time};
-use crate::registry::{self, Binding, Registry};
+use crate::registry::Registry;
 
 impl Keeper {
     /// One request, or the end of a connection.
@@ -95,6 +94,14 @@ impl Keeper {
                 self.migrate(migrate)?;
                 self.changed(connection, id);
             }
+            Request::Share(share) => {
+                self.share(share)?;
+                self.changed(connection, id);
+            }
+            Request::Unshare { number } => {
+                self.unshare(number)?;
+                self.changed(connection, id);
+            }
             Request::Unknown => {
                 let what = "this kernel's keeper is of an earlier version and does not know that request: \
                             restart the kernel when it suits you";
@@ -149,61 +156,6 @@ impl Keeper {
         })
     }
 
-    /// Binds one of the session's notebooks to another name: registry, then `session.json`. Killed in between, the file
-    /// still says the old name, and the file wins.
-    fn migrate(&mut self, to: Migrate) -> Result<(), Error> {
-        let Some(at) = self.record.notebooks.iter().position(|n| n.number == to.number) else {
-            return Err(Error::new(ErrorKind::InvalidParams, "the session has no such notebook"));
-        };
-        let moved = |keeper: &Self| {
-            let session = keeper.session();
-            let what =
-                format!("session {} is bound to {} by now", session.id, keeper.record.notebooks[at].key);
-            Error::new(ErrorKind::SessionMoved, what)
-                .with("session", serde_json::to_value(session).unwrap_or_default())
-        };
-        if to.expected_key.as_ref().is_some_and(|key| *key != self.record.notebooks[at].key) {
-            return Err(moved(self));
-        }
-        let now = BoundNotebook { number: to.number, uri: to.uri, key: to.key, path: to.path };
-        let binding = Binding {
-            session_id: self.record.id.clone(),
-            number: now.number,
-            key: now.key.clone(),
-            uri: now.uri.clone(),
-            file: now.path.as_deref().and_then(crate::paths::file_identity),
-            live: true,
-        };
-        let store = |e: registry::Error| match e {
-            registry::Error::Taken { session_id } => {
-                let what = format!("{} has a live kernel already", now.key);
-                Error::new(ErrorKind::NotebookHasSession, what).with("sessionId", session_id)
-            }
-            other => {
-                Error::new(ErrorKind::StoreFailed, format!("the registry could not be written: {other}"))
-            }
-        };
-        let opened = super::record::open_registry(&self.folders).map_err(store)?;
-        // What this keeper believes is the truth: the registry's own idea of the old name does not matter.
-        opened
-            .registry
-            .rebind(&binding.session_id, binding.number, None, &binding, &to.release)
-            .map_err(store)?;
-        let before = std::mem::replace(&mut self.record.notebooks[at], now.clone());
-        if let Err(e) = self.record.write(&self.folders) {
-            let back = Binding { key: before.key.clone(), uri: before.uri.clone(), file: None, ..binding };
-            let _ = opened.registry.rebind(&back.session_id, back.number, None, &back, &[]);
-            self.record.notebooks[at] = before;
-            return Err(Error::new(
-                ErrorKind::StoreFailed,
-                format!("session.json could not be written: {e}"),
-            ));
-        }
-        self.put_row(&opened.registry);
-        let _ = crate::paths::ring(&self.folders.bell());
-        Ok(())
-    }
-
     fn record_changed(&mut self) -> Result<(), Error> {
         let failed =
             |e: &dyn std::fmt::Display| Error::new(ErrorKind::StoreFailed, format!("not stored: {e}"));
@@ -213,7 +165,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn put_row(&self, registry: &Registry) {
+    pub(super) fn put_row(&self, registry: &Registry) {
         if let Err(e) = registry.put_session(&self.record.row()) {
             tracing::warn!("the registry's row could not be written: {e}");
         }

@@ -15,6 +15,9 @@ pub struct Offer {
     pub message: String,
     /// The notebook it is about; of a `migrate` the new one.
     pub notebook_uri: String,
+    /// Of a `migrate`: what the kernel's notebook was called before; null else.
+    #[serde(default)]
+    pub from_notebook_uri: Option<String>,
     /// The kernelspec that `fresh` would start, where one is known.
     pub kernel_name: Option<String>,
     /// What can be answered. `dismiss` is valid for every kind, listed or not.
@@ -47,6 +50,7 @@ pub struct Action {
 pub mod actions {
     pub const RESUME: &str = "resume";
     pub const FRESH: &str = "fresh";
+    pub const REBUILD: &str = "rebuild";
     pub const HISTORY: &str = "history";
     pub const MIGRATE: &str = "migrate";
     pub const REPLACE: &str = "replace";

@@ -72,7 +72,12 @@ wire! {
         /// The question, where `outcome` is "ask".
         #[cfg_attr(test, ts(type = "Offer | null"))]
         offer: Option<Offer>,
+        /// What was queued, where the answer was "rebuild".
+        #[cfg_attr(test, ts(type = "Rebuild | null"))]
+        rebuild: Option<Rebuild>,
     }
+    /// Executions of an earlier kernel that were queued again, in their order.
+    Rebuild { execution_ids: Vec<String> }
     /// `keeper/answerOffer`
     AnswerOfferParams { offer_id: String, action: String }
     OffersResult { offers: Vec<Offer> }
@@ -198,6 +203,8 @@ wire! {
     OfferNotification { offer: Offer }
     /// `keeper/offerWithdrawn`
     OfferWithdrawn { offer_id: String }
+    /// `keeper/followed`: another window answered the question about a notebook that this one shows, too.
+    Followed { notebook_uri: String, session: Session }
 }
 
 /// `keeper/findActiveSession`

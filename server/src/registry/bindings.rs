@@ -21,12 +21,14 @@ pub struct Binding {
     pub file: Option<FileIdentity>,
     /// Whether it holds the notebook: no other live binding can have the key.
     pub live: bool,
+    /// It shared the session's kernel and let go: known for the history alone. Kept as an inode 0 without a device.
+    pub given_up: bool,
 }
 
 const COLUMNS: &str = "session_id, number, key, uri, device, inode, live, born";
 
 impl Registry {
-    /// All notebooks of a session, by number; those it has given up too.
+    /// All notebooks of a session, by number; those that let go of it too.
     pub fn bindings(&self, session_id: &str) -> Result<Vec<Binding>> {
         self.list("WHERE session_id = ?1 ORDER BY number", params![session_id])
     }
@@ -98,9 +100,25 @@ impl Registry {
         })
     }
 
-    /// Gives a session one more notebook, or writes one anew; [`Error::Taken`] where another session has it.
-    pub fn add_binding(&self, binding: &Binding) -> Result<()> {
-        self.write(|transaction| claim(transaction, binding))
+    /// Gives a session one more notebook, or writes one anew; [`Error::Taken`] where another session has it and it is
+    /// not among `release`.
+    pub fn add_binding(&self, binding: &Binding, release: &[(String, u32)]) -> Result<()> {
+        self.write(|transaction| {
+            for (id, number) in release {
+                give_up(transaction, id, *number)?;
+            }
+            claim(transaction, binding)
+        })
+    }
+
+    /// Forgets a binding, as if it had never been.
+    pub fn remove_binding(&self, session_id: &str, number: u32) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached("DELETE FROM bindings WHERE session_id = ?1 AND number = ?2")?
+                .execute(params![session_id, number])?;
+            Ok(())
+        })
     }
 
     /// The session lets go of a notebook, which stays known as one it had.
@@ -116,6 +134,56 @@ impl Registry {
                     "UPDATE bindings SET device = ?3, inode = ?4, born = ?5 WHERE session_id = ?1 AND number = ?2",
                 )?
                 .execute(params![session_id, number, file.device as i64, file.inode as i64, file.born])?;
+            Ok(())
+        })
+    }
+
+    /// The names at or below a path that only ended sessions know.
+    pub fn ended_keys_below(&self, path: &str) -> Result<Vec<String>> {
+        let below = |end: &str| format!("{path}{end}");
+        self.read(|connection| {
+            // "0" comes after "/": all that begins with the folder's name, out of the index.
+            let mut statement = connection.prepare_cached(
+                "SELECT DISTINCT key FROM bindings AS b WHERE (key = ?1 OR (key > ?2 AND key < ?3))
+                 AND NOT EXISTS (SELECT 1 FROM bindings WHERE key = b.key AND live = 1)",
+            )?;
+            let rows = statement.query_map(params![path, below("/"), below("0")], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// The names that only ended sessions know, and under which a notebook was this file.
+    pub fn ended_keys_of(&self, file: FileIdentity) -> Result<Vec<String>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT DISTINCT key FROM bindings AS b WHERE device = ?1 AND inode = ?2 AND born IS ?3 AND live = 0
+                 AND NOT EXISTS (SELECT 1 FROM bindings WHERE key = b.key AND live = 1)",
+            )?;
+            let found = params![file.device as i64, file.inode as i64, file.born];
+            let rows = statement.query_map(found, |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// A notebook that only ended sessions know has another name: its history goes along.
+    pub fn rename_ended(&self, from_key: &str, to_key: &str, to_uri: &str) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached("UPDATE bindings SET key = ?2, uri = ?3 WHERE key = ?1 AND live = 0")?
+                .execute([from_key, to_key, to_uri])?;
+            Ok(())
+        })
+    }
+
+    /// What only ended sessions know is this file now.
+    pub fn set_ended_file(&self, key: &str, file: FileIdentity) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE bindings SET device = ?2, inode = ?3, born = ?4
+                     WHERE key = ?1 AND live = 0 AND device IS NOT NULL",
+                )?
+                .execute(params![key, file.device as i64, file.inode as i64, file.born])?;
             Ok(())
         })
     }
@@ -208,7 +276,7 @@ fn store(connection: &Connection, binding: &Binding, lineage: i64) -> Result<()>
             binding.key,
             binding.uri,
             binding.file.map(|file| file.device as i64),
-            binding.file.map(|file| file.inode as i64),
+            binding.file.map(|file| file.inode as i64).or(binding.given_up.then_some(0)),
             binding.live,
             lineage,
             binding.file.and_then(|file| file.born),
@@ -232,5 +300,6 @@ fn binding_of(row: &Row<'_>) -> rusqlite::Result<Binding> {
             born,
         }),
         live: row.get(6)?,
+        given_up: device.is_none() && inode == Some(0),
     })
 }

@@ -116,6 +116,17 @@ impl Registry {
         })
     }
 
+    /// Where to a notebook's kernel was not to follow, by keys: see [`dismiss`](Self::dismiss) of a `migrate`.
+    pub fn declined_moves(&self, from_key: &str) -> Result<Vec<String>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT notebook_key FROM dismissals WHERE kind = ?1 AND move = ?2 || char(0) || notebook_key",
+            )?;
+            let rows = statement.query_map(params![Kind(OfferKind::Migrate), from_key], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     pub fn is_dismissed(&self, notebook_key: &str, kind: OfferKind, move_from_to: &str) -> Result<bool> {
         self.read(|connection| is_dismissed(connection, notebook_key, kind, move_from_to))
     }

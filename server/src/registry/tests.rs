@@ -47,6 +47,7 @@ fn binding(session_id: &str, number: u32, key: &str) -> Binding {
         uri: format!("file://{key}"),
         file: Some(FileIdentity { device: u64::MAX, inode: key.len() as u64, born: Some(7) }),
         live: true,
+        given_up: false,
     }
 }
 

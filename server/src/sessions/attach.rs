@@ -5,11 +5,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::offers::NewOffer;
+use super::question::NewOffer;
 use super::start::has_session;
 use super::{Sessions, invalid};
 use crate::keeper::frames::{Migrate, Request};
 use crate::protocol::{AttachSessionParams, AttachSessionResult, Error, ErrorKind, NotebookName, Session};
+use crate::registry::Binding;
 
 impl Sessions {
     /// `keeper/attachSession`. Nothing is written where the session is bound to the target already.
@@ -18,9 +19,6 @@ impl Sessions {
             NotebookName::parse(&asked.target_notebook_uri).map_err(|e| invalid("targetNotebookUri", e))?;
         let expected = asked.expected_notebook_uri.as_deref().map(NotebookName::parse).transpose();
         let expected = expected.map_err(|e| invalid("expectedNotebookUri", e))?;
-        if asked.share == Some(true) {
-            return Err(invalid("share", "sharing a kernel between notebooks is not there yet"));
-        }
         let id = match (asked.source_pid, asked.session_id.as_deref()) {
             (Some(pid), None) => self.by_pid(pid)?,
             (None, Some(id)) => id.to_owned(),
@@ -31,17 +29,24 @@ impl Sessions {
         }
         self.keeper(&id).await?;
         let before = self.get(&id)?;
-        let old = NotebookName::parse(&before.notebook_uri).map_err(|e| invalid("sessionId", e))?;
+        let bound = self.bound(&id);
         let expected_key = expected.as_ref().map(|name| self.key(name));
-        let session = if self.key(&target) == self.bound_key(&before, &old) {
-            if expected_key.as_ref().is_some_and(|key| *key != self.key(&target)) {
+        let is_bound = |key: &str| bound.iter().any(|binding| binding.key == key);
+        let is_moved = expected_key.as_deref().is_some_and(|key| !is_bound(key));
+        let source =
+            expected_key.as_deref().and_then(|key| bound.iter().find(|b| b.key == key)).or(bound.first());
+        let old_path = source.map(|b| b.key.clone()).filter(|key| Path::new(key).is_absolute());
+        let share = asked.share == Some(true);
+        let session = if is_bound(&self.key(&target)) {
+            if is_moved {
                 return Err(moved(before));
             }
             self.attach_window(&id).await?
         } else {
             if let Some(holder) = self.by_path(&target).await? {
                 if asked.replace != Some(true) {
-                    if self.window_id() == "cli" {
+                    // The command line asks by itself; and an answer could only migrate, not share.
+                    if self.window_id() == "cli" || share {
                         return Err(has_session(&target, Some(holder)));
                     }
                     let offer = self.raise(NewOffer::replace(target.clone(), before.clone(), &holder))?;
@@ -49,42 +54,50 @@ impl Sessions {
                     return Err(error.with("offer", serde_json::to_value(offer).unwrap_or_default()));
                 }
                 // Confirmed before anything is stopped: of two windows at once one wins.
-                if expected_key.as_ref().is_some_and(|key| *key != self.bound_key(&before, &old)) {
+                if is_moved {
                     return Err(moved(before));
                 }
                 self.stop(&holder.id).await?;
             }
-            self.migrate(&id, &target, expected_key.as_deref()).await?
+            let request = if share { Request::Share } else { Request::Migrate };
+            self.bind(&id, &target, expected_key.as_deref(), request).await?
         };
-        Ok(AttachSessionResult {
-            success: true,
-            old_path: before.notebook_path,
-            new_path: target.path_text(),
-            session,
-        })
+        Ok(AttachSessionResult { success: true, old_path, new_path: target.path_text(), session })
     }
 
-    /// The keeper binds its session to another notebook; this window has it attached then.
+    /// The keeper binds its session to another notebook; this window has it attached then. Of several notebooks the one
+    /// with that key moves, else the first.
     pub(super) async fn migrate(
         self: &Arc<Self>,
         id: &str,
         target: &NotebookName,
         expected_key: Option<&str>,
     ) -> Result<Session, Error> {
+        self.bind(id, target, expected_key, Request::Migrate).await
+    }
+
+    async fn bind(
+        self: &Arc<Self>,
+        id: &str,
+        target: &NotebookName,
+        expected_key: Option<&str>,
+        request: fn(Migrate) -> Request,
+    ) -> Result<Session, Error> {
         let client = self.keeper(id).await?;
         let displaced = self.displaced_at(&self.key(target)).filter(|holder| holder.session_id != id);
         let release = displaced.into_iter().map(|holder| (holder.session_id, holder.number)).collect();
-        let number = self.registry().bindings(id).ok().and_then(|b| b.first().map(|b| b.number)).unwrap_or(1);
-        let migrate = Migrate {
-            number,
+        let bound = self.bound(id);
+        let named = expected_key.and_then(|key| bound.iter().find(|binding| binding.key == key));
+        let bind = Migrate {
+            number: named.or(bound.first()).map_or(1, |binding| binding.number),
             expected_key: expected_key.map(str::to_owned),
             uri: target.uri.clone(),
             key: self.key(target),
             path: target.path.clone(),
             release,
         };
-        let session = client.call_session(Request::Migrate(migrate)).await?;
-        tracing::info!(session = id, to = %session.notebook_uri, "migrated");
+        let session = client.call_session(request(bind)).await?;
+        tracing::info!(session = id, to = %target.uri, notebooks = session.notebooks.len(), "bound");
         let session =
             if self.window_id() == "cli" { self.present(session) } else { self.attach_window(id).await? };
         self.review_offers();
@@ -103,14 +116,25 @@ impl Sessions {
         Ok(self.present(session))
     }
 
-    /// This window shows it no more; the kernel stays.
+    /// This window shows it no more, or one of several notebooks lets it go; the kernel stays.
     pub async fn detach(self: &Arc<Self>, id: &str, notebook: Option<&NotebookName>) -> Result<(), Error> {
         let client = self.keeper(id).await?;
+        let mut bound = self.bound(id);
         if let Some(notebook) = notebook {
             let key = self.key(notebook);
-            let bound = self.registry().bindings(id).map_err(super::store_failed)?;
-            if !bound.iter().any(|b| b.key == key) {
+            let Some(at) = bound.iter().position(|b| b.key == key) else {
                 return Err(invalid("notebookUri", "the session is not bound to this notebook"));
+            };
+            if bound.len() > 1 {
+                let gone = bound.remove(at);
+                let session = client.call_session(Request::Unshare { number: gone.number }).await?;
+                self.changed(session);
+                tracing::info!(session = id, notebook = %gone.key, "let go by one of its notebooks");
+                self.review_offers();
+                self.ring();
+                if self.shows_any(&bound) {
+                    return Ok(());
+                }
             }
         }
         if self.attached.remove(id).is_some() {
@@ -119,20 +143,20 @@ impl Sessions {
         Ok(())
     }
 
-    /// A window closed a notebook: it lets its kernel go.
+    /// A window closed a notebook: it lets its kernel go, unless it shows another of that kernel's notebooks.
     pub async fn closed(self: &Arc<Self>, notebook: &NotebookName) {
         let binding = self.registry().binding_by_key(&self.key(notebook)).ok().flatten();
         if let Some(binding) = binding.filter(|b| self.attached.contains(&b.session_id))
+            && !self.shows_any(&self.bound(&binding.session_id))
             && let Err(e) = self.detach(&binding.session_id, None).await
         {
             tracing::warn!(session = %binding.session_id, "not detached: {e}");
         }
     }
 
-    /// The key under which a session's notebook is bound: that of an untitled one belongs to the window that made it.
-    fn bound_key(&self, session: &Session, name: &NotebookName) -> String {
-        let first = self.registry().bindings(&session.id).ok().and_then(|b| b.into_iter().next());
-        first.map_or_else(|| self.key(name), |binding| binding.key)
+    fn shows_any(&self, bound: &[Binding]) -> bool {
+        let open = self.this_window().open;
+        bound.iter().any(|binding| open.contains(&binding.key))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::offers::NewOffer;
+use super::question::{DISMISS, NewOffer};
 use super::start::Start;
 use super::{OnOpen, OnRename, Sessions, invalid, store_failed};
 use crate::journal::Reader;
@@ -50,7 +50,7 @@ impl Sessions {
             return self.ensure_live(notebook, session, kernel_name, ask).await;
         }
         if let Some((session, binding)) = self.by_file(notebook).await? {
-            let moved = format!("{}\u{0}{}", binding.key, self.key(notebook));
+            let moved = super::offers::a_move(&binding.key, &self.key(notebook));
             let refused = self
                 .registry()
                 .is_dismissed(&self.key(notebook), OfferKind::Migrate, &moved)
@@ -61,13 +61,14 @@ impl Sessions {
                 return Ok(self.settled(Outcome::Migrated, session));
             }
             if !refused && self.on_rename() == OnRename::Ask {
-                let new = NewOffer::migrate(notebook.clone(), session, kernel_name);
+                let new = NewOffer::migrate(notebook.clone(), session, binding, false, kernel_name);
                 return Ok(self.asked(self.raise(new)?));
             }
+        } else if ask && let Some(new) = self.guess(notebook, kernel_name)? {
+            return Ok(self.asked(self.raise(new)?));
         }
         if ask && let Some(session) = self.died(notebook)? {
-            let last = self.last_begun(&session.id);
-            let new = NewOffer::recover(notebook.clone(), session, kernel_name, last);
+            let new = self.recovery(notebook.clone(), session, kernel_name);
             return Ok(self.asked(self.raise(new)?));
         }
         let Some(kernel) = kernel_name.map(str::to_owned).or_else(|| self.kernel_for(notebook)) else {
@@ -143,7 +144,7 @@ impl Sessions {
     pub async fn answer(self: &Arc<Self>, offer_id: &str, action: &str) -> Result<EnsureResult, Error> {
         let offer = self.offer(offer_id)?;
         let listed = offer.actions.iter().any(|a| a.action == action);
-        if !listed && action != super::offers::DISMISS {
+        if !listed && action != DISMISS {
             let can: Vec<&str> = offer.actions.iter().map(|a| a.action.as_str()).collect();
             return Err(invalid(
                 "action",
@@ -155,7 +156,7 @@ impl Sessions {
         let kernel = offer.kernel_name.as_deref();
         let session = offer.sessions.first();
         let answer = match (offer.kind, action) {
-            (_, super::offers::DISMISS | actions::HISTORY) => {
+            (_, DISMISS | actions::HISTORY) => {
                 let session = session.cloned();
                 return Ok(self.result(Outcome::Dismissed, session));
             }
@@ -167,9 +168,7 @@ impl Sessions {
             (OfferKind::Resume, actions::FRESH) => self.fresh(&notebook, session, kernel).await?,
             (OfferKind::Migrate, actions::MIGRATE) => {
                 let session = session.ok_or_else(gone)?;
-                let bound =
-                    NotebookName::parse(&session.notebook_uri).map_err(|e| invalid("notebookUri", e))?;
-                let session = self.migrate(&session.id, &notebook, Some(&self.key(&bound))).await?;
+                let session = self.migrate(&session.id, &notebook, Some(&self.key_before(&offer))).await?;
                 self.settled(Outcome::Migrated, session)
             }
             (OfferKind::Replace, actions::REPLACE) => {
@@ -183,6 +182,11 @@ impl Sessions {
             (OfferKind::Recover, actions::FRESH) => {
                 let kernel = kernel.map(str::to_owned).or_else(|| session.map(|s| s.kernel.name.clone()));
                 self.fresh(&notebook, None, kernel.as_deref()).await?
+            }
+            (OfferKind::Recover, actions::REBUILD) => {
+                let old = session.ok_or_else(gone)?;
+                let (session, rebuild) = self.rebuild(&notebook, old, kernel).await?;
+                EnsureResult { rebuild: Some(rebuild), ..self.settled(Outcome::Started, session) }
             }
             (OfferKind::Pick, picked) => self.picked(&notebook, picked, kernel).await?,
             _ => return Err(invalid("action", format!("\"{action}\" is no answer to this offer"))),
@@ -198,7 +202,9 @@ impl Sessions {
         kernel: Option<&str>,
     ) -> Result<EnsureResult, Error> {
         if let Some(id) = picked.strip_prefix(actions::SESSION_PREFIX) {
-            let session = self.migrate(id, notebook, None).await?;
+            let alike = self.alike(notebook).into_iter().find(|(session, ..)| session.id == id);
+            let (_, from, _) = alike.ok_or_else(gone)?;
+            let session = self.migrate(id, notebook, Some(&from.key)).await?;
             return Ok(self.settled(Outcome::Migrated, session));
         }
         let name = picked.strip_prefix(actions::KERNEL_PREFIX).or(kernel);
@@ -220,13 +226,6 @@ impl Sessions {
         Ok((!refused).then(|| record.to_session(SessionState::Ended)))
     }
 
-    /// What a session's kernel ran last, under its notebook's present name.
-    pub(super) fn last_begun(&self, id: &str) -> Option<Execution> {
-        let rows = Reader::open(&self.folders.session(id)).ok()?.executions(1_000, None).ok()?;
-        let row = rows.into_iter().find(|row| row.started_at.is_some())?;
-        Some(self.execution_of(id, &self.names(id), row))
-    }
-
     /// A session's latest execution, under its notebook's present name.
     pub(super) fn last_of(&self, id: &str) -> Option<Execution> {
         let row = Reader::open(&self.folders.session(id)).ok()?.last_execution().ok()??;
@@ -239,13 +238,13 @@ impl Sessions {
 
     fn result(&self, outcome: Outcome, session: Option<Session>) -> EnsureResult {
         let last_execution = session.as_ref().and_then(|s| self.last_of(&s.id));
-        EnsureResult { outcome: outcome.as_str().into(), session, last_execution, offer: None }
+        EnsureResult { outcome: outcome.as_str().into(), session, last_execution, offer: None, rebuild: None }
     }
 
     fn asked(&self, offer: Offer) -> EnsureResult {
         let session = offer.sessions.first().cloned();
         let last_execution = session.as_ref().and_then(|s| self.last_of(&s.id));
-        EnsureResult { outcome: "ask".into(), session, last_execution, offer: Some(offer) }
+        EnsureResult { outcome: "ask".into(), session, last_execution, offer: Some(offer), rebuild: None }
     }
 }
 

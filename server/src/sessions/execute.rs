@@ -87,9 +87,9 @@ impl Sessions {
         client.call(request).await.map(|_| ())
     }
 
-    fn first_number(&self, session_id: &str) -> u32 {
-        let bindings = self.registry().bindings(session_id).unwrap_or_default();
-        bindings.first().map_or(1, |binding| binding.number)
+    /// The notebook that is meant where none is named.
+    pub(super) fn first_number(&self, session_id: &str) -> u32 {
+        self.bound(session_id).first().map_or(1, |binding| binding.number)
     }
 
     pub(super) fn number_of(&self, session_id: &str, name: &NotebookName) -> Result<u32, Error> {

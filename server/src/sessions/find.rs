@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{NotebookFile, Sessions, not_found, store_failed};
-use crate::journal::Reader;
+use super::{Sessions, not_found, store_failed};
 use crate::protocol::{Candidate, Error, ErrorKind, FindActiveSessionResult, NotebookName, Session};
 use crate::registry::Binding;
-
-/// Below this share of common cells two notebooks are not taken for one.
-const LEAST_SHARE: f64 = 0.5;
 
 impl Sessions {
     /// The live session that a notebook has, by path.
@@ -75,26 +71,20 @@ impl Sessions {
         if let Some((session, _)) = self.by_file(notebook).await? {
             return Ok(found(Some(session), Some("file"), Vec::new()));
         }
-        Ok(found(None, None, self.candidates(notebook)))
+        let alike = self.alike(notebook).into_iter();
+        let candidates =
+            alike.map(|(session, _, score)| Candidate { session, r#match: "content".into(), score });
+        Ok(found(None, None, candidates.collect()))
     }
 
-    /// Live sessions whose notebook is gone and whose executed cells this notebook has, the likeliest first.
-    fn candidates(&self, notebook: &NotebookName) -> Vec<Candidate> {
-        let Some(path) = notebook.path.as_deref() else { return Vec::new() };
-        let Ok(file) = NotebookFile::read(path) else { return Vec::new() };
-        let mut candidates = Vec::new();
-        for id in self.live_ids() {
-            let Some(session) = self.cached(&id).filter(|s| !s.notebook_exists) else { continue };
-            let cells = Reader::open(&self.folders.session(&id)).and_then(|r| r.executed_cells(None));
-            let Ok(cells) = cells else { continue };
-            let common = cells.iter().filter(|(cell, code)| file.has_cell(cell, code)).count();
-            let score = common as f64 / cells.len().max(1) as f64;
-            if score >= LEAST_SHARE {
-                candidates.push(Candidate { session, r#match: "content".into(), score });
-            }
-        }
-        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        candidates
+    /// The notebooks that a session has now, its first one first.
+    pub(super) fn bound(&self, id: &str) -> Vec<Binding> {
+        let mut bindings = self.registry().bindings(id).unwrap_or_default();
+        bindings.retain(|binding| !binding.given_up);
+        // One that let go and shares again keeps its number, and is the last.
+        let first = self.live.get(id).map(|live| live.session.notebook_uri.clone());
+        bindings.sort_by_key(|binding| first.as_ref().is_some_and(|uri| *uri != binding.uri));
+        bindings
     }
 
     /// The session whose kernel has this PID.

@@ -41,8 +41,12 @@ impl Sessions {
                 }
             }));
         }
+        let is_new = !tasks.is_empty();
         for task in tasks {
             let _ = task.await;
+        }
+        if is_new {
+            self.follow_answers();
         }
         Ok(())
     }
@@ -151,10 +155,13 @@ impl Sessions {
         }
         let let_go = !before.windows.is_empty() && session.windows.is_empty();
         let moved = before.notebooks != session.notebooks;
+        let is_shown = before.windows.len() < session.windows.len();
         let session = self.present(session);
         self.emit(if let_go { Event::Disconnected(session) } else { Event::Updated(session) });
         if let_go || moved {
             self.review_offers();
+        } else if is_shown {
+            self.follow_answers();
         }
     }
 

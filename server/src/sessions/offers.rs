@@ -6,109 +6,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::question::{DISMISS, NewOffer};
 use super::windows::LivingWindow;
-use super::{Event, Sessions, lock, store_failed, text};
-use crate::protocol::{
-    Action, EndReason, Error, ErrorKind, Execution, Kernelspec, NotebookName, Offer, OfferKind, Session,
-    Time, actions,
-};
-use crate::registry::{OfferRow, Raised};
-
-/// Valid for every kind.
-pub(super) const DISMISS: &str = "dismiss";
-
-/// A question about to be raised.
-pub(super) struct NewOffer {
-    kind: OfferKind,
-    notebook: NotebookName,
-    message: String,
-    kernel_name: Option<String>,
-    actions: Vec<Action>,
-    sessions: Vec<Session>,
-    /// The window that it goes to; `None`: this one.
-    to: Option<Option<String>>,
-    /// The move that it is about, which may have been declined.
-    moved: Option<String>,
-}
-
-impl NewOffer {
-    pub fn resume(notebook: NotebookName, session: Session, kernel_name: Option<&str>) -> NewOffer {
-        let message = text::resume(&session, kernel_name);
-        let kernel_name = kernel_name.map_or_else(|| session.kernel.name.clone(), str::to_owned);
-        let actions = vec![action(actions::RESUME, "Resume Session"), action(actions::FRESH, "Start Fresh")];
-        Self::new(OfferKind::Resume, notebook, message, Some(kernel_name), actions, vec![session])
-    }
-
-    pub fn migrate(notebook: NotebookName, session: Session, kernel_name: Option<&str>) -> NewOffer {
-        let message = text::migrate(&session, &notebook.file_name());
-        let actions = vec![action(actions::MIGRATE, "Attach & Migrate"), action(DISMISS, "Not Now")];
-        Self::new(
-            OfferKind::Migrate,
-            notebook,
-            message,
-            kernel_name.map(str::to_owned),
-            actions,
-            vec![session],
-        )
-    }
-
-    pub fn replace(notebook: NotebookName, session: Session, holder: &Session) -> NewOffer {
-        let message = text::replace(holder, &notebook.file_name());
-        let actions = vec![action(actions::REPLACE, "Replace"), action(DISMISS, "Cancel")];
-        Self::new(OfferKind::Replace, notebook, message, None, actions, vec![session, holder.clone()])
-    }
-
-    pub fn recover(
-        notebook: NotebookName,
-        session: Session,
-        kernel_name: Option<&str>,
-        last: Option<Execution>,
-    ) -> NewOffer {
-        let message = text::recover(&session, last.as_ref());
-        let actions = vec![action(actions::FRESH, "Start Fresh"), action(actions::HISTORY, "Show History")];
-        let kernel_name = kernel_name.map_or_else(|| session.kernel.name.clone(), str::to_owned);
-        Self::new(OfferKind::Recover, notebook, message, Some(kernel_name), actions, vec![session])
-    }
-
-    pub fn pick(notebook: NotebookName, kernelspecs: Vec<Kernelspec>) -> NewOffer {
-        let message = format!("Which kernel should run {}?", notebook.file_name());
-        let ready: Vec<Kernelspec> = kernelspecs.into_iter().filter(|spec| spec.ready).collect();
-        let first = ready.first().map(|spec| spec.name.clone());
-        let mut actions: Vec<Action> = ready
-            .iter()
-            .map(|spec| action(&format!("{}{}", actions::KERNEL_PREFIX, spec.name), &spec.display_name))
-            .collect();
-        actions.push(action(actions::FRESH, "New Session"));
-        Self::new(OfferKind::Pick, notebook, message, first, actions, Vec::new())
-    }
-
-    /// Sends it to another window, or to whichever opens the notebook next.
-    pub fn to(mut self, window: Option<String>) -> NewOffer {
-        self.to = Some(window);
-        self
-    }
-
-    /// It is not asked where that move was declined.
-    fn unless_declined(mut self, moved: String) -> NewOffer {
-        self.moved = Some(moved);
-        self
-    }
-
-    fn new(
-        kind: OfferKind,
-        notebook: NotebookName,
-        message: String,
-        kernel_name: Option<String>,
-        actions: Vec<Action>,
-        sessions: Vec<Session>,
-    ) -> NewOffer {
-        NewOffer { kind, notebook, message, kernel_name, actions, sessions, to: None, moved: None }
-    }
-}
-
-fn action(id: &str, title: &str) -> Action {
-    Action { action: id.into(), title: title.into() }
-}
+use super::{Event, Sessions, lock, store_failed};
+use crate::protocol::{EndReason, Error, ErrorKind, NotebookName, Offer, OfferKind, Session, Time};
+use crate::registry::{Binding, OfferRow, Raised};
 
 impl Sessions {
     /// Raises a question, or gives the one that is open already.
@@ -118,6 +20,7 @@ impl Sessions {
             kind: new.kind,
             message: new.message,
             notebook_uri: new.notebook.uri.clone(),
+            from_notebook_uri: new.from.as_ref().map(|from| from.uri.clone()),
             kernel_name: new.kernel_name,
             actions: new.actions,
             sessions: new.sessions,
@@ -132,7 +35,8 @@ impl Sessions {
             document: serde_json::to_string(&offer).map_err(store_failed)?,
             raised_at: offer.raised_at,
         };
-        let raised = self.registry().raise_offer(&row, new.moved.as_deref()).map_err(store_failed)?;
+        let moved = new.from.filter(|_| new.unless_declined).map(|from| a_move(&from.key, &row.notebook_key));
+        let raised = self.registry().raise_offer(&row, moved.as_deref()).map_err(store_failed)?;
         let offer = match raised {
             Raised::New | Raised::Replaced(_) => {
                 tracing::info!(offer = %offer.offer_id, kind = ?row.kind, notebook = %row.notebook_key, "offered");
@@ -170,10 +74,7 @@ impl Sessions {
         if answer == DISMISS {
             let session = offer.sessions.first();
             let reason = match (offer.kind, session) {
-                (OfferKind::Migrate, Some(session)) => {
-                    let from = session.notebook_path.clone().unwrap_or_default();
-                    format!("{from}\u{0}{}", row.notebook_key)
-                }
+                (OfferKind::Migrate, Some(_)) => a_move(&self.key_before(offer), &row.notebook_key),
                 (_, Some(session)) => session.id.clone(),
                 (_, None) => String::new(),
             };
@@ -214,6 +115,7 @@ impl Sessions {
             self.ring();
         }
         self.show_offers();
+        self.follow_answers();
     }
 
     /// Tells the client what it should show now, and what no more.
@@ -243,13 +145,11 @@ impl Sessions {
     fn moot(&self, row: &OfferRow) -> Option<&'static str> {
         let session = row.session_ids.first().map(|id| self.get(id));
         let live = matches!(&session, Some(Ok(s)) if s.ended_at.is_none());
-        let bound =
-            row.session_ids.first().and_then(|id| self.registry().bindings(id).ok()?.into_iter().next());
+        let bound = row.session_ids.first().map(|id| self.bound(id)).unwrap_or_default();
+        let has_it = bound.iter().any(|binding| binding.key == row.notebook_key);
         match row.kind {
             OfferKind::Resume if !live => Some("the kernel is gone"),
-            OfferKind::Resume if bound.as_ref().is_some_and(|b| b.key != row.notebook_key) => {
-                Some("the kernel moved to another notebook")
-            }
+            OfferKind::Resume if !bound.is_empty() && !has_it => Some("the kernel moved to another notebook"),
             OfferKind::Resume => {
                 let other = serde_json::from_str::<Offer>(&row.document).ok();
                 let kernel = other.and_then(|o| o.kernel_name);
@@ -263,15 +163,17 @@ impl Sessions {
             }
             OfferKind::Migrate | OfferKind::Replace if !live => Some("the kernel is gone"),
             OfferKind::Migrate => {
-                let old = bound?;
-                let back = old.key != row.notebook_key && self.is_there(&old);
-                match () {
-                    () if old.key == row.notebook_key => Some("migrated"),
-                    () if back => Some("the file moved back"),
-                    () if !Path::new(&row.notebook_key).exists() => Some("the file moved on"),
-                    () => None,
+                let from =
+                    serde_json::from_str::<Offer>(&row.document).map(|offer| self.key_before(&offer)).ok()?;
+                match bound.iter().find(|binding| binding.key == from) {
+                    _ if has_it => Some("migrated"),
+                    None => Some("the kernel moved to another notebook"),
+                    Some(old) if self.is_there(old) => Some("the file moved back"),
+                    Some(_) if !Path::new(&row.notebook_key).exists() => Some("the file moved on"),
+                    Some(_) => None,
                 }
             }
+            OfferKind::Pick if !row.session_ids.is_empty() && !live => Some("a kernel is gone"),
             OfferKind::Recover => {
                 let taken = self.registry().binding_by_key(&row.notebook_key).ok()?;
                 taken.map(|_| "the notebook has a kernel again")
@@ -301,22 +203,25 @@ impl Sessions {
             }
         }
         self.registry().clear_dismissal(&key).map_err(store_failed)?;
+        self.note_history(notebook);
         if let Some(session) = self.by_path_opened(notebook).await? {
             if !self.attached.contains(&session.id) && self.on_open() == super::OnOpen::Ask {
                 self.raise(NewOffer::resume(notebook.clone(), session, None))?;
             }
         } else if let Some((session, binding)) = self.by_file(notebook).await? {
             match self.on_rename() {
-                super::OnRename::Ask => self.offer_migration(notebook, session, &binding.key)?,
+                super::OnRename::Ask => self.offer_migration(notebook, session, &binding, false)?,
                 super::OnRename::Migrate => {
                     self.migrate(&session.id, notebook, Some(&binding.key)).await?;
                 }
                 super::OnRename::Ignore => {}
             }
+        } else if let Some(new) = self.guess(notebook, None)? {
+            self.raise(new)?;
         } else if let Some(session) = self.died(notebook)? {
-            let last = self.last_begun(&session.id);
-            self.raise(NewOffer::recover(notebook.clone(), session, None, last))?;
+            self.raise(self.recovery(notebook.clone(), session, None))?;
         }
+        self.await_answer(notebook);
         self.show_offers();
         Ok(())
     }
@@ -324,19 +229,21 @@ impl Sessions {
     /// A kernel died: where its notebook is open, that is asked about at once, by one window.
     pub(super) fn recover_at_once(self: &Arc<Self>, before: &Session, session: Session) {
         let died = matches!(session.end_reason, Some(EndReason::Crashed | EndReason::Lost));
-        let Ok(notebook) = NotebookName::parse(&session.notebook_uri) else { return };
-        let key = self.registry().bindings(&session.id).ok().and_then(|b| b.into_iter().next());
-        let Some(key) = key.map(|binding| binding.key).filter(|_| died) else { return };
-        let mut windows = self.living_windows();
-        windows.retain(|window| window.open.contains(&key));
-        let attached = windows.iter().find(|w| before.windows.iter().any(|b| b.window_id == w.id));
-        let asks = attached.or_else(|| windows.first());
-        if asks.is_none_or(|window| window.id != self.window_id()) {
+        if !died {
             return;
         }
-        let last = self.last_begun(&session.id);
-        if let Err(e) = self.raise(NewOffer::recover(notebook, session, None, last)) {
-            tracing::warn!(notebook = %key, "its kernel died, but nothing could be offered: {e}");
+        for binding in self.bound(&session.id) {
+            let mut windows = self.living_windows();
+            windows.retain(|window| window.open.contains(&binding.key));
+            let attached = windows.iter().find(|w| before.windows.iter().any(|b| b.window_id == w.id));
+            let asks = attached.or_else(|| windows.first());
+            let Ok(notebook) = NotebookName::parse(&binding.uri) else { continue };
+            if asks.is_none_or(|window| window.id != self.window_id()) {
+                continue;
+            }
+            if let Err(e) = self.raise(self.recovery(notebook, session.clone(), None)) {
+                tracing::warn!(notebook = %binding.key, "its kernel died, but nothing could be offered: {e}");
+            }
         }
     }
 
@@ -345,20 +252,57 @@ impl Sessions {
         self: &Arc<Self>,
         notebook: &NotebookName,
         session: Session,
-        old_key: &str,
+        from: &Binding,
+        is_guess: bool,
     ) -> Result<(), Error> {
         let key = self.key(notebook);
-        let reason = format!("{old_key}\u{0}{key}");
         let windows = self.living_windows();
         let attached = session
             .windows
             .iter()
             .map(|w| w.window_id.as_str())
             .find(|id| windows.iter().any(|w| w.id == *id));
-        let to = attached.map(str::to_owned).or_else(|| choose(&windows, &key, Some(old_key)));
-        self.raise(NewOffer::migrate(notebook.clone(), session, None).to(to).unless_declined(reason))?;
+        let to = attached.map(str::to_owned).or_else(|| choose(&windows, &key, Some(&from.key)));
+        let new = NewOffer::migrate(notebook.clone(), session, from.clone(), is_guess, None);
+        self.raise(new.to(to).unless_declined())?;
         Ok(())
     }
+
+    /// What to ask about a notebook that looks like one whose kernel runs on without it.
+    pub(super) fn guess(
+        &self,
+        notebook: &NotebookName,
+        kernel_name: Option<&str>,
+    ) -> Result<Option<NewOffer>, Error> {
+        if self.on_rename() == super::OnRename::Ignore {
+            return Ok(None);
+        }
+        let key = self.key(notebook);
+        let mut alike = self.alike(notebook);
+        let refused = |from: &Binding| {
+            self.registry().is_dismissed(&key, OfferKind::Migrate, &a_move(&from.key, &key)).unwrap_or(false)
+        };
+        alike.retain(|(_, from, _)| !refused(from));
+        if alike.len() > 1 {
+            let sessions = alike.into_iter().map(|(session, ..)| session).collect();
+            return Ok(Some(NewOffer::pick_session(notebook.clone(), sessions, kernel_name)));
+        }
+        let one = alike.pop();
+        Ok(one
+            .map(|(session, from, _)| NewOffer::migrate(notebook.clone(), session, from, true, kernel_name)))
+    }
+
+    /// The key that a `migrate` offer's notebook had.
+    pub(super) fn key_before(&self, offer: &Offer) -> String {
+        let session = offer.sessions.first().map(|session| session.notebook_uri.as_str());
+        let from = offer.from_notebook_uri.as_deref().or(session).unwrap_or_default();
+        NotebookName::parse(from).map(|name| self.key(&name)).unwrap_or_default()
+    }
+}
+
+/// A move as dismissals have it.
+pub(super) fn a_move(from_key: &str, to_key: &str) -> String {
+    format!("{from_key}\u{0}{to_key}")
 }
 
 /// The window that has the notebook open, else the one whose folder holds it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{OnRename, Sessions, lock};
+use crate::paths::FileIdentity;
 use crate::protocol::{NotebookName, Session};
 use crate::registry::Binding;
 
@@ -33,6 +34,7 @@ impl Sessions {
             let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
             self.follow_rename(&binding, &target, true).await;
         }
+        self.history_follows(from, to);
     }
 
     /// A watcher saw a rename.
@@ -42,22 +44,68 @@ impl Sessions {
             let by_editor = self.was_announced(&binding, &target);
             self.follow_rename(&binding, &target, by_editor).await;
         }
+        self.history_follows(from, to);
         self.arrived(to).await;
     }
 
-    /// A notebook appeared: perhaps one that left another place, perhaps one that was saved as a new file.
-    pub async fn arrived(self: &Arc<Self>, path: &Path) {
+    /// A notebook appeared: perhaps one that left another place, perhaps one that was saved as a new file. True where
+    /// nobody knows it, while another one is missed: then it may be that one, written anew.
+    pub async fn arrived(self: &Arc<Self>, path: &Path) -> bool {
         let key = path.to_string_lossy().into_owned();
-        let Some(file) = crate::paths::file_identity(path) else { return };
+        let Some(file) = crate::paths::file_identity(path) else { return false };
         let own = self.registry().binding_by_key(&key).ok().flatten();
         let known = self.registry().bindings_by_file(file).unwrap_or_default();
         for binding in known.iter().filter(|binding| Some(*binding) != own.as_ref()) {
             let by_editor = self.was_announced(binding, path);
             self.follow_rename(binding, path, by_editor).await;
         }
+        let is_known = own.is_some() || !known.is_empty();
         if let Some(binding) = own {
             self.note_file(&binding);
             self.review_offers();
+        }
+        if !is_known && let Ok(name) = NotebookName::from_path(path) {
+            self.find_history(&name, file);
+        }
+        !is_known && !self.gone().is_empty()
+    }
+
+    /// The history of a notebook without a kernel follows its file, too.
+    fn history_follows(&self, from: &Path, to: &Path) {
+        for key in self.registry().ended_keys_below(&from.to_string_lossy()).unwrap_or_default() {
+            let Some(target) = moved_path(Path::new(&key), from, to) else { continue };
+            let is_moved = !Path::new(&key).exists() && target.exists();
+            if let Ok(name) = NotebookName::from_path(&target)
+                && is_moved
+            {
+                self.rename_history(&key, &name);
+            }
+        }
+    }
+
+    /// A notebook is opened or saved: its history is found by the file, should it have had another name.
+    pub fn note_history(&self, notebook: &NotebookName) {
+        let Some(file) = notebook.path.as_deref().and_then(crate::paths::file_identity) else { return };
+        self.find_history(notebook, file);
+        let key = self.key(notebook);
+        if self.registry().sessions_of_notebook(&key).is_ok_and(|sessions| !sessions.is_empty()) {
+            let _ = self.registry().set_ended_file(&key, file);
+        }
+    }
+
+    fn find_history(&self, notebook: &NotebookName, file: FileIdentity) {
+        let key = self.key(notebook);
+        for old in self.registry().ended_keys_of(file).unwrap_or_default() {
+            if old != key && !Path::new(&old).exists() {
+                self.rename_history(&old, notebook);
+            }
+        }
+    }
+
+    fn rename_history(&self, from_key: &str, to: &NotebookName) {
+        tracing::info!(from = %from_key, to = %to.uri, "its history follows");
+        if let Err(e) = self.registry().rename_ended(from_key, &self.key(to), &to.uri) {
+            tracing::warn!(from = %from_key, "its history could not follow: {e}");
         }
     }
 
@@ -113,7 +161,11 @@ impl Sessions {
         for binding in &held {
             first.entry(&binding.session_id).or_insert(binding);
         }
-        let lost = |id: &String| first.get(id.as_str()).is_none_or(|binding| self.is_displaced(binding));
+        let is_live = |id: &str| self.registry().session(id).is_ok_and(|row| row.is_some_and(|row| row.live));
+        let lost = |id: &String| match first.get(id.as_str()) {
+            Some(binding) => self.is_displaced(binding),
+            None => is_live(id),
+        };
         let ids: Vec<String> = self.live.iter().map(|live| live.key().clone()).collect();
         self.displaced.retain(|id| ids.contains(id));
         for id in ids {
@@ -137,28 +189,6 @@ impl Sessions {
                 self.emit(super::Event::Updated(session));
             }
         }
-    }
-
-    /// Nobody watched, or hints were lost: notebooks that are not where they were are looked for in the window's folders.
-    pub async fn look_for_moved(self: &Arc<Self>) {
-        let live = self.registry().live_bindings().unwrap_or_default();
-        live.iter().for_each(|binding| self.note_file(binding));
-        let files = |binding: Binding| binding.file.filter(|_| !self.is_there(&binding));
-        let missing: Vec<_> = live.into_iter().filter_map(files).collect();
-        if !missing.is_empty() {
-            let folders = self.this_window().folders;
-            let look = move || {
-                let notebooks = folders.iter().flat_map(|folder| crate::renames::notebooks_in(folder));
-                let is_missed = |path: &PathBuf| {
-                    crate::paths::file_identity(path).is_some_and(|file| missing.contains(&file))
-                };
-                notebooks.filter(is_missed).collect::<Vec<_>>()
-            };
-            for path in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
-                self.arrived(&path).await;
-            }
-        }
-        self.review_offers();
     }
 
     /// Confirms a move on disk, then migrates or asks.
@@ -195,7 +225,7 @@ impl Sessions {
         let done = if migrate {
             self.migrate(&session.id, &name, Some(&binding.key)).await.map(|_| ())
         } else {
-            self.offer_migration(&name, session, &binding.key)
+            self.offer_migration(&name, session, binding, false)
         };
         if let Err(e) = done {
             tracing::warn!(to = %target.display(), "the kernel could not follow: {e}");
@@ -227,7 +257,7 @@ fn moved_path(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
 }
 
 /// The trash of desktops: <https://specifications.freedesktop.org/trash-spec/latest/>, macOS's and Windows' own.
-fn is_in_trash(path: &Path) -> bool {
+pub(super) fn is_in_trash(path: &Path) -> bool {
     let names: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     names.iter().any(|name| *name == ".Trash" || name.starts_with(".Trash-") || *name == "$Recycle.Bin")
         || names.windows(2).any(|pair| pair[0] == "Trash" && pair[1] == "files")

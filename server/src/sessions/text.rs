@@ -30,16 +30,29 @@ pub fn resume(session: &Session, kernel_name: Option<&str>) -> String {
     }
 }
 
-/// The question of a `migrate` offer.
-pub fn migrate(session: &Session, new_name: &str) -> String {
+/// The question of a `migrate` offer. `old` is a path; `is_guess`: the new notebook only looks like the old one.
+pub fn migrate(session: &Session, old: &str, new_name: &str, is_guess: bool) -> String {
     let pid = session.pid.map_or_else(String::new, |pid| format!("PID {pid}, "));
-    let old = session.notebook_path.as_deref().and_then(|p| p.rsplit('/').next()).unwrap_or(&session.label);
-    let old = if old == new_name { session.notebook_path.as_deref().unwrap_or(old) } else { old };
+    let name = old.rsplit('/').next().unwrap_or(old);
+    let old = if name == new_name { old } else { name };
     let label = if old.ends_with(&session.label) { String::new() } else { format!(" {}", session.label) };
+    let what = match is_guess {
+        true => format!("{new_name} looks like {old}, which is gone."),
+        false => format!("{old} is now {new_name}."),
+    };
+    format!("{what} Its kernel{label} ({pid}since {}) is still running.", local(session.started_at))
+}
+
+/// The question of a `pick` offer between kernels whose notebooks are gone.
+pub fn pick_session(name: &str, count: usize) -> String {
     format!(
-        "{old} is now {new_name}. Its kernel{label} ({pid}since {}) is still running.",
-        local(session.started_at)
+        "{name} looks like the notebooks of {count} kernels that are still running. Which one is its own?"
     )
+}
+
+/// A kernel as one of several to choose from.
+pub fn kernel_of(session: &Session) -> String {
+    format!("{}, since {}", kernel(session), local(session.started_at))
 }
 
 /// The question of a `replace` offer: what would be stopped.

@@ -51,6 +51,7 @@ impl Backend {
     /// It was saved, perhaps as a new file.
     pub(super) async fn saved(&self, uri: &str) {
         let (Ok(sessions), Ok(name)) = (self.sessions(), NotebookName::parse(uri)) else { return };
+        sessions.note_history(&name);
         if let Some(path) = name.path {
             sessions.arrived(&path).await;
         }

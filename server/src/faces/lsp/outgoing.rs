@@ -28,6 +28,7 @@ notification! {
     SessionEnded(Value) = "keeper/sessionEnded",
     OfferRaised(Value) = "keeper/offer",
     OfferWithdrawn(Value) = "keeper/offerWithdrawn",
+    Followed(Value) = "keeper/followed",
     Executed(ExecutionEvent) = "keeper/executionEvent",
 }
 
@@ -97,6 +98,10 @@ async fn tell(client: &Client, event: Event) {
         Event::Offer(offer) => client.send_notification::<OfferRaised>(json!({ "offer": offer })).await,
         Event::OfferWithdrawn(id) => {
             client.send_notification::<OfferWithdrawn>(json!({ "offerId": id })).await
+        }
+        Event::Followed(notebook_uri, session) => {
+            let params = json!({ "notebookUri": notebook_uri, "session": session });
+            client.send_notification::<Followed>(params).await;
         }
         Event::Warning(text) => client.log_message(tower_lsp::ls_types::MessageType::WARNING, text).await,
     }

@@ -49,7 +49,7 @@ pub async fn follow(sessions: Arc<Sessions>) {
             () = sleep_until(missed.unwrap_or_else(Instant::now)), if missed.is_some() => {
                 missed = None;
                 let sessions = sessions.clone();
-                tokio::spawn(async move { sessions.look_for_moved().await });
+                tokio::spawn(async move { sessions.look_for_moved(true).await });
             }
             _ = tick.tick() => {
                 if let Err(e) = sessions.still_here() {
@@ -79,16 +79,16 @@ pub async fn follow(sessions: Arc<Sessions>) {
     }
 }
 
-/// True where a notebook that has a kernel went away, nobody knows where to.
+/// True where a notebook that has a kernel went away, nobody knows where to, or where one came that may be it.
 async fn take(sessions: &Arc<Sessions>, hints: impl Iterator<Item = Hint>) -> bool {
     let (mut is_missed, mut is_disk, mut is_rung) = (false, false, false);
     for hint in hints {
         is_disk |= hint != Hint::Bell;
         match hint {
             Hint::Renamed { from, to } => sessions.disk_renamed(&from, &to).await,
-            Hint::Appeared(path) => sessions.arrived(&path).await,
+            Hint::Appeared(path) => is_missed |= sessions.arrived(&path).await,
             Hint::Gone(path) => is_missed |= sessions.vanished(&path),
-            Hint::Rescan => sessions.look_for_moved().await,
+            Hint::Rescan => sessions.look_for_moved(false).await,
             Hint::Bell => is_rung = true,
         }
     }

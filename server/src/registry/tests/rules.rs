@@ -36,7 +36,7 @@ fn a_notebook_has_one_live_session() {
     assert_eq!(taken(registry.reserve(&session("b", 1), &wanted)), "a");
     assert_eq!(registry.session("b").unwrap(), None);
     assert_eq!(registry.binding_by_key("/free.ipynb").unwrap(), None);
-    assert_eq!(taken(registry.add_binding(&binding("b", 0, "/n.ipynb"))), "a");
+    assert_eq!(taken(registry.add_binding(&binding("b", 0, "/n.ipynb"), &[])), "a");
 
     end(&registry, "a");
     start(&registry, "b", "/n.ipynb");
@@ -118,7 +118,7 @@ fn a_release_is_undone_where_the_rebinding_fails() {
 fn a_shared_kernel_has_several_notebooks() {
     let (_folder, registry) = fresh();
     start(&registry, "s", "/a.ipynb");
-    registry.add_binding(&binding("s", 1, "/bb.ipynb")).unwrap();
+    registry.add_binding(&binding("s", 1, "/bb.ipynb"), &[]).unwrap();
     let file = FileIdentity { device: u64::MAX, inode: "/bb.ipynb".len() as u64, born: Some(7) };
     assert_eq!(registry.bindings_by_file(file).unwrap(), [binding("s", 1, "/bb.ipynb")]);
     let saved = FileIdentity { device: 1, inode: 2, born: None };

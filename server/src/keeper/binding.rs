@@ -1,0 +1,171 @@
+//! Which notebooks the session belongs to: moved, shared, let go.
+//!
+//! Each change is one transaction of the registry, which lets one session have a notebook, and then a new `session.json`.
+//! Killed in between, the file still says what was, and the file wins: see [`Keeper::settle_bindings`].
+
+use super::frames::Migrate;
+use super::record::{BoundNotebook, Record};
+use super::run::Keeper;
+use crate::protocol::{Error, ErrorKind};
+use crate::registry::{self, Registry};
+
+impl Keeper {
+    /// Binds one of the session's notebooks to another name.
+    pub(super) fn migrate(&mut self, to: Migrate) -> Result<(), Error> {
+        let Some(at) = self.record.notebooks.iter().position(|n| n.number == to.number) else {
+            return Err(no_such_notebook());
+        };
+        self.check_expected(to.expected_key.as_deref(), &self.record.notebooks[at..=at])?;
+        let now = BoundNotebook { number: to.number, uri: to.uri, key: to.key, path: to.path };
+        let binding = now.binding(&self.record.id, true);
+        let registry = self.registry()?;
+        // What this keeper believes is the truth: the registry's own idea of the old name does not matter.
+        let before = registry
+            .rebind(&binding.session_id, binding.number, None, &binding, &to.release)
+            .map_err(|e| refused(e, &now.key))?;
+        let mut record = self.record.clone();
+        record.notebooks[at] = now;
+        self.put_record(&registry, record, || {
+            let _ = registry.rebind(&before.session_id, before.number, None, &before, &[]);
+        })
+    }
+
+    /// Binds the session to one more notebook. Nothing is written where it has it already.
+    pub(super) fn share(&mut self, with: Migrate) -> Result<(), Error> {
+        self.check_expected(with.expected_key.as_deref(), &self.record.notebooks)?;
+        if self.record.notebooks.iter().any(|n| n.key == with.key) {
+            return Ok(());
+        }
+        let mut record = self.record.clone();
+        let known = record.former_notebooks.iter().position(|n| n.key == with.key);
+        let number = match known {
+            // What it ran before is its history still.
+            Some(at) => record.former_notebooks.remove(at).number,
+            None => {
+                1 + record
+                    .notebooks
+                    .iter()
+                    .chain(&record.former_notebooks)
+                    .map(|n| n.number)
+                    .max()
+                    .unwrap_or(0)
+            }
+        };
+        let now = BoundNotebook { number, uri: with.uri, key: with.key, path: with.path };
+        let binding = now.binding(&record.id, true);
+        let registry = self.registry()?;
+        registry.add_binding(&binding, &with.release).map_err(|e| refused(e, &now.key))?;
+        record.notebooks.push(now);
+        let before = self.record.clone();
+        self.put_record(&registry, record, || restore(&registry, &before, number))
+    }
+
+    /// One of several notebooks lets go; what it ran stays in the history.
+    pub(super) fn unshare(&mut self, number: u32) -> Result<(), Error> {
+        let mut record = self.record.clone();
+        let Some(at) = record.notebooks.iter().position(|n| n.number == number) else {
+            return Err(no_such_notebook());
+        };
+        if record.notebooks.len() == 1 {
+            let what = "the session has this notebook alone: stop it, or attach it to another notebook";
+            return Err(Error::new(ErrorKind::InvalidParams, what).with("field", "notebookUri"));
+        }
+        let gone = record.notebooks.remove(at);
+        record.former_notebooks.push(gone);
+        let registry = self.registry()?;
+        let given_up = record.bindings().into_iter().find(|b| b.number == number);
+        if let Some(binding) = given_up {
+            registry.add_binding(&binding, &[]).map_err(|e| refused(e, &binding.key))?;
+        }
+        let before = self.record.clone();
+        self.put_record(&registry, record, || restore(&registry, &before, number))
+    }
+
+    /// After a keeper was killed: what it had begun and not written down is undone in the registry. Only where another
+    /// session has the name by now is the file wrong.
+    pub(super) fn settle_bindings(&mut self) {
+        let settled = self.registry().and_then(|registry| {
+            let rows = registry.bindings(&self.record.id).map_err(|e| refused(e, ""))?;
+            for row in rows.iter().filter(|row| self.record.bindings().iter().all(|b| b.number != row.number)) {
+                registry.remove_binding(&row.session_id, row.number).map_err(|e| refused(e, &row.key))?;
+            }
+            for binding in self.record.bindings() {
+                let row = rows.iter().find(|row| row.number == binding.number);
+                if row.is_some_and(|row| row.key == binding.key && row.given_up == binding.given_up) {
+                    continue;
+                }
+                tracing::warn!(session = %self.record.id, notebook = %binding.key, "the registry knew it otherwise");
+                let bound = match row {
+                    Some(row) if row.live && binding.live => {
+                        registry.rebind(&row.session_id, row.number, None, &binding, &[]).map(drop)
+                    }
+                    _ => registry.add_binding(&binding, &[]),
+                };
+                match (bound, row) {
+                    (Ok(()), _) => {}
+                    (Err(registry::Error::Taken { .. }), Some(row)) => {
+                        let path = std::path::Path::new(&row.key).is_absolute().then(|| row.key.clone().into());
+                        let now =
+                            BoundNotebook { number: row.number, uri: row.uri.clone(), key: row.key.clone(), path };
+                        self.record.notebooks.retain(|n| n.number != row.number);
+                        self.record.notebooks.insert(0, now);
+                    }
+                    (Err(e), _) => return Err(refused(e, &binding.key)),
+                }
+            }
+            Ok(())
+        });
+        if let Err(e) = settled {
+            tracing::warn!(session = %self.record.id, "its notebooks could not be compared with the registry: {e}");
+        }
+    }
+
+    fn check_expected(&self, expected: Option<&str>, bound: &[BoundNotebook]) -> Result<(), Error> {
+        if expected.is_none_or(|expected| bound.iter().any(|n| n.key == expected)) {
+            return Ok(());
+        }
+        let session = self.session();
+        let what = format!("session {} is bound to {} by now", session.id, bound[0].key);
+        Err(Error::new(ErrorKind::SessionMoved, what)
+            .with("session", serde_json::to_value(session).unwrap_or_default()))
+    }
+
+    fn registry(&self) -> Result<Registry, Error> {
+        super::record::open_registry(&self.folders).map(|opened| opened.registry).map_err(|e| refused(e, ""))
+    }
+
+    /// The file, then the registry's copy of it; `undo` where it cannot be written.
+    fn put_record(&mut self, registry: &Registry, record: Record, undo: impl FnOnce()) -> Result<(), Error> {
+        if let Err(e) = record.write(&self.folders) {
+            undo();
+            let what = format!("session.json could not be written: {e}");
+            return Err(Error::new(ErrorKind::StoreFailed, what));
+        }
+        self.record = record;
+        self.put_row(registry);
+        let _ = crate::paths::ring(&self.folders.bell());
+        Ok(())
+    }
+}
+
+/// Puts one notebook's row back as a record has it.
+fn restore(registry: &Registry, record: &Record, number: u32) {
+    let _ = match record.bindings().into_iter().find(|binding| binding.number == number) {
+        Some(binding) => registry.add_binding(&binding, &[]),
+        None => registry.remove_binding(&record.id, number),
+    };
+}
+
+fn no_such_notebook() -> Error {
+    Error::new(ErrorKind::InvalidParams, "the session has no such notebook").with("field", "notebookUri")
+}
+
+fn refused(e: registry::Error, key: &str) -> Error {
+    match e {
+        registry::Error::Taken { session_id } => {
+            let what = format!("{key} has a live kernel already");
+            Error::new(ErrorKind::NotebookHasSession, what).with("sessionId", session_id)
+        }
+        other => Error::new(ErrorKind::StoreFailed, format!("the registry could not be written: {other}")),
+    }
+}

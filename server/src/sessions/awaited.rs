@@ -1,0 +1,74 @@
+//! One notebook opened in two windows: one is asked, the other follows the answer.
+//!
+//! The window that was not asked remembers who was. Once the question is gone and that window has the notebook's kernel
+//! attached, whether resumed or started anew, it attaches it, too. A dismissed question leaves both without.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Event, Sessions, lock};
+use crate::protocol::NotebookName;
+
+/// How long after the answer its kernel may take to be there.
+const SOON: Duration = Duration::from_secs(120);
+
+/// A question about a notebook that this window shows, which another window was asked.
+pub(super) struct Awaited {
+    notebook: NotebookName,
+    offer_id: String,
+    /// Who is asked.
+    window: String,
+    /// When it was found answered.
+    answered: Option<Instant>,
+}
+
+impl Sessions {
+    /// Notes the question that another window was asked about a notebook that was opened here.
+    pub(super) fn await_answer(&self, notebook: &NotebookName) {
+        let key = self.key(notebook);
+        let rows = self.registry().open_offers().unwrap_or_default();
+        let mut awaited = lock(&self.awaited);
+        awaited.retain(|one| one.notebook != *notebook);
+        let row = rows.into_iter().find(|row| row.notebook_key == key);
+        let asked = row.and_then(|row| Some((row.id, row.window_id?)));
+        if let Some((offer_id, window)) = asked.filter(|(_, window)| *window != self.window_id()) {
+            awaited.push(Awaited { notebook: notebook.clone(), offer_id, window, answered: None });
+        }
+    }
+
+    /// Follows the answers that other windows gave.
+    pub(super) fn follow_answers(self: &Arc<Self>) {
+        if lock(&self.awaited).is_empty() {
+            return;
+        }
+        let (own, open) = (self.window_id(), self.this_window().open);
+        let rows = self.registry().open_offers().unwrap_or_default();
+        let mut follow = Vec::new();
+        lock(&self.awaited).retain_mut(|one| {
+            if !open.contains(&self.key(&one.notebook)) {
+                return false;
+            }
+            if let Some(row) = rows.iter().find(|row| row.id == one.offer_id) {
+                // Its window may have ended: then it is asked elsewhere, perhaps here.
+                one.window = row.window_id.clone().unwrap_or_default();
+                return one.window != own;
+            }
+            let binding = self.registry().binding_by_key(&self.key(&one.notebook)).ok().flatten();
+            let session = binding.and_then(|binding| self.cached(&binding.session_id));
+            let there = session.filter(|session| session.windows.iter().any(|w| w.window_id == one.window));
+            let is_there = there.is_some();
+            follow.extend(there.map(|session| (one.notebook.clone(), session.id)));
+            !is_there && one.answered.get_or_insert_with(Instant::now).elapsed() < SOON
+        });
+        for (notebook, id) in follow.into_iter().filter(|(_, id)| !self.attached.contains(id)) {
+            let sessions = self.clone();
+            tokio::spawn(async move {
+                tracing::info!(session = %id, notebook = %notebook.uri, "follows another window's answer");
+                match sessions.attach_window(&id).await {
+                    Ok(session) => sessions.emit(Event::Followed(notebook.uri, session)),
+                    Err(e) => tracing::warn!(session = %id, "another window's answer was not followed: {e}"),
+                }
+            });
+        }
+    }
+}

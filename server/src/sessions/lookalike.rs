@@ -1,0 +1,251 @@
+//! Kernels whose notebook is gone, and notebooks that look like what is gone: found by content where the file itself is
+//! another one, because version control, a sync tool or an editor wrote a new one.
+//!
+//! What is found is a guess and is asked about as one; nothing is ever bound by it unasked. Where the very file is found
+//! under another name, no guess is made (`renamed.rs`).
+
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{NotebookFile, OnRename, Sessions};
+use crate::journal::Reader;
+use crate::paths::{FileIdentity, file_identity};
+use crate::protocol::{NotebookName, OfferKind, Session, Time};
+use crate::registry::Binding;
+
+/// Below this share of common cells two notebooks are not taken for one.
+const LEAST_SHARE: f64 = 0.5;
+/// A notebook over this is not read to be compared.
+const LARGEST: u64 = 256 << 20;
+
+/// The cells of one notebook that its session executed: id and normalised source.
+struct Executed {
+    binding: Binding,
+    cells: Vec<(String, String)>,
+    /// When something was run last: a file that is older was there beside the notebook.
+    since: Time,
+}
+
+impl Sessions {
+    /// Live sessions whose notebook is gone and whose executed cells this notebook has, the likeliest first, with the
+    /// share of them that it has.
+    pub(super) fn alike(&self, notebook: &NotebookName) -> Vec<(Session, Binding, f64)> {
+        let Some(path) = notebook.path.as_deref() else { return Vec::new() };
+        let gone = self.executed(self.gone());
+        let Some(cells) = Cells::read(path).filter(|_| !gone.is_empty()) else { return Vec::new() };
+        let mut alike = Vec::new();
+        for executed in gone {
+            let score = cells.share_of(&executed.cells);
+            if score >= LEAST_SHARE
+                && let Some(session) = self.cached(&executed.binding.session_id)
+            {
+                alike.push((session, executed.binding, score));
+            }
+        }
+        alike.sort_by(|a, b| b.2.total_cmp(&a.2));
+        alike
+    }
+
+    /// Notebooks of living sessions of this host that are no longer where they were.
+    pub(super) fn gone(&self) -> Vec<Binding> {
+        let mut bindings = self.registry().live_bindings().unwrap_or_default();
+        for id in self.displaced.iter() {
+            bindings.extend(self.bound(&id).into_iter().filter(|binding| !binding.live));
+        }
+        bindings.retain(|b| {
+            self.live.contains_key(&b.session_id) && Path::new(&b.key).is_absolute() && !self.is_there(b)
+        });
+        bindings
+    }
+
+    fn executed(&self, gone: Vec<Binding>) -> Vec<Executed> {
+        let read = |binding: Binding| {
+            let reader = Reader::open(&self.folders.session(&binding.session_id)).ok()?;
+            let cells = reader.executed_cells(Some(binding.number)).ok()?;
+            let since = reader.last_execution().ok()??.queued_at;
+            let cells = cells.into_iter().map(|(id, code)| (id, normal(&code))).collect();
+            Some(Executed { binding, cells, since })
+        };
+        gone.into_iter().filter_map(read).collect()
+    }
+
+    /// Looks in the window's folders for notebooks that are no longer where they were: for their files first, then for
+    /// files that have come since and look like them. `recent`: those that came in the last seconds alone.
+    pub async fn look_for_moved(self: &Arc<Self>, recent: bool) {
+        for binding in &self.registry().live_bindings().unwrap_or_default() {
+            self.note_file(binding);
+        }
+        let asked = self.registry().open_offers().unwrap_or_default();
+        let mut gone = self.gone();
+        gone.retain(|binding| {
+            let asked = asked.iter().any(|offer| {
+                offer.kind == OfferKind::Migrate && offer.session_ids.contains(&binding.session_id)
+            });
+            !asked && !self.was_left(binding)
+        });
+        if gone.is_empty() || self.on_rename() == OnRename::Ignore {
+            return self.review_offers();
+        }
+        let (folders, view) = (self.this_window().folders, self.clone());
+        let oldest = if recent { Time(Time::now().0 - RECENT) } else { Time(0) };
+        let found = tokio::task::spawn_blocking(move || {
+            let files: HashSet<FileIdentity> = gone.iter().filter_map(|binding| binding.file).collect();
+            let notebooks: Vec<PathBuf> =
+                folders.iter().flat_map(|folder| crate::renames::notebooks_in(folder)).collect();
+            let moved: Vec<PathBuf> = notebooks
+                .iter()
+                .filter(|path| file_identity(path).is_some_and(|file| files.contains(&file)))
+                .cloned()
+                .collect();
+            let alike = if moved.is_empty() { view.look_alike(gone, &notebooks, oldest) } else { Vec::new() };
+            (moved, alike)
+        });
+        let (moved, alike) = found.await.unwrap_or_default();
+        for path in moved {
+            self.arrived(&path).await;
+        }
+        for (binding, path) in alike {
+            let Ok(name) = NotebookName::from_path(&path) else { continue };
+            let Some(session) = self.cached(&binding.session_id) else { continue };
+            tracing::info!(from = %binding.key, to = %path.display(), "looks like a rename");
+            if let Err(e) = self.offer_migration(&name, session, &binding, true) {
+                tracing::warn!(to = %path.display(), "nothing could be offered: {e}");
+            }
+        }
+        self.review_offers();
+    }
+
+    /// Which of these notebooks look like which of those that are gone; nothing where that is not clear.
+    fn look_alike(&self, gone: Vec<Binding>, notebooks: &[PathBuf], oldest: Time) -> Vec<(Binding, PathBuf)> {
+        let gone = self.executed(gone);
+        let Some(first) = gone.iter().map(|executed| executed.since.0.max(oldest.0)).min() else {
+            return Vec::new();
+        };
+        let mut best: HashMap<usize, (f64, Vec<&PathBuf>)> = HashMap::new();
+        for path in notebooks.iter().filter(|path| !super::renamed::is_in_trash(path)) {
+            let Some(came) = came_at(path).filter(|at| at.0 >= first) else { continue };
+            let taken =
+                self.registry().binding_by_key(&path.to_string_lossy()).is_ok_and(|holder| holder.is_some());
+            let Some(cells) = Cells::read(path).filter(|_| !taken) else { continue };
+            for (at, executed) in gone.iter().enumerate() {
+                let score = cells.share_of(&executed.cells);
+                if score < LEAST_SHARE || came.0 < executed.since.0 {
+                    continue;
+                }
+                let known = best.entry(at).or_insert((0.0, Vec::new()));
+                if score > known.0 {
+                    *known = (score, vec![path]);
+                } else if score == known.0 {
+                    known.1.push(path);
+                }
+            }
+        }
+        let mut claimed: HashMap<&PathBuf, usize> = HashMap::new();
+        for (_, paths) in best.values() {
+            paths.iter().for_each(|path| *claimed.entry(path).or_default() += 1);
+        }
+        let clear = gone.iter().enumerate().filter_map(|(at, executed)| match best.get(&at)?.1.as_slice() {
+            [path] if claimed.get(path) == Some(&1) => Some((executed.binding.clone(), (*path).clone())),
+            several => {
+                tracing::info!(from = %executed.binding.key, alike = several.len(), "not offered: it is not clear which");
+                None
+            }
+        });
+        clear.collect()
+    }
+
+    /// Whether a person left the kernel under its old name, though its file lies elsewhere.
+    fn was_left(&self, binding: &Binding) -> bool {
+        let declined = self.registry().declined_moves(&binding.key).unwrap_or_default();
+        declined.iter().any(|to| binding.file.is_some() && file_identity(Path::new(to)) == binding.file)
+    }
+}
+
+/// How new a file is that came when another one went, in milliseconds.
+const RECENT: i64 = 10_000;
+
+/// The code cells of a notebook, to be compared.
+struct Cells {
+    by_id: HashMap<String, String>,
+    /// Of a notebook without ids (before nbformat 4.5), where a cell's place says nothing.
+    sources: HashSet<String>,
+}
+
+impl Cells {
+    fn read(path: &Path) -> Option<Cells> {
+        if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > LARGEST) {
+            return None;
+        }
+        let file = NotebookFile::read(path).ok()?;
+        let cells = file.code_cells();
+        let sources = match file.has_ids() {
+            true => HashSet::new(),
+            false => cells.iter().map(|cell| normal(&cell.source)).collect(),
+        };
+        Some(Cells {
+            by_id: cells.into_iter().map(|cell| (cell.id, normal(&cell.source))).collect(),
+            sources,
+        })
+    }
+
+    /// How much of what was executed this has, 0 to 1.
+    fn share_of(&self, executed: &[(String, String)]) -> f64 {
+        let has =
+            |(id, code): &&(String, String)| self.by_id.get(id) == Some(code) || self.sources.contains(code);
+        executed.iter().filter(has).count() as f64 / executed.len().max(1) as f64
+    }
+}
+
+/// Source as it is compared: line ends, and white space where it means nothing, are no difference.
+fn normal(source: &str) -> String {
+    let lines: Vec<&str> = source.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_matches('\n').to_owned()
+}
+
+/// When a file came to be at its place, or was changed last, whatever a copy kept of its times.
+fn came_at(path: &Path) -> Option<Time> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(Time(metadata.ctime() * 1_000 + metadata.ctime_nsec() / 1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(cells: serde_json::Value, executed: &[(&str, &str)], share: f64) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("n.ipynb");
+        std::fs::write(&path, json!({ "cells": cells }).to_string()).unwrap();
+        let executed: Vec<_> = executed.iter().map(|(id, code)| ((*id).to_owned(), normal(code))).collect();
+        assert_eq!(Cells::read(&path).unwrap().share_of(&executed), share, "{cells}");
+    }
+
+    fn code(id: &str, source: &str) -> serde_json::Value {
+        json!({ "cell_type": "code", "id": id, "source": source })
+    }
+
+    #[test]
+    fn what_was_executed_is_compared_by_id_and_source() {
+        let ran = [("a", "x = 1"), ("b", "def f():\n    return 1\n")];
+        check(json!([code("a", "x = 1"), code("b", "def f():\r\n    return 1  \r\n")]), &ran, 1.0);
+        check(json!([code("b", "def f():\n    return 1"), code("new", "1"), code("a", "x = 2")]), &ran, 0.5);
+        check(json!([code("c", "x = 1")]), &ran, 0.0);
+        check(json!([code("b", "def f():\nreturn 1"), code("a", "")]), &ran, 0.0);
+        check(json!([{ "cell_type": "markdown", "id": "a", "source": "x = 1" }]), &ran, 0.0);
+        check(json!([]), &ran, 0.0);
+        check(json!([code("a", "x = 1")]), &[], 0.0);
+    }
+
+    #[test]
+    fn without_ids_the_source_alone_counts() {
+        let plain = |source: &str| json!({ "cell_type": "code", "source": [source] });
+        check(
+            json!([plain("new"), plain("x = 1"), plain("y")]),
+            &[("cell-0", "x = 1"), ("cell-1", "y")],
+            1.0,
+        );
+    }
+}
