@@ -10,7 +10,7 @@ import { BackOff } from './backoff';
 import { type Binary, findBinary } from './binary';
 import { messageOf, SidecarGone } from './errors';
 import { type Method, type Params, PROTOCOL_VERSION, type Result, SESSION_NOTIFICATIONS } from './protocol/methods';
-import type { ExecutionEvent, Offer, OfferNotification, OfferWithdrawn, Session, SessionNotification } from './protocol/types';
+import type { ExecutionEvent, Followed, Offer, OfferNotification, OfferWithdrawn, Session, SessionNotification } from './protocol/types';
 import { readSettings, SECTION } from './settings';
 import { passOn } from './sidecar-log';
 
@@ -25,6 +25,7 @@ export class Sidecar implements vscode.Disposable {
   private readonly sessionEmitter = new vscode.EventEmitter<Session>();
   private readonly offerEmitter = new vscode.EventEmitter<Offer>();
   private readonly withdrawnEmitter = new vscode.EventEmitter<string>();
+  private readonly followedEmitter = new vscode.EventEmitter<Followed>();
   private readonly executionEmitter = new vscode.EventEmitter<ExecutionEvent>();
 
   /** After each start, the first one included. */
@@ -33,6 +34,8 @@ export class Sidecar implements vscode.Disposable {
   readonly onSession = this.sessionEmitter.event;
   readonly onOffer = this.offerEmitter.event;
   readonly onOfferWithdrawn = this.withdrawnEmitter.event;
+  /** Another window's answer gave a notebook that is open here its kernel. */
+  readonly onFollowed = this.followedEmitter.event;
   readonly onExecution = this.executionEmitter.event;
 
   private readonly configuration: vscode.Disposable;
@@ -192,6 +195,9 @@ export class Sidecar implements vscode.Disposable {
     });
     client.onNotification('keeper/offerWithdrawn', (params: OfferWithdrawn) => {
       this.withdrawnEmitter.fire(params.offerId);
+    });
+    client.onNotification('keeper/followed', (params: Followed) => {
+      this.followedEmitter.fire(params);
     });
     client.onNotification('keeper/executionEvent', (params: ExecutionEvent) => {
       this.executionEmitter.fire(params);

@@ -29,6 +29,16 @@ export function moment(time: string | Date, now: Date, seconds = false): string 
   return `${day}, ${clock}`;
 }
 
+/** "0.3 s", "12 s", "5 min 3 s", "2 h 5 min" */
+export function duration(milliseconds: number): string {
+  const seconds = Math.max(milliseconds, 0) / 1000;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
 /** "2 kernels · 1.1 GB" */
 export function statusText(live: readonly Session[], translate: Translate): string {
   const memory = live.reduce((sum, session) => sum + (session.memoryBytes ?? 0), 0);

@@ -4,7 +4,7 @@
  */
 import * as vscode from 'vscode';
 import { Sidecar } from './client';
-import { showHistory } from './commands/history';
+import { registerAttachCommands } from './commands/attach';
 import { type Parts, registerSessionCommands } from './commands/sessions';
 import { registerSidecarCommands } from './commands/sidecar';
 import { Targets } from './commands/target';
@@ -19,7 +19,9 @@ import { Offers } from './offers';
 import { Seen } from './seen';
 import { Sessions } from './sessions';
 import { CellStatus } from './views/cells';
+import { AsItRan } from './views/code';
 import { keepContexts } from './views/contexts';
+import { HistoryView } from './views/history';
 import { StatusItem } from './views/status';
 import { SessionTree } from './views/tree';
 
@@ -44,6 +46,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const attachments: Attachments = new Attachments(sidecar, sessions, controllers, selection, inputs, seen);
   const renames = new Renames(sidecar, sessions, attachments);
   const follow = new Follow(sidecar, sessions, offers, attachments, renames, selection);
+  const code = new AsItRan(sessions);
+  const history = new HistoryView(sidecar, sessions, code);
   const parts: Parts = { sidecar, sessions, offers, attachments, controllers, follow, targets: new Targets(sessions, attachments) };
 
   context.subscriptions.push(
@@ -59,13 +63,16 @@ export function activate(context: vscode.ExtensionContext): void {
     renames,
     follow,
     new SessionTree(sessions),
+    code,
+    history,
     new StatusItem(sidecar, sessions, offers),
     new CellStatus(attachments, inputs),
     keepContexts(sidecar, attachments),
     registerSessionCommands(parts),
+    registerAttachCommands(parts),
     registerSidecarCommands(parts, inputs, version),
     offers.onDidAnswer(({ offer, action }) => {
-      if (action === 'history') void showHistory(sidecar, offer.notebookUri);
+      if (action === 'history') void history.show(offer.notebookUri);
     }),
   );
   void sidecar.start();

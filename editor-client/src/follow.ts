@@ -11,8 +11,9 @@ import { NOTEBOOK_TYPE, type Kernel } from './kernels/controllers';
 import { isSuccessor, openNotebook, revealNotebook, shownNotebook, takePlace } from './kernels/documents';
 import type { Renames } from './kernels/renames';
 import { hasTab, pause, type Selection } from './kernels/selection';
-import type { Offers } from './offers';
-import type { EnsureResult, Offer, Session } from './protocol/types';
+import type { Answer, Offers } from './offers';
+import type { Offer, Session } from './protocol/types';
+import { showRebuilding } from './rebuild';
 import { sameUri, type Sessions } from './sessions';
 import { readSettings } from './settings';
 
@@ -35,9 +36,10 @@ export class Follow implements vscode.Disposable {
     selection: Selection,
   ) {
     this.subscriptions = [
-      offers.onDidAnswer(({ offer, result }) => void this.guard(this.answered(offer, result), true)),
+      offers.onDidAnswer((answer) => void this.guard(this.answered(answer), true)),
       selection.onDidChoose(({ notebook, kernel }) => void this.guard(this.chosen(notebook, kernel), true)),
-      sessions.onDidUpdate(({ session }) => void this.guard(this.updated(session))),
+      sessions.onDidUpdate(({ session, before }) => void this.guard(this.updated(session, before))),
+      sidecar.onFollowed(({ notebookUri, session }) => void this.guard(this.followed(vscode.Uri.parse(notebookUri), session))),
       vscode.window.tabGroups.onDidChangeTabs((event) => {
         if (event.closed.length > 0) void this.guard(this.tabsClosed());
         for (const tab of event.opened) if (tab.input instanceof vscode.TabInputNotebook) void this.guard(this.opened(tab.input.uri));
@@ -83,29 +85,44 @@ export class Follow implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  private async answered(offer: Offer, { outcome, session }: EnsureResult): Promise<void> {
+  private async answered({ offer, result, isOneOfMany }: Answer): Promise<void> {
+    const { outcome, session } = result;
     if (!session || outcome === 'dismissed' || outcome === 'ask') return;
-    if (outcome === 'migrated') await this.migrated(session, offer);
+    if (outcome === 'migrated') await this.migrated(session, offer, isOneOfMany);
     else await this.show(session, outcome === 'started', offer.notebookUri);
+    if (result.rebuild) await showRebuilding(this.sidecar, this.sessions, session, result.rebuild.executionIds);
   }
 
-  /** The session is the new file's now. A tab of the old file is exchanged also where this window had not attached it. */
-  private async migrated(session: Session, offer: Offer): Promise<void> {
-    this.sessions.put(session);
-    const target = vscode.Uri.parse(session.notebookUri);
-    const old = offer.sessions
-      .flatMap((before) => before.notebooks)
-      .map((ref) => vscode.Uri.parse(ref.notebookUri))
-      .find((uri) => uri.toString() !== target.toString() && hasTab(uri));
-    const notebook = old && shownNotebook(old);
-    if (notebook) await this.exchange(notebook, target, session);
-    else await this.show(session);
+  /**
+   * The session is the new file's now. A tab of the old file is exchanged also where this window had not attached it. Of many that
+   * moved together those that no tab shows are not opened.
+   */
+  private async migrated(session: Session, offer: Offer, isOneOfMany: boolean): Promise<void> {
+    const target = vscode.Uri.parse(offer.notebookUri);
+    const from = offer.fromNotebookUri ?? offer.sessions[0]?.notebookUri;
+    const old = from === undefined || sameUri(from, target) ? undefined : shownNotebook(vscode.Uri.parse(from));
+    const isShown = old !== undefined || hasTab(target);
+    if (!isShown && isOneOfMany && this.attachments.ofSession(session.id).length === 0) {
+      this.sessions.put(session);
+      await this.sidecar.request('keeper/detachSession', { sessionId: session.id });
+      return;
+    }
+    if (old) await this.exchange(old, target, session);
+    else await this.show(session, false, offer.notebookUri);
+  }
+
+  /** Another window was asked about a notebook that is open here, too; its answer counts for both. */
+  private async followed(uri: vscode.Uri, session: Session): Promise<void> {
+    this.sidecar.log.info(`${uri.toString()} follows the answer of another window (session ${session.id})`);
+    if (shownNotebook(uri)) await this.show(session, false, uri.toString());
   }
 
   /** Goes on in `target`, and further where the session moves again meanwhile: what is heard of that while it moves is passed over. */
   private async exchange(old: vscode.NotebookDocument, target: vscode.Uri, session: Session): Promise<void> {
     if (this.moving.has(session.id)) return;
     this.moving.add(session.id);
+    const place = session.notebooks.findIndex((ref) => sameUri(ref.notebookUri, target));
+    this.sessions.put(session);
     try {
       let shown = old;
       for (let next: vscode.Uri | undefined = target; next;) {
@@ -113,12 +130,12 @@ export class Follow implements vscode.Disposable {
         try {
           shown = await this.exchangeTab(shown, uri);
           await this.attachments.attach(shown, session, { quietly: true });
-          next = this.movedFurther(session.id, uri);
+          next = this.movedFurther(session.id, uri, place);
         } catch (error) {
           this.sidecar.log.warn(`${session.label} did not follow to ${uri.toString()}: ${messageOf(error)}`);
           // Its file may have got another name just then.
           await pause(MOVED_MS);
-          next = this.movedFurther(session.id, uri);
+          next = this.movedFurther(session.id, uri, place);
           if (!next) throw error;
         }
       }
@@ -138,20 +155,27 @@ export class Follow implements vscode.Disposable {
     return notebook;
   }
 
-  private movedFurther(sessionId: string, from: vscode.Uri): vscode.Uri | undefined {
+  /** `place`: which of the session's notebooks it is. */
+  private movedFurther(sessionId: string, from: vscode.Uri, place: number): vscode.Uri | undefined {
     const session = this.sessions.get(sessionId);
     if (!session || session.state === 'ended' || session.notebooks.some((ref) => sameUri(ref.notebookUri, from))) return undefined;
-    return vscode.Uri.parse(session.notebookUri);
+    const ref = session.notebooks[place];
+    return ref && vscode.Uri.parse(ref.notebookUri);
   }
 
   /** A session that a notebook here follows is bound to another file by now: migrated by a setting, a shell or another window. */
-  private async updated(session: Session): Promise<void> {
-    if (session.state === 'ended') return;
+  private async updated(session: Session, before: Session | undefined): Promise<void> {
+    if (session.state === 'ended' || this.moving.has(session.id)) return;
     for (const attachment of this.attachments.ofSession(session.id)) {
       const { notebook } = attachment;
       if (attachment.isSuspended || notebook.isUntitled || this.renames.isExpected(notebook.uri)) continue;
       if (session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook.uri))) continue;
-      await this.exchange(notebook, vscode.Uri.parse(session.notebookUri), session);
+      // A notebook that moved keeps its place among those that share the kernel.
+      const place = before?.notebooks.findIndex((ref) => sameUri(ref.notebookUri, notebook.uri)) ?? 0;
+      const isFewer = before !== undefined && session.notebooks.length < before.notebooks.length;
+      const now = isFewer ? undefined : session.notebooks[Math.max(place, 0)];
+      if (now) await this.exchange(notebook, vscode.Uri.parse(now.notebookUri), session);
+      else this.attachments.drop(notebook);
     }
   }
 
@@ -178,11 +202,18 @@ export class Follow implements vscode.Disposable {
     if (notebook?.notebookType !== NOTEBOOK_TYPE || !vscode.workspace.isTrusted || this.sidecar.state !== 'running') return;
     if (this.attachments.of(notebook) || this.moving.size > 0 || this.renames.isExpected(uri)) return;
     const isAgain = this.lingering.delete(uri.toString());
+    // Another notebook here shares its kernel: nothing is to be asked.
+    const isHere = this.sharesHere(uri);
     // Otherwise the sidecar has heard of it and asks by itself.
-    if (!isAgain && readSettings().onOpen !== 'resume') return;
+    if (!isAgain && !isHere && readSettings().onOpen !== 'resume') return;
     const { found } = await this.sidecar.request('keeper/findActiveSession', { notebookUri: uri.toString() });
     this.sidecar.log.info(`${uri.toString()} was opened: ${found ? 'its kernel runs' : 'no kernel runs for it'}`);
     if (found && !this.attachments.of(notebook)) await this.guard(this.ensure(notebook), true);
+  }
+
+  private sharesHere(uri: vscode.Uri): boolean {
+    const session = this.sessions.of(uri);
+    return session !== undefined && session.notebooks.length > 1 && this.attachments.ofSession(session.id).length > 0;
   }
 
   /** False where it has no kernel. */

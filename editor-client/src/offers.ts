@@ -14,6 +14,8 @@ import { sameUri } from './sessions';
 
 /** A notification leaves the screen by itself after about this time, unanswered; then the next question may come. */
 const ON_SCREEN_MS = 12_000;
+/** Notebooks of one folder are found to have moved one after the other. */
+const TOGETHER_MS = 400;
 /** How long a notebook may take to be drawn before its question is asked all the same. */
 const DRAWN_MS = 30_000;
 
@@ -30,9 +32,17 @@ interface Question {
   shown: number;
 }
 
+/** What was answered. `isOneOfMany`: together with others, by one click. */
+export interface Answer {
+  readonly offer: Offer;
+  readonly action: string;
+  readonly result: EnsureResult;
+  readonly isOneOfMany: boolean;
+}
+
 export class Offers implements vscode.Disposable {
   private readonly questions = new Map<string, Question>();
-  private readonly answerEmitter = new vscode.EventEmitter<{ offer: Offer; action: string; result: EnsureResult }>();
+  private readonly answerEmitter = new vscode.EventEmitter<Answer>();
   private readonly changeEmitter = new vscode.EventEmitter<void>();
   /** Offers about notebooks whose tab was closed while their document lingers. */
   private readonly held = new Map<string, Offer>();
@@ -128,8 +138,12 @@ export class Offers implements vscode.Disposable {
     this.changeEmitter.fire();
     const onScreen = () => Promise.race([this.show(question), settled, expire(ON_SCREEN_MS)]);
     const later = async () => {
-      await drawn(offer);
-      if (question.shown === 0) await onScreen();
+      if (offer.kind === 'migrate') await expire(TOGETHER_MS);
+      else await drawn(offer);
+      if (question.shown > 0 || !isOpen(question)) return;
+      const others = this.movedToo();
+      if (offer.kind === 'migrate' && others.length > 1) await Promise.race([this.showTogether(others), expire(ON_SCREEN_MS)]);
+      else await onScreen();
     };
     this.last = isAsked ? onScreen() : this.last.then(later);
     return question;
@@ -172,7 +186,26 @@ export class Offers implements vscode.Disposable {
     else await this.answer(question, action ?? 'dismiss');
   }
 
-  private async answer(question: Question, action: string): Promise<void> {
+  /** Moves that nobody was asked about yet. */
+  private movedToo(): Question[] {
+    return [...this.questions.values()].filter(({ offer, shown, isAsked }) => offer.kind === 'migrate' && shown === 0 && !isAsked);
+  }
+
+  /** One question about all notebooks that moved together. */
+  private async showTogether(questions: readonly Question[]): Promise<void> {
+    for (const question of questions) question.shown += 1;
+    const [all, choose, notNow] = [vscode.l10n.t('Attach & Migrate All'), vscode.l10n.t('Choose…'), vscode.l10n.t('Not Now')];
+    const text = vscode.l10n.t('{0} notebooks were moved. Their kernels are still running: {1}.', questions.length, namesOf(questions));
+    const chosen = await vscode.window.showInformationMessage(text, all, choose, notNow);
+    const picked = chosen === choose ? await pickMoved(questions.filter(isOpen)) : chosen === all ? questions : [];
+    // Begun and left: they stand, each for itself.
+    if (picked === undefined) return;
+    const open = questions.filter(isOpen);
+    if (open.length === 0 && picked.length > 0) sayGone();
+    await Promise.all(open.map((question) => this.answer(question, picked.includes(question) ? 'migrate' : 'dismiss', true)));
+  }
+
+  private async answer(question: Question, action: string, isOneOfMany = false): Promise<void> {
     const { offer } = question;
     try {
       const result = await withProgress(offer, action, () =>
@@ -184,7 +217,7 @@ export class Offers implements vscode.Disposable {
         this.close(offer.offerId, await next.settled);
         return;
       }
-      this.answerEmitter.fire({ offer, action, result });
+      this.answerEmitter.fire({ offer, action, result, isOneOfMany });
       this.close(offer.offerId, result);
     } catch (error) {
       this.close(offer.offerId, undefined);
@@ -208,6 +241,20 @@ async function drawn({ notebookUri }: Offer): Promise<void> {
   while (isInFront() && !isDrawn() && Date.now() < deadline) {
     await nextEvent(vscode.window.onDidChangeVisibleNotebookEditors, deadline - Date.now());
   }
+}
+
+/** The first few by name: a notification is short. */
+function namesOf(questions: readonly Question[]): string {
+  const names = questions.map(({ offer }) => vscode.Uri.parse(offer.notebookUri).path.split('/').at(-1) ?? '');
+  const more = names.length - 3;
+  return more > 0 ? vscode.l10n.t('{0} and {1} more', names.slice(0, 3).join(', '), more) : names.join(', ');
+}
+
+async function pickMoved(questions: readonly Question[]): Promise<readonly Question[] | undefined> {
+  const items = questions.map((question) => ({ label: question.offer.message, picked: true, question }));
+  const placeHolder = vscode.l10n.t('Which kernels should follow their notebooks?');
+  const chosen = await vscode.window.showQuickPick(items, { canPickMany: true, placeHolder, ignoreFocusOut: true });
+  return chosen?.map(({ question }) => question);
 }
 
 const isOpen = (question: Question): boolean => question.isOpen;

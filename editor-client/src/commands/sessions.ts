@@ -5,13 +5,13 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
-import { dataOf, isKind, messageOf } from '../errors';
+import { messageOf } from '../errors';
 import type { Follow } from '../follow';
 import type { Attachments } from '../kernels/attachments';
 import type { Controllers } from '../kernels/controllers';
 import { openNotebook } from '../kernels/documents';
 import type { Offers } from '../offers';
-import type { Offer, Session } from '../protocol/types';
+import type { Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
 import type { Targets } from './target';
 
@@ -38,8 +38,7 @@ export function registerSessionCommands(parts: Parts): vscode.Disposable {
     command(parts, 'pin', l10n.t('Pin which kernel?'), (session) => pin(session, parts, true)),
     command(parts, 'unpin', l10n.t('Unpin which kernel?'), (session) => pin(session, parts, false)),
     command(parts, 'showKernelLog', l10n.t("Show which kernel's log?"), showLog),
-    command(parts, 'openNotebook', l10n.t('Open which notebook?'), open),
-    vscode.commands.registerCommand('kernelKeeper.attachToNotebook', (argument: unknown) => guard(attachToNotebook(argument, parts))),
+    vscode.commands.registerCommand('kernelKeeper.openNotebook', (argument: unknown) => guard(open(argument, parts))),
     vscode.commands.registerCommand('kernelKeeper.stopAll', () => guard(stopAll(parts))),
   );
 }
@@ -62,7 +61,7 @@ export function isTrusted(): boolean {
   return false;
 }
 
-async function guard(task: Promise<void>): Promise<void> {
+export async function guard(task: Promise<void>): Promise<void> {
   try {
     await task;
   } catch (error) {
@@ -112,9 +111,12 @@ async function pin({ id }: Session, { sidecar, sessions }: Parts, pinned: boolea
   sessions.put((await sidecar.request('keeper/pinSession', { sessionId: id, pinned })).session);
 }
 
-const open: Run = async (session) => {
-  await openNotebook(vscode.Uri.parse(session.notebookUri));
-};
+/** A notebook that shares the kernel is a line of its own. */
+async function open(argument: unknown, { targets }: Parts): Promise<void> {
+  const shared = argument as { notebookUri?: string } | undefined;
+  const notebookUri = shared?.notebookUri ?? (await targets.of(argument, vscode.l10n.t('Open which notebook?')))?.notebookUri;
+  if (notebookUri !== undefined) await openNotebook(vscode.Uri.parse(notebookUri));
+}
 
 /** The program itself knows where a session's log is, and follows it. */
 const showLog: Run = async (session, { sidecar }) => {
@@ -125,34 +127,6 @@ const showLog: Run = async (session, { sidecar }) => {
   const options = { name, shellPath, shellArgs: ['logs', session.id, '-f'], iconPath: new vscode.ThemeIcon('output'), isTransient: true };
   vscode.window.createTerminal(options).show();
 };
-
-async function attachToNotebook(argument: unknown, parts: Parts): Promise<void> {
-  if (!isTrusted()) return;
-  const { sidecar, follow, offers, targets } = parts;
-  const notebook = vscode.window.activeNotebookEditor?.notebook;
-  if (!notebook) {
-    void vscode.window.showInformationMessage(
-      vscode.l10n.t('Kernel Keeper: open the notebook first that the kernel is to be attached to.'),
-    );
-    return;
-  }
-  const isFromTree = typeof argument === 'object' && argument !== null && 'notebooks' in argument;
-  const placeHolder = vscode.l10n.t('Attach which kernel to this notebook?');
-  const session = isFromTree ? await targets.of(argument, placeHolder) : await targets.pick(placeHolder);
-  if (!session) return;
-  const file = notebook.uri.path.split('/').at(-1) ?? '';
-  const question = vscode.l10n.t('Migrate the kernel from {0} to {1}?', session.label, file);
-  if (!(await confirm(question, vscode.l10n.t('Migrate')))) return;
-  const target = { targetNotebookUri: notebook.uri.toString(), sessionId: session.id, expectedNotebookUri: session.notebookUri };
-  try {
-    const attached = await sidecar.request('keeper/attachSession', target);
-    await follow.show(attached.session, false, notebook.uri.toString());
-  } catch (error) {
-    const { offer } = dataOf(error);
-    if (!isKind(error, 'NotebookHasSession') || typeof offer !== 'object') throw error;
-    await offers.ask(offer as Offer);
-  }
-}
 
 async function stopAll({ sidecar, sessions }: Parts): Promise<void> {
   const live = sessions.live();
@@ -168,7 +142,7 @@ async function stopAll({ sidecar, sessions }: Parts): Promise<void> {
 
 const isBusy = (session: Session): boolean => session.state === 'busy' || session.queued > 0;
 
-async function confirm(question: string, yes: string, detail?: string): Promise<boolean> {
+export async function confirm(question: string, yes: string, detail?: string): Promise<boolean> {
   const options = detail === undefined ? { modal: true } : { modal: true, detail };
   return (await vscode.window.showWarningMessage(question, options, yes)) === yes;
 }

@@ -14,6 +14,7 @@ export class Targets {
   /** `argument` is what VS Code passes: a line of the tree, or from the notebook's toolbar its editor. */
   async of(argument: unknown, placeHolder: string): Promise<Session | undefined> {
     if (isSession(argument)) return this.sessions.get(argument.id) ?? argument;
+    if (isOfSession(argument)) return this.sessions.get(argument.session.id) ?? argument.session;
     const notebook = vscode.window.activeNotebookEditor?.notebook;
     const attachment = notebook && this.attachments.of(notebook);
     // Never another notebook's kernel in place of this one's.
@@ -32,6 +33,11 @@ export class Targets {
     }
     return (await vscode.window.showQuickPick(items, { placeHolder }))?.session;
   }
+}
+
+/** One of several notebooks of a session, in the tree. */
+function isOfSession(value: unknown): value is { session: Session } {
+  return typeof value === 'object' && value !== null && 'session' in value && isSession(value.session);
 }
 
 function isSession(value: unknown): value is Session {

@@ -8,6 +8,7 @@ import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { sameItems, itemsOf } from '../outputs/mime';
 import type { CellOutputs, Execution, Session } from '../protocol/types';
+import { sameUri } from '../sessions';
 import type { Attachment } from './attachment';
 import type { InputBoxes } from './input';
 import { contentOf, ignoreClosed, MAX_BYTES_PER_CELL } from './outputs';
@@ -122,6 +123,8 @@ function showWaiting(attachment: Attachment, executions: readonly Execution[], b
   // Oldest first, as they will run.
   for (const execution of [...executions].reverse()) {
     if (execution.status !== 'pending' || begun.has(execution.executionId) || execution.cellId === null) continue;
+    // Another notebook may share the kernel, and call its cells the same.
+    if (!sameUri(execution.notebookUri, attachment.notebook.uri)) continue;
     const cell = findCell(attachment.notebook, execution.cellId, execution.cellIndex, execution.code);
     if (cell) attachment.runs.bind(execution.executionId, cell);
   }

@@ -8,8 +8,8 @@ import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { isKind, messageOf, SidecarGone } from '../errors';
 import type { Offers } from '../offers';
-import type { EnsureResult } from '../protocol/types';
-import type { Sessions } from '../sessions';
+import type { EnsureResult, Execution } from '../protocol/types';
+import { sameUri, type Sessions } from '../sessions';
 import type { Attachment } from './attachment';
 import type { Attachments } from './attachments';
 import type { Kernel, KernelHandlers } from './controllers';
@@ -180,7 +180,8 @@ export class Runner implements KernelHandlers {
   private async findExecution(attachment: Attachment, run: CellRun, code: string, sentAt: Date): Promise<string | undefined> {
     const { executions } = await this.sidecar.request('keeper/executionHistory', { sessionId: attachment.sessionId, limit: 1000 });
     const { id } = cellRef(run.cell);
-    const found = executions.find((one) => one.cellId === id && one.code === code && Date.parse(one.queuedAt) >= sentAt.getTime() - 50);
+    const isIt = (one: Execution) => one.cellId === id && one.code === code && sameUri(one.notebookUri, attachment.notebook.uri);
+    const found = executions.find((one) => isIt(one) && Date.parse(one.queuedAt) >= sentAt.getTime() - 50);
     return found?.executionId;
   }
 }

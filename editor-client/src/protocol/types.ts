@@ -276,6 +276,11 @@ export type FindActiveSessionResult = { found: boolean, session: Session | null,
  */
 match: string | null, candidates: Array<Candidate>, };
 
+/**
+ * `keeper/followed`: another window answered the question about a notebook that this one shows, too.
+ */
+export type Followed = { notebookUri: string, session: Session, };
+
 export type InputPrompt = { prompt: string, 
 /**
  * The answer must not be shown.
@@ -414,6 +419,11 @@ export type PinSessionParams = { sessionId: string, pinned: boolean, };
 export type PruneStoreParams = { endedBefore?: Time, };
 
 export type PruneStoreResult = { removedSessions: number, freedBytes: number, };
+
+/**
+ * Executions of an earlier kernel that were queued again, in their order.
+ */
+export type Rebuild = { executionIds: Array<string>, };
 
 /**
  * `keeper/replyInput`

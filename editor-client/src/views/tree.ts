@@ -1,26 +1,33 @@
 /**
- * *Active Kernels*: a line a session.
+ * *Active Kernels*: a line a session, and under it the notebooks where several share it.
  * Guarantees: pushed by the sidecar; asks every 5 s only while visible and nothing came; a single click does nothing. What needs
  * attention stands in the line, in its tooltip and in the view's badge.
  */
 import * as vscode from 'vscode';
 import { moment, sessionDescription, size, stateText } from '../describe';
-import type { Session } from '../protocol/types';
+import type { NotebookRef, Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
 
 const POLL_MS = 5_000;
 export const VIEW = 'kernelKeeper.sessions';
 
-export class SessionTree implements vscode.TreeDataProvider<Session>, vscode.Disposable {
+/** One of the notebooks that share a kernel. */
+export interface SharedNotebook extends NotebookRef {
+  readonly session: Session;
+}
+
+type Line = Session | SharedNotebook;
+
+export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Disposable {
   private readonly changeEmitter = new vscode.EventEmitter<undefined>();
-  private readonly view: vscode.TreeView<Session>;
+  private readonly view: vscode.TreeView<Line>;
   private readonly subscriptions: vscode.Disposable[];
   private timer: NodeJS.Timeout | undefined;
 
   readonly onDidChangeTreeData = this.changeEmitter.event;
 
   constructor(private readonly sessions: Sessions) {
-    this.view = vscode.window.createTreeView<Session>(VIEW, { treeDataProvider: this });
+    this.view = vscode.window.createTreeView<Line>(VIEW, { treeDataProvider: this });
     this.subscriptions = [
       this.view,
       this.changeEmitter,
@@ -35,13 +42,35 @@ export class SessionTree implements vscode.TreeDataProvider<Session>, vscode.Dis
     this.poll(this.view.visible);
   }
 
-  getChildren(parent?: Session): Session[] {
-    return parent ? [] : this.sessions.all();
+  getChildren(parent?: Line): Line[] {
+    if (!parent) return this.sessions.all();
+    if (isShared(parent)) return [];
+    const session = this.sessions.get(parent.id) ?? parent;
+    return session.notebooks.length < 2 ? [] : session.notebooks.map((notebook) => ({ ...notebook, session }));
   }
 
-  getTreeItem(session: Session): vscode.TreeItem {
+  getTreeItem(line: Line): vscode.TreeItem {
+    return isShared(line) ? this.notebookItem(line) : this.sessionItem(line);
+  }
+
+  private notebookItem({ session, notebookUri, notebookPath }: SharedNotebook): vscode.TreeItem {
+    const uri = vscode.Uri.parse(notebookUri);
+    const item = new vscode.TreeItem(uri.path.split('/').at(-1) ?? notebookUri);
+    item.id = `${session.id} ${notebookUri}`;
+    item.iconPath = new vscode.ThemeIcon('notebook');
+    if (notebookPath !== null) item.description = vscode.workspace.asRelativePath(vscode.Uri.joinPath(uri, '..'));
+    item.tooltip = notebookPath ?? vscode.l10n.t('not saved yet');
+    item.contextValue = session.state === 'ended' ? 'notebook' : 'notebook shared';
+    const label = typeof item.label === 'string' ? item.label : '';
+    item.accessibilityInformation = { label: vscode.l10n.t('{0}, shares the kernel {1}', label, session.label) };
+    return item;
+  }
+
+  private sessionItem(session: Session): vscode.TreeItem {
     const now = new Date();
-    const item = new vscode.TreeItem(session.label);
+    const isSeveral = session.notebooks.length > 1;
+    const state = isSeveral ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.None;
+    const item = new vscode.TreeItem(session.label, state);
     item.id = session.id;
     item.description = sessionDescription(session, now, vscode.l10n.t);
     item.iconPath = iconOf(session);
@@ -52,8 +81,8 @@ export class SessionTree implements vscode.TreeDataProvider<Session>, vscode.Dis
     return item;
   }
 
-  resolveTreeItem(item: vscode.TreeItem, session: Session): vscode.TreeItem {
-    item.tooltip = tooltipOf(this.sessions.get(session.id) ?? session);
+  resolveTreeItem(item: vscode.TreeItem, session: Line): vscode.TreeItem {
+    if (!isShared(session)) item.tooltip = tooltipOf(this.sessions.get(session.id) ?? session);
     return item;
   }
 
@@ -77,6 +106,8 @@ export class SessionTree implements vscode.TreeDataProvider<Session>, vscode.Dis
     }, POLL_MS);
   }
 }
+
+const isShared = (line: Line): line is SharedNotebook => 'session' in line;
 
 function needsAttention(session: Session): boolean {
   const isUnwell = session.warnings.length > 0 || !session.responding || session.currentExecution?.input != null;

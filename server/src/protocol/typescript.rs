@@ -77,6 +77,8 @@ fn generated_types_are_current() {
         SessionNotification,
         OfferNotification,
         OfferWithdrawn,
+        Followed,
+        Rebuild,
     );
     let body: Vec<String> = types.into_values().collect();
     let text = format!(

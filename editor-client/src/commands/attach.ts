@@ -1,0 +1,87 @@
+/**
+ * Which notebooks a kernel belongs to, by hand: another one, one more, one less.
+ * Guarantees: a kernel moves only after a question that names both notebooks; one that the target has is stopped only by an answer.
+ */
+import * as vscode from 'vscode';
+import { dataOf, isKind } from '../errors';
+import type { Offer, Session } from '../protocol/types';
+import { sameUri } from '../sessions';
+import type { SharedNotebook } from '../views/tree';
+import { confirm, guard, isTrusted, type Parts } from './sessions';
+
+export function registerAttachCommands(parts: Parts): vscode.Disposable {
+  const on = (name: string, run: (argument: unknown, parts: Parts) => Promise<void>) =>
+    vscode.commands.registerCommand(`kernelKeeper.${name}`, async (argument: unknown) => {
+      if (isTrusted()) await guard(run(argument, parts));
+    });
+  return vscode.Disposable.from(on('attachToNotebook', attachToNotebook), on('share', share), on('stopSharing', stopSharing));
+}
+
+async function attachToNotebook(argument: unknown, parts: Parts): Promise<void> {
+  const { sidecar, follow, offers } = parts;
+  const notebook = vscode.window.activeNotebookEditor?.notebook;
+  if (!notebook) {
+    void vscode.window.showInformationMessage(
+      vscode.l10n.t('Kernel Keeper: open the notebook first that the kernel is to be attached to.'),
+    );
+    return;
+  }
+  const session = await source(argument, parts, vscode.l10n.t('Attach which kernel to this notebook?'));
+  if (!session) return;
+  if (session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook.uri))) {
+    await follow.resume(notebook);
+    return;
+  }
+  const question = vscode.l10n.t('Migrate from {0} to {1}?', nameOf(vscode.Uri.parse(session.notebookUri)), nameOf(notebook.uri));
+  const detail = vscode.l10n.t('The kernel goes on with its variables and its history, under the new notebook.');
+  if (!(await confirm(question, vscode.l10n.t('Migrate'), detail))) return;
+  const target = { targetNotebookUri: notebook.uri.toString(), sessionId: session.id, expectedNotebookUri: session.notebookUri };
+  try {
+    const attached = await sidecar.request('keeper/attachSession', target);
+    await follow.show(attached.session, false, notebook.uri.toString());
+  } catch (error) {
+    const { offer } = dataOf(error);
+    if (!isKind(error, 'NotebookHasSession') || typeof offer !== 'object') throw error;
+    await offers.ask(offer as Offer);
+  }
+}
+
+async function share(argument: unknown, parts: Parts): Promise<void> {
+  const session = await source(argument, parts, vscode.l10n.t('Share which kernel?'));
+  const target = session && (await pickTarget(session));
+  if (!target) return;
+  const params = { targetNotebookUri: target.toString(), sessionId: session.id, expectedNotebookUri: session.notebookUri, share: true };
+  const shared = await parts.sidecar.request('keeper/attachSession', params);
+  await parts.follow.show(shared.session, false, target.toString());
+}
+
+/** The notebook lets go; the kernel goes on with the others. */
+async function stopSharing(argument: unknown, { sidecar }: Parts): Promise<void> {
+  if (!isShared(argument)) return;
+  const { session, notebookUri } = argument;
+  await sidecar.request('keeper/detachSession', { sessionId: session.id, notebookUri });
+}
+
+/** The line of the tree, or one that is picked: never by itself that of the notebook in front, which is the target. */
+async function source(argument: unknown, { targets }: Parts, placeHolder: string): Promise<Session | undefined> {
+  const isFromTree = typeof argument === 'object' && argument !== null && 'notebooks' in argument;
+  return isFromTree ? targets.of(argument, placeHolder) : targets.pick(placeHolder);
+}
+
+async function pickTarget(session: Session): Promise<vscode.Uri | undefined> {
+  const present = vscode.window.activeNotebookEditor?.notebook.uri;
+  const isOther = present !== undefined && !session.notebooks.some((ref) => sameUri(ref.notebookUri, present));
+  const other = { label: `$(folder-opened) ${vscode.l10n.t('Another notebook…')}`, uri: undefined };
+  const items = [...(isOther ? [{ label: `$(notebook) ${nameOf(present)}`, uri: present }] : []), other];
+  const placeHolder = vscode.l10n.t("Share {0}'s kernel with which notebook? Both then have its variables.", session.label);
+  const chosen = await vscode.window.showQuickPick(items, { placeHolder });
+  if (!chosen || chosen.uri) return chosen?.uri;
+  const filters = { [vscode.l10n.t('Notebooks')]: ['ipynb'] };
+  return (await vscode.window.showOpenDialog({ filters, openLabel: vscode.l10n.t('Share') }))?.[0];
+}
+
+const nameOf = (uri: vscode.Uri): string => uri.path.split('/').at(-1) ?? '';
+
+function isShared(value: unknown): value is SharedNotebook {
+  return typeof value === 'object' && value !== null && 'session' in value && 'notebookUri' in value;
+}

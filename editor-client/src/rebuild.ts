@@ -1,0 +1,98 @@
+/**
+ * Shows how far a rebuild from history has come, and lets it be cancelled.
+ * Guarantees: cancelling takes back what waits before what runs, from the end, so that nothing more begins; where it stopped is said.
+ * Leaves out: running anything. The executions are in the new kernel's queue already, and go on without this window.
+ */
+import * as vscode from 'vscode';
+import type { Sidecar } from './client';
+import { messageOf } from './errors';
+import type { Execution, Session } from './protocol/types';
+import type { Sessions } from './sessions';
+
+export async function showRebuilding(sidecar: Sidecar, sessions: Sessions, session: Session, ids: readonly string[]): Promise<void> {
+  const title = vscode.l10n.t('Rebuilding {0} from history', session.label);
+  const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+  const executions = await vscode.window.withProgress(options, async (progress, token) => {
+    token.onCancellationRequested(() => void cancel(sidecar, session.id, ids));
+    return watch(sidecar, sessions, session.id, ids, (done, last) => {
+      const message = vscode.l10n.t('{0} of {1} cells', done, ids.length);
+      progress.report({ message: last === '' ? message : `${message}: ${last}`, increment: 100 / Math.max(ids.length, 1) });
+    });
+  });
+  say(session, executions);
+}
+
+/** Waits until all have ended. */
+async function watch(
+  sidecar: Sidecar,
+  sessions: Sessions,
+  sessionId: string,
+  ids: readonly string[],
+  report: (done: number, last: string) => void,
+): Promise<Execution[]> {
+  const open = new Set(ids);
+  const finished = (executionId: string, code: string) => {
+    if (open.delete(executionId)) report(ids.length - open.size, code.trimStart().split('\n', 1)[0]?.slice(0, 60) ?? '');
+  };
+  const read = async () => {
+    const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit: Math.max(ids.length * 2, 50) });
+    const ours = executions.filter(({ executionId }) => ids.includes(executionId)).reverse();
+    for (const { executionId, completedAt, code } of ours) if (completedAt !== null) finished(executionId, code);
+    return ours;
+  };
+  // Events and states only say that there is news: what has ended stands in the history, which no closed tab cuts off.
+  let wake: () => void = () => undefined;
+  const listener = vscode.Disposable.from(
+    sidecar.onExecution((event) => {
+      if (event.sessionId === sessionId && event.event.kind === 'finished') wake();
+    }),
+    sessions.onDidUpdate((update) => {
+      if (update.session.id === sessionId) wake();
+    }),
+  );
+  try {
+    for (;;) {
+      const news = new Promise<void>((resolve) => {
+        wake = resolve;
+        setTimeout(resolve, LOOK_MS);
+      });
+      const ours = await read();
+      if (open.size === 0 || sessions.get(sessionId)?.state === 'ended') return ours;
+      await news;
+      await new Promise((resolve) => setTimeout(resolve, TOGETHER_MS));
+    }
+  } finally {
+    listener.dispose();
+  }
+}
+
+const LOOK_MS = 2_000;
+/** Many short cells end together. */
+const TOGETHER_MS = 100;
+
+async function cancel(sidecar: Sidecar, sessionId: string, ids: readonly string[]): Promise<void> {
+  const asked = [...ids].reverse().map((executionId) => sidecar.request('keeper/cancelExecution', { sessionId, executionId }));
+  for (const result of await Promise.allSettled(asked)) {
+    if (result.status === 'rejected') sidecar.log.warn(`Not cancelled: ${messageOf(result.reason)}`);
+  }
+}
+
+function say(session: Session, executions: readonly Execution[]): void {
+  const { l10n } = vscode;
+  const done = executions.filter(({ status }) => status === 'ok').length;
+  const failed = executions.find(({ status }) => status === 'error' || status === 'lost');
+  const left = executions.length - done;
+  if (left === 0) {
+    vscode.window.setStatusBarMessage(l10n.t('{0} was rebuilt: {1} cells ran again', session.label, done), 8_000);
+    return;
+  }
+  const why = failed?.error ? `${failed.error.ename}: ${failed.error.evalue}` : l10n.t('cancelled');
+  const text = l10n.t(
+    '{0} was rebuilt in part: {1} of {2} cells ran again, then it stopped ({3}).',
+    session.label,
+    done,
+    executions.length,
+    why,
+  );
+  void vscode.window.showWarningMessage(text);
+}

@@ -1,0 +1,32 @@
+/** Code as it ran, as a document that can be read and copied, and neither edited nor saved. */
+import * as vscode from 'vscode';
+import type { Execution } from '../protocol/types';
+import type { Sessions } from '../sessions';
+
+const SCHEME = 'kernel-keeper-history';
+
+export class AsItRan implements vscode.TextDocumentContentProvider, vscode.Disposable {
+  private readonly registration = vscode.workspace.registerTextDocumentContentProvider(SCHEME, this);
+  private readonly codes = new Map<string, string>();
+
+  constructor(private readonly sessions: Sessions) {}
+
+  async show({ executionId, sessionId, code, cellIndex }: Execution): Promise<void> {
+    const name = cellIndex === null ? vscode.l10n.t('Code') : vscode.l10n.t('Cell {0}', cellIndex + 1);
+    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${executionId}/${name}` });
+    this.codes.set(uri.path, code);
+    const document = await vscode.workspace.openTextDocument(uri);
+    const language = (await this.sessions.find(sessionId))?.kernel.language ?? 'python';
+    const known = await vscode.languages.getLanguages();
+    if (known.includes(language)) await vscode.languages.setTextDocumentLanguage(document, language);
+    await vscode.window.showTextDocument(document, { preview: true });
+  }
+
+  provideTextDocumentContent({ path }: vscode.Uri): string {
+    return this.codes.get(path) ?? '';
+  }
+
+  dispose(): void {
+    this.registration.dispose();
+  }
+}

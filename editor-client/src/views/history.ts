@@ -1,0 +1,214 @@
+/**
+ * *History*: what ran in a notebook, over all its kernels and names, newest first. It shows the notebook in front, or the one that was
+ * asked for.
+ * Guarantees: read only while visible, anew when something ran; a click goes to the cell, and where that is gone to the code as it ran.
+ */
+import * as vscode from 'vscode';
+import type { Sidecar } from '../client';
+import { duration, moment } from '../describe';
+import { messageOf } from '../errors';
+import { openNotebook, shownNotebook } from '../kernels/documents';
+import { NOTEBOOK_TYPE } from '../kernels/controllers';
+import { findCell } from '../kernels/runs';
+import type { Execution, ExecutionStatus } from '../protocol/types';
+import { sameUri, type Sessions } from '../sessions';
+import type { AsItRan } from './code';
+
+export const HISTORY_VIEW = 'kernelKeeper.history';
+const PAGE = 100;
+/** Many short cells are one change. */
+const TOGETHER_MS = 250;
+
+type Line = Execution | 'more';
+
+export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Disposable {
+  private readonly changeEmitter = new vscode.EventEmitter<undefined>();
+  private readonly view: vscode.TreeView<Line>;
+  private readonly subscriptions: vscode.Disposable[];
+  private notebook: vscode.Uri | undefined;
+  private limit = PAGE;
+  private timer: NodeJS.Timeout | undefined;
+
+  readonly onDidChangeTreeData = this.changeEmitter.event;
+
+  constructor(
+    private readonly sidecar: Sidecar,
+    sessions: Sessions,
+    private readonly code: AsItRan,
+  ) {
+    this.view = vscode.window.createTreeView<Line>(HISTORY_VIEW, { treeDataProvider: this });
+    this.subscriptions = [
+      this.view,
+      this.changeEmitter,
+      sidecar.onReady(() => {
+        this.changed();
+      }),
+      sidecar.onExecution(({ notebookUri, event }) => {
+        const isNews = event.kind === 'queued' || event.kind === 'started' || event.kind === 'finished';
+        if (isNews && notebookUri !== null && this.notebook && sameUri(notebookUri, this.notebook)) this.changed();
+      }),
+      // A cell that another window ran, a kernel that ended, a notebook that has another name.
+      sessions.onDidUpdate(({ session, before }) => {
+        const isOurs = this.notebook && session.notebooks.some((ref) => this.notebook && sameUri(ref.notebookUri, this.notebook));
+        const isNews = before?.lastActivityAt !== session.lastActivityAt || before.state !== session.state;
+        if (isOurs && isNews) this.changed();
+      }),
+      vscode.window.onDidChangeActiveNotebookEditor((editor) => {
+        if (editor?.notebook.notebookType === NOTEBOOK_TYPE) this.follow(editor.notebook.uri);
+      }),
+      vscode.commands.registerCommand('kernelKeeper.showHistory', (argument: unknown) => this.showOf(argument)),
+      vscode.commands.registerCommand('kernelKeeper.goToExecution', (line: Execution) => this.goTo(line)),
+      vscode.commands.registerCommand('kernelKeeper.showCode', (line: Execution) => this.code.show(line)),
+      vscode.commands.registerCommand('kernelKeeper.moreHistory', () => {
+        this.limit += PAGE;
+        this.changeEmitter.fire(undefined);
+      }),
+    ];
+    const present = vscode.window.activeNotebookEditor?.notebook;
+    if (present?.notebookType === NOTEBOOK_TYPE) this.follow(present.uri);
+  }
+
+  /** Brings the view to the front, with that notebook. */
+  async show(notebookUri: string): Promise<void> {
+    this.follow(vscode.Uri.parse(notebookUri));
+    await vscode.commands.executeCommand(`${HISTORY_VIEW}.focus`);
+  }
+
+  async getChildren(parent?: Line): Promise<Line[]> {
+    if (parent || !this.notebook || this.sidecar.state !== 'running') return [];
+    const params = { notebookUri: this.notebook.toString(), limit: this.limit + 1 };
+    try {
+      const { executions } = await this.sidecar.request('keeper/executionHistory', params);
+      return executions.length > this.limit ? [...executions.slice(0, this.limit), 'more'] : executions;
+    } catch (error) {
+      this.sidecar.log.warn(`The history could not be read: ${messageOf(error)}`);
+      return [];
+    }
+  }
+
+  getTreeItem(line: Line): vscode.TreeItem {
+    if (line === 'more') {
+      const item = new vscode.TreeItem(vscode.l10n.t('Show more…'));
+      item.command = { command: 'kernelKeeper.moreHistory', title: vscode.l10n.t('Show more…') };
+      return item;
+    }
+    const { now, cell, when, took } = wordsOf(line);
+    const [firstLine = ''] = line.code.trimStart().split('\n', 1);
+    const item = new vscode.TreeItem(cell);
+    item.id = line.executionId;
+    const error = line.error ? `${line.error.ename}: ${line.error.evalue}` : '';
+    item.description = [moment(when, now, true), took, error || firstLine].filter((part) => part !== '').join(' · ');
+    const { icon, color } = ICONS[line.status];
+    item.iconPath = new vscode.ThemeIcon(icon, color === undefined ? undefined : new vscode.ThemeColor(color));
+    item.contextValue = 'execution';
+    item.command = { command: 'kernelKeeper.goToExecution', title: vscode.l10n.t('Go to Cell'), arguments: [line] };
+    item.accessibilityInformation = { label: `${cell}, ${statusText(line.status)}, ${item.description}` };
+    return item;
+  }
+
+  resolveTreeItem(item: vscode.TreeItem, line: Line): vscode.TreeItem {
+    if (line !== 'more') item.tooltip = tooltipOf(line);
+    return item;
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private follow(notebook: vscode.Uri): void {
+    if (this.notebook?.toString() === notebook.toString()) return;
+    this.notebook = notebook;
+    this.limit = PAGE;
+    this.view.description = notebook.path.split('/').at(-1) ?? '';
+    this.changeEmitter.fire(undefined);
+  }
+
+  private changed(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.changeEmitter.fire(undefined);
+    }, TOGETHER_MS);
+  }
+
+  /** Called on a line of the tree of kernels, or for the notebook in front. */
+  private async showOf(argument: unknown): Promise<void> {
+    const named = typeof argument === 'object' && argument !== null && 'notebookUri' in argument ? argument.notebookUri : undefined;
+    const notebookUri = typeof named === 'string' ? named : vscode.window.activeNotebookEditor?.notebook.uri.toString();
+    if (notebookUri !== undefined) await this.show(notebookUri);
+    else await vscode.commands.executeCommand(`${HISTORY_VIEW}.focus`);
+  }
+
+  private async goTo(execution: Execution): Promise<void> {
+    const cell = await cellOf(execution);
+    if (!cell) {
+      await this.code.show(execution);
+      return;
+    }
+    const range = new vscode.NotebookRange(cell.index, cell.index + 1);
+    const editor = await vscode.window.showNotebookDocument(cell.notebook, { selections: [range] });
+    editor.revealRange(range, vscode.NotebookEditorRevealType.InCenterIfOutsideViewport);
+  }
+}
+
+/** The notebook is opened for it where it is there. */
+async function cellOf(execution: Execution): Promise<vscode.NotebookCell | undefined> {
+  if (execution.cellId === null) return undefined;
+  const uri = vscode.Uri.parse(execution.notebookUri);
+  try {
+    const notebook = shownNotebook(uri) ?? (await openNotebook(uri));
+    return findCell(notebook, execution.cellId, execution.cellIndex, execution.code);
+  } catch {
+    // It is gone, or cannot be read: the code is in the journal.
+    return undefined;
+  }
+}
+
+function wordsOf(execution: Execution) {
+  const { cellIndex, origin, startedAt, completedAt, queuedAt, status } = execution;
+  const now = new Date();
+  const cell =
+    cellIndex === null ? vscode.l10n.t('Code ({0})', origin === 'cli' ? origin : 'API') : vscode.l10n.t('Cell {0}', cellIndex + 1);
+  const end = completedAt ?? (status === 'running' ? now.toISOString() : null);
+  const took = startedAt !== null && end !== null ? duration(Date.parse(end) - Date.parse(startedAt)) : '';
+  return { now, cell, when: startedAt ?? queuedAt, took };
+}
+
+function tooltipOf(execution: Execution): vscode.MarkdownString {
+  const { now, cell, when, took } = wordsOf(execution);
+  const text = new vscode.MarkdownString(undefined, true);
+  text.appendMarkdown('**');
+  text.appendText(cell);
+  text.appendMarkdown(`** — ${statusText(execution.status)}\n\n`);
+  text.appendText([moment(when, now, true), took].filter((part) => part !== '').join(' · '));
+  text.appendMarkdown('\n');
+  text.appendCodeblock(execution.code.length > 2_000 ? `${execution.code.slice(0, 2_000)}…` : execution.code, 'python');
+  if (execution.error) text.appendText(`${execution.error.ename}: ${execution.error.evalue}`);
+  return text;
+}
+
+function statusText(status: ExecutionStatus): string {
+  switch (status) {
+    case 'pending':
+      return vscode.l10n.t('waiting');
+    case 'running':
+      return vscode.l10n.t('running');
+    case 'ok':
+      return vscode.l10n.t('succeeded');
+    case 'error':
+      return vscode.l10n.t('failed');
+    case 'aborted':
+      return vscode.l10n.t('did not run');
+    case 'lost':
+      return vscode.l10n.t('lost with its kernel');
+  }
+}
+
+const ICONS: Readonly<Record<ExecutionStatus, { icon: string; color?: string }>> = {
+  pending: { icon: 'clock' },
+  running: { icon: 'sync~spin', color: 'charts.blue' },
+  ok: { icon: 'pass', color: 'charts.green' },
+  error: { icon: 'error', color: 'charts.red' },
+  aborted: { icon: 'circle-slash' },
+  lost: { icon: 'question', color: 'charts.yellow' },
+};
