@@ -1,6 +1,6 @@
 // A notebook gets another name in the editor: F2 on it, on its folder, and the first save. That is the same person's act, so nothing asks.
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { story } from './harness/story.mjs';
 import { goesOn, tell, untilTold, whole } from './harness/told.mjs';
@@ -32,6 +32,8 @@ story('moves', 'a notebook is renamed in the editor', {
   'renamed with F2, it stays on its kernel and goes on printing in the new tab': async (run) => {
     const { workbench: editor } = run;
     await editor.rename('draft.ipynb', 'final.ipynb');
+    await editor.status('The kernel follows to final.ipynb').waitFor();
+    await run.shot('status-bar');
     await editor.tab('final.ipynb').waitFor();
     await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
     await editor.running(1).waitFor();
@@ -45,10 +47,9 @@ story('moves', 'a notebook is renamed in the editor', {
     whole(saved.file);
     assert.deepEqual(saved.setup.data('text/plain'), ['42']);
   },
-  'put into another folder, and that folder renamed: the same': async (run) => {
+  'dragged into another folder, and that folder renamed: the same': async (run) => {
     const { workbench: editor } = run;
-    renameSync(run.path('final.ipynb'), run.path(join('old', 'final.ipynb')));
-    await editor.press('final.ipynb', 'Attach & Migrate');
+    await editor.entry('final.ipynb').dragTo(editor.entry('old'));
     await eventually('the session moved', () => run.session(join('old', 'final.ipynb')));
     await editor.isNowIn('old', 'final.ipynb');
     await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
@@ -64,6 +65,18 @@ story('moves', 'a notebook is renamed in the editor', {
     const saved = await editor.save(run.path(join('new', 'final.ipynb')));
     whole(saved.file);
     whole(saved.folder);
+  },
+  'one that is not open, but has a kernel, is asked about': async (run) => {
+    const { workbench: editor } = run;
+    run.notebook('kept.ipynb', { setup: 'value = 6 * 7\nvalue' });
+    run.cli('run', run.path('kept.ipynb'), '--kernel', 'python3');
+    const { pid } = run.session('kept.ipynb');
+    await editor.entry('kept.ipynb').waitFor();
+    await editor.rename('kept.ipynb', 'renamed.ipynb');
+    await editor.press('kept.ipynb is now renamed.ipynb', 'Attach & Migrate');
+    await eventually("the session is renamed.ipynb's", () => run.session('renamed.ipynb')?.pid === pid);
+    await editor.tab('renamed.ipynb').waitFor();
+    await editor.ended(0);
   },
   'a new notebook runs before it has a name; saved, it keeps its kernel': async (run) => {
     const { workbench: editor } = run;

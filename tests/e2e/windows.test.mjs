@@ -39,6 +39,31 @@ story('windows', 'two windows show the same notebook', {
     await run.first.output('.output', 'both see 21');
     await run.workbench.output('.output', 'both see 21');
   },
+  'opened at the same moment in two others, one is asked, and the other follows the answer': async (run) => {
+    const others = await Promise.all([run.window(), run.window()]);
+    // A window opens what was open when the last one was closed.
+    await Promise.all(
+      others.map(async (editor) => {
+        if (!(await editor.tab('draft.ipynb').count())) await editor.openFile('draft.ipynb');
+      }),
+    );
+    const asking = await eventually('one is asked', async () => {
+      for (const editor of others) if (await editor.toast('has been running since').isVisible()) return editor;
+      return null;
+    });
+    const [follower] = others.filter((editor) => editor !== asking);
+    assert.equal(await follower.toast('has been running since').count(), 0);
+    await asking.page.bringToFront();
+    await asking.press('has been running since', 'Resume Session');
+    for (const editor of others) await editor.kernelLabel(python).waitFor();
+    await eventually('all windows have it', () => run.session('draft.ipynb').windows.length === 4);
+    await follower.runCell(2);
+    for (const editor of others) await editor.output('.output', 'both see 21');
+    assert.equal(await follower.toast('has been running since').count(), 0);
+    for (const editor of others) await editor.page.close();
+    run.page = run.first.page;
+    await eventually('two windows have it', () => run.session('draft.ipynb').windows.length === 2);
+  },
   'one closed, the other goes on': async (run) => {
     await run.page.close();
     await eventually('one window has it', () => run.session('draft.ipynb').windows.length === 1);

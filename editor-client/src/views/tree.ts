@@ -58,7 +58,8 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     const item = new vscode.TreeItem(uri.path.split('/').at(-1) ?? notebookUri);
     item.id = `${session.id} ${notebookUri}`;
     item.iconPath = new vscode.ThemeIcon('notebook');
-    if (notebookPath !== null) item.description = vscode.workspace.asRelativePath(vscode.Uri.joinPath(uri, '..'));
+    // Where it is, as the explorer shows it; nothing at the top of the workspace.
+    if (notebookPath !== null) item.description = vscode.workspace.asRelativePath(uri).split('/').slice(0, -1).join('/');
     item.tooltip = notebookPath ?? vscode.l10n.t('not saved yet');
     item.contextValue = session.state === 'ended' ? 'notebook' : 'notebook shared';
     const label = typeof item.label === 'string' ? item.label : '';

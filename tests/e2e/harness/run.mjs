@@ -33,6 +33,7 @@ export class Run {
     run.profile = makeProfile(run.folder, {
       'files.autoSave': 'off',
       'files.simpleDialog.enable': true,
+      'explorer.confirmDragAndDrop': false,
       'git.enabled': false,
       'workbench.reduceMotion': 'on',
       // Long outputs stay short, so that the cells below them are in view, but whole.
@@ -88,12 +89,13 @@ export class Run {
 
   /** Opens the workspace in one more window. */
   async window() {
-    this.page = await this.context.newPage();
-    this.page.setDefaultTimeout(30_000);
-    await this.page.goto(`http://127.0.0.1:${this.port}/?folder=${encodeURI(this.workspace)}`, { waitUntil: 'domcontentloaded' });
-    this.workbench = new Workbench(this.page);
-    await this.workbench.ready();
-    return this.workbench;
+    const page = await this.context.newPage();
+    page.setDefaultTimeout(30_000);
+    await page.goto(`http://127.0.0.1:${this.port}/?folder=${encodeURI(this.workspace)}`, { waitUntil: 'domcontentloaded' });
+    const workbench = new Workbench(page);
+    await workbench.ready();
+    Object.assign(this, { page, workbench });
+    return workbench;
   }
 
   /** A person closes the window and the editor: extensions are told. */

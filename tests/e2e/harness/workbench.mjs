@@ -302,6 +302,18 @@ export class Workbench {
     await this.row(text).locator(`.action-label[aria-label^="${label}"]`).first().click();
   }
 
+  /** Chooses from the menu of a line in a tree. */
+  async rowMenu(row, item) {
+    await row.click({ button: 'right' });
+    const chosen = this.page.locator('.monaco-menu .action-item', { hasText: item }).first();
+    await chosen.waitFor();
+    // A menu takes no click in its first moment.
+    await eventually(`${item} is chosen`, async () => {
+      if (await chosen.isVisible()) await chosen.click({ timeout: 1_000 });
+      return chosen.waitFor({ state: 'hidden', timeout: 500 }).then(() => true);
+    });
+  }
+
   /** Saves the active editor and reads the file. */
   async save(path) {
     await this.command('File: Save');

@@ -1,0 +1,85 @@
+// A folder with several running notebooks gets another name; and one that is left where it was is attached later, by hand.
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { story } from './harness/story.mjs';
+import { eventually } from './harness/workbench.mjs';
+
+const cells = { setup: 'value = 6 * 7\nvalue', after: "print('value is', value)" };
+const python = 'Python 3 (ipykernel)';
+const names = ['first', 'second', 'third'].map((name) => `${name}.ipynb`);
+
+story('lot', 'a folder with several running notebooks is renamed in a shell', {
+  'three of its notebooks have a kernel, and one is open': async (run) => {
+    mkdirSync(run.path('lot'));
+    for (const name of names) {
+      run.notebook(join('lot', name), cells);
+      run.cli('run', run.path(join('lot', name)), '--kernel', 'python3');
+    }
+    for (let index = 0; index < 20; index += 1) run.notebook(join('lot', `other-${index}.ipynb`), cells);
+    run.kernels = names.map((name) => run.session(join('lot', name)).pid);
+    const editor = await run.open();
+    await editor.entry('lot').click();
+    await editor.openFile('second.ipynb');
+    await editor.press('has been running since', 'Resume Session');
+    await editor.kernelLabel(python).waitFor();
+  },
+  'one question is asked about all three': async (run) => {
+    const { workbench: editor } = run;
+    renameSync(run.path('lot'), run.path('moved'));
+    await editor.toast('3 notebooks were moved').waitFor();
+    assert.equal(await editor.toast('is now').count(), 0);
+  },
+  'one click, and all follow; only the one that was open is': async (run) => {
+    const { workbench: editor } = run;
+    await editor.press('3 notebooks were moved', 'Attach & Migrate All');
+    await eventually('all moved', () => names.every((name) => run.session(join('moved', name))));
+    assert.deepEqual(
+      names.map((name) => run.session(join('moved', name)).pid),
+      run.kernels,
+    );
+    await editor.isNowIn('moved', 'second.ipynb');
+    await editor.kernelLabel(python).waitFor();
+    await editor.runCell(1);
+    await editor.output('.output', 'value is 42');
+    assert.equal(await editor.page.locator('.tab', { hasText: '.ipynb' }).count(), 1);
+    await eventually('the others are let go', () => run.session(join('moved', 'first.ipynb')).windows.length === 0);
+  },
+  'Not Now leaves a kernel under its old name, and the list says that its notebook is gone': async (run) => {
+    const { workbench: editor } = run;
+    renameSync(run.path(join('moved', 'first.ipynb')), run.path('final.ipynb'));
+    await editor.press('first.ipynb is now final.ipynb', 'Not Now');
+    await editor.showView('Kernel Keeper');
+    await editor.row('notebook is gone').waitFor();
+    assert.match(await editor.row('notebook is gone').innerText(), /first\.ipynb/);
+  },
+  'it can be attached later, by hand, and is not asked about again': async (run) => {
+    const { workbench: editor } = run;
+    await editor.activity('Explorer').click();
+    await editor.openFile('final.ipynb');
+    assert.equal(await editor.toast('is now final.ipynb').count(), 0);
+    await editor.command('Kernel Keeper: Attach to Current Notebook');
+    await editor.pick('first.ipynb');
+    await editor.page.locator('.monaco-dialog-box', { hasText: 'Migrate from first.ipynb to final.ipynb?' }).waitFor();
+    await run.shot('migrate-from-to');
+    await editor.confirm('Migrate');
+    await editor.kernelLabel(python).waitFor();
+    await editor.runCell(1);
+    await editor.output('.output', 'value is 42');
+    assert.equal(run.session('final.ipynb').pid, run.kernels[0]);
+  },
+  'where the notebook has a kernel, what would be stopped is asked': async (run) => {
+    const { workbench: editor } = run;
+    await editor.command('Kernel Keeper: Attach to Current Notebook');
+    await editor.pick('third.ipynb');
+    await editor.confirm('Migrate');
+    await editor.toast('has a kernel of its own').waitFor();
+    await run.shot('replace');
+    await editor.press('has a kernel of its own', 'Replace');
+    await eventually('it is the third one', () => run.session('final.ipynb')?.pid === run.kernels[2]);
+    assert.equal(run.sessions().filter(({ pid }) => pid === run.kernels[0]).length, 0);
+    await editor.kernelLabel(python).waitFor();
+    await editor.runCell(1);
+    await editor.output('.output', 'value is 42');
+  },
+});

@@ -1,0 +1,68 @@
+// A kernel dies while nobody looks: what it was is said, and what had succeeded in it is run again. And the history, as a view.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { story } from './harness/story.mjs';
+import { eventually } from './harness/workbench.mjs';
+
+const python = 'Python 3 (ipykernel)';
+const history = (run) => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json'));
+const rows = (editor) => editor.page.locator('.pane-body .monaco-list-row', { hasText: /Cell \d|Code \(/ });
+
+story('recover', 'a kernel dies while nobody looks', {
+  'cells have run, and one of them failed': async (run) => {
+    const slow = `import os, time\ntime.sleep(600 if os.path.exists('${join(run.folder, 'slow')}') else 0)`;
+    run.notebook('draft.ipynb', { one: 'values = [1]', two: 'values.append(2)', bad: '1 / 0', slow, show: "print('sum is', sum(values))" });
+    const editor = await run.open();
+    await editor.openFile('draft.ipynb');
+    await editor.selectKernel(python);
+    for (const index of [0, 1, 1, 2, 3]) {
+      const before = run.session('draft.ipynb') ? history(run).length : 0;
+      await editor.runCell(index);
+      await eventually('it ended', () => history(run).filter(({ completedAt }) => completedAt).length > before);
+    }
+    await editor.save(run.path('draft.ipynb'));
+    run.kernel = run.session('draft.ipynb');
+    await run.quit();
+  },
+  'killed, and opened again: how it ended is said': async (run) => {
+    // The machine went down: neither the kernel nor its keeper had a chance.
+    for (const pid of [run.kernel.keeperPid, run.kernel.pid]) process.kill(pid, 'SIGKILL');
+    const editor = await run.open({ again: true });
+    if (!(await editor.tab('draft.ipynb').count())) await editor.openFile('draft.ipynb');
+    await editor.toast('was lost').waitFor();
+    assert.match(await editor.toast('was lost').innerText(), /Last, cell 4 had finished/);
+  },
+  'Rebuild from History can be cancelled': async (run) => {
+    const { workbench: editor } = run;
+    writeFileSync(join(run.folder, 'slow'), '');
+    await editor.press('was lost', 'Rebuild from History');
+    await editor.toast('Rebuilding draft.ipynb from history').waitFor();
+    await editor.running(3).waitFor();
+    await run.shot('rebuilding');
+    await editor.press('Rebuilding draft.ipynb', 'Cancel');
+    await editor.toast('was rebuilt in part: 3 of 4 cells').waitFor();
+    await editor.runCell(4);
+    await editor.output('.output', 'sum is 5');
+  },
+  'its history is a view: newest first, with how each ended': async (run) => {
+    const { workbench: editor } = run;
+    await editor.command('Kernel Keeper: Show History');
+    await eventually('what ran last comes first', async () => /Cell 5/.test(await rows(editor).first().innerText()));
+    const texts = await rows(editor).allInnerTexts();
+    assert.equal(texts.length, history(run).length);
+    assert.match(texts[1], /Cell 4[^]*KeyboardInterrupt/);
+    assert.ok(texts.some((text) => /Cell 3[^]*ZeroDivisionError/.test(text)));
+  },
+  'a click goes to the cell, or shows the code where that is gone': async (run) => {
+    const { workbench: editor } = run;
+    await rows(editor).filter({ hasText: 'ZeroDivisionError' }).first().click();
+    await editor.cell(2).and(editor.page.locator('.focused')).waitFor();
+    await editor.page.keyboard.press('Escape');
+    await editor.command('Notebook: Delete Cell');
+    await editor.notebook.locator('.view-line', { hasText: '1 / 0' }).waitFor({ state: 'detached' });
+    await rows(editor).filter({ hasText: 'ZeroDivisionError' }).first().click();
+    await editor.tab('Cell 3').waitFor();
+    await editor.page.locator('.editor-instance .view-line', { hasText: '1 / 0' }).first().waitFor();
+  },
+});
