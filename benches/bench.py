@@ -18,6 +18,7 @@ import uuid
 import websocket
 from jupyter_client import KernelManager
 
+import renames
 from sidecar import Sidecar
 
 BINARY = os.environ["KERNEL_KEEPER_BINARY"]
@@ -248,6 +249,7 @@ def main():
             row(f"listSessions, {known} known, {alive} alive", median(times), aim="≤ 1 ms")
         sidecar.call("keeper/stopAllSessions", {})
         sidecar.close()
+        shutil.rmtree(renames.bench(BINARY, row, pss))
     finally:
         subprocess.run([BINARY, "stop", "--all"], env=dict(os.environ, KERNEL_KEEPER_STATE_DIR=state), check=False)
         shutil.rmtree(top, ignore_errors=True)

@@ -7,12 +7,13 @@ import time
 
 
 class Sidecar:
-    def __init__(self, binary, state, folder):
+    def __init__(self, binary, state, folder, log=os.devnull):
         env = dict(os.environ, KERNEL_KEEPER_STATE_DIR=state)
         env.pop("KERNEL_KEEPER_RUNTIME_DIR", None)
-        self.process = subprocess.Popen(
-            [binary, "lsp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
-        )
+        with open(log, "w") as errors:
+            self.process = subprocess.Popen(
+                [binary, "lsp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env
+            )
         self.file = self.process.stdout
         self.last = 0
         self.notifications = []

@@ -34,7 +34,7 @@ pub enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// Give a kernel to another notebook, with its variables and its history
+    /// Give a kernel to another notebook, with its variables and its history; a terminal is asked first
     Attach {
         #[arg(value_name = "SESSION|PID")]
         which: String,
@@ -43,6 +43,12 @@ pub enum Command {
         /// Stop the kernel that the notebook has
         #[arg(long)]
         replace: bool,
+        /// The notebook that it has now keeps it, too
+        #[arg(long)]
+        share: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Show what ran in a notebook, newest first
     History {

@@ -60,9 +60,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Stop { which, all } => {
             cli::run(folders, |s| async move { cli::stop(&s, &which, all).await })
         }
-        Command::Attach { which, notebook, replace } => {
-            cli::run(folders, |s| async move { cli::attach(&s, &which, &notebook, replace).await })
-        }
+        Command::Attach { which, notebook, replace, share, yes } => cli::run(folders, |s| async move {
+            cli::attach(&s, &which, &notebook, cli::Attach { replace, share, yes }).await
+        }),
         Command::History { notebook, limit, json } => {
             cli::run(folders, |s| async move { cli::history(&s, &notebook, limit, json).await })
         }

@@ -96,27 +96,56 @@ pub async fn stop(sessions: &Arc<Sessions>, which: &[String], all: bool) -> Resu
     Ok(())
 }
 
-/// `attach`
+/// How `attach` is meant.
+pub struct Attach {
+    pub replace: bool,
+    pub share: bool,
+    pub yes: bool,
+}
+
+/// `attach`: asks where a person can answer.
 pub async fn attach(
     sessions: &Arc<Sessions>,
     which: &str,
     notebook: &Path,
-    replace: bool,
+    how: Attach,
 ) -> Result<(), Error> {
     let name = name(notebook)?;
     let id = sessions.resolve(which).await?;
+    let before = sessions.get(&id)?;
+    let from = NotebookName::parse(&before.notebook_uri).map_or(before.label, |from| from.file_name());
+    if !how.yes && !how.share && !agrees(&format!("Migrate from {from} to {}?", name.file_name())) {
+        println!("Nothing was changed.");
+        return Ok(());
+    }
     let asked = AttachSessionParams {
         target_notebook_uri: name.uri,
         source_pid: None,
         session_id: Some(id),
-        expected_notebook_uri: None,
-        replace: Some(replace),
-        share: None,
+        // What was asked about is what is done.
+        expected_notebook_uri: before.notebook_path.is_some().then_some(before.notebook_uri),
+        replace: Some(how.replace),
+        share: Some(how.share),
     };
     let done = sessions.attach(&asked).await?;
     let from = done.old_path.unwrap_or_else(|| "an untitled notebook".into());
-    println!("The kernel of {from} is {}'s now.", done.new_path.unwrap_or_default());
+    let to = done.new_path.unwrap_or_default();
+    match how.share {
+        true => println!("{from} and {to} share a kernel now."),
+        false => println!("The kernel of {from} is {to}'s now."),
+    }
     Ok(())
+}
+
+/// Asks a person; a program is not asked.
+fn agrees(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return true;
+    }
+    eprint!("{question} [y/N] ");
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
 /// `history`

@@ -126,7 +126,9 @@ impl Watching {
         match task {
             Task::WatchWorkspace(root) => {
                 if self.roots.insert(root.clone()) {
+                    let begun = Instant::now();
                     self.enter_workspace(&root);
+                    tracing::info!(folder = %root.display(), folders = self.folders.len(), took = ?begun.elapsed(), "watched");
                     self.hint(Hint::Rescan);
                 }
             }
