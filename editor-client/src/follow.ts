@@ -99,7 +99,7 @@ export class Follow implements vscode.Disposable {
    */
   private async migrated(session: Session, offer: Offer, isOneOfMany: boolean): Promise<void> {
     const target = vscode.Uri.parse(offer.notebookUri);
-    const from = offer.fromNotebookUri ?? offer.sessions[0]?.notebookUri;
+    const from = offer.fromNotebookUri ?? offer.sessions.find(({ id }) => id === session.id)?.notebookUri;
     const old = from === undefined || sameUri(from, target) ? undefined : shownNotebook(vscode.Uri.parse(from));
     const isShown = old !== undefined || hasTab(target);
     if (!isShown && isOneOfMany && this.attachments.ofSession(session.id).length === 0) {

@@ -9,14 +9,16 @@ import { messageOf } from './errors';
 import type { Execution, Session } from './protocol/types';
 import type { Sessions } from './sessions';
 
+/** How often the history is looked at where no events come. */
+const LOOK_MS = 2_000;
+
 export async function showRebuilding(sidecar: Sidecar, sessions: Sessions, session: Session, ids: readonly string[]): Promise<void> {
   const title = vscode.l10n.t('Rebuilding {0} from history', session.label);
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
   const executions = await vscode.window.withProgress(options, async (progress, token) => {
     token.onCancellationRequested(() => void cancel(sidecar, session.id, ids));
-    return watch(sidecar, sessions, session.id, ids, (done, last) => {
-      const message = vscode.l10n.t('{0} of {1} cells', done, ids.length);
-      progress.report({ message: last === '' ? message : `${message}: ${last}`, increment: 100 / Math.max(ids.length, 1) });
+    return watch(sidecar, sessions, session.id, ids, (done) => {
+      progress.report({ message: vscode.l10n.t('{0} of {1} cells', done, ids.length), increment: 100 / ids.length });
     });
   });
   say(session, executions);
@@ -28,26 +30,21 @@ async function watch(
   sessions: Sessions,
   sessionId: string,
   ids: readonly string[],
-  report: (done: number, last: string) => void,
+  report: (done: number) => void,
 ): Promise<Execution[]> {
+  const ours = new Set(ids);
   const open = new Set(ids);
-  const finished = (executionId: string, code: string) => {
-    if (open.delete(executionId)) report(ids.length - open.size, code.trimStart().split('\n', 1)[0]?.slice(0, 60) ?? '');
-  };
-  const read = async () => {
-    const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit: Math.max(ids.length * 2, 50) });
-    const ours = executions.filter(({ executionId }) => ids.includes(executionId)).reverse();
-    for (const { executionId, completedAt, code } of ours) if (completedAt !== null) finished(executionId, code);
-    return ours;
-  };
-  // Events and states only say that there is news: what has ended stands in the history, which no closed tab cuts off.
   let wake: () => void = () => undefined;
+  const finished = (executionId: string | null) => {
+    if (executionId !== null && open.delete(executionId)) report(ids.length - open.size);
+    if (open.size === 0) wake();
+  };
   const listener = vscode.Disposable.from(
-    sidecar.onExecution((event) => {
-      if (event.sessionId === sessionId && event.event.kind === 'finished') wake();
+    sidecar.onExecution(({ executionId, event }) => {
+      if (event.kind === 'finished') finished(executionId);
     }),
-    sessions.onDidUpdate((update) => {
-      if (update.session.id === sessionId) wake();
+    sessions.onDidUpdate(({ session }) => {
+      if (session.id === sessionId && session.state === 'ended') wake();
     }),
   );
   try {
@@ -56,19 +53,18 @@ async function watch(
         wake = resolve;
         setTimeout(resolve, LOOK_MS);
       });
-      const ours = await read();
-      if (open.size === 0 || sessions.get(sessionId)?.state === 'ended') return ours;
+      // Events come only while a tab shows the notebook: what has ended stands in the history.
+      const limit = Math.max(ids.length * 2, 50);
+      const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit });
+      const queued = executions.filter(({ executionId }) => ours.has(executionId)).reverse();
+      for (const { executionId, completedAt } of queued) if (completedAt !== null) finished(executionId);
+      if (queued.every(({ completedAt }) => completedAt !== null) || sessions.get(sessionId)?.state === 'ended') return queued;
       await news;
-      await new Promise((resolve) => setTimeout(resolve, TOGETHER_MS));
     }
   } finally {
     listener.dispose();
   }
 }
-
-const LOOK_MS = 2_000;
-/** Many short cells end together. */
-const TOGETHER_MS = 100;
 
 async function cancel(sidecar: Sidecar, sessionId: string, ids: readonly string[]): Promise<void> {
   const asked = [...ids].reverse().map((executionId) => sidecar.request('keeper/cancelExecution', { sessionId, executionId }));

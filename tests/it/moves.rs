@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::driver::Window;
 use crate::kernels;
+use crate::offers::{answer, pushed};
 use crate::world::{World, id_of, uri, write_notebook};
 
 /// One thing that is done in a folder of its own, which has the notebooks `a.ipynb` and `b.ipynb`.
@@ -336,4 +337,64 @@ fn what_is_a_rename_and_what_is_not() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn across_workspace_folders_and_while_cells_run_and_wait() {
+    let world = World::new();
+    let [one, two] = ["one", "two"].map(|name| {
+        let folder = world.work().join(name);
+        fs::create_dir(&folder).unwrap();
+        folder
+    });
+    let draft = one.join("draft.ipynb");
+    write_notebook(&draft, &["1", "2"]);
+    let mut window = world.window_on(&[one, two.clone()], json!({}));
+    window.open(&draft);
+    let id = id_of(&window.start(&draft)["id"]);
+    window.subscribe(&id, 0);
+    let running =
+        window.execute_cell(&id, 0, "while not __import__('os').path.exists('go'): pass\nprint('went')");
+    let waiting = window.execute_cell(&id, 1, "print('waited')");
+    window.until_status(&id, &running, &["running"]);
+    let renamed = two.join("final.ipynb");
+    fs::rename(&draft, &renamed).unwrap();
+    let offer = pushed(&window, 0, "migrate", &renamed);
+    assert_eq!(answer(&mut window, &offer, "migrate")["outcome"], "migrated");
+    // What runs and what waits is the new one's from then on.
+    assert_eq!(window.session(&id)["currentExecution"]["notebookUri"], uri(&renamed));
+    for execution in [&running, &waiting] {
+        assert_eq!(window.execution(&id, execution)["notebookUri"], uri(&renamed));
+    }
+    fs::write(draft.with_file_name("go"), "").unwrap();
+    window.wait_finished(&waiting);
+    let events = window.events(&id);
+    let last = |execution: &str| {
+        events.iter().rfind(|e| e["executionId"] == execution).unwrap()["notebookUri"].clone()
+    };
+    assert_eq!([last(&running), last(&waiting)], [uri(&renamed), uri(&renamed)]);
+    assert_eq!(window.stream(&id, "c0") + &window.stream(&id, "c1"), "went\nwaited\n");
+}
+
+#[test]
+fn the_same_rename_in_the_editor_and_on_disk_is_one_offer() {
+    let world = World::new();
+    let draft = world.notebook("draft.ipynb", &["1"]);
+    let mut starter = world.window();
+    let id = id_of(&starter.start(&draft)["id"]);
+    starter.close();
+    // Its kernel is not shown in the window in which it is renamed, so it is asked about.
+    let mut window = world.window();
+    let renamed = world.work().join("final.ipynb");
+    let files = json!({ "files": [{ "oldUri": uri(&draft), "newUri": uri(&renamed) }] });
+    window.ok("workspace/willRenameFiles", files.clone());
+    fs::rename(&draft, &renamed).unwrap();
+    window.notify("workspace/didRenameFiles", files);
+    let offer = pushed(&window, 0, "migrate", &renamed);
+    // Both were seen by the time another rename is.
+    Canary::new(&world, &mut window).sing(&world, &mut window);
+    let offers =
+        window.told("keeper/offer").into_iter().filter(|p| p["offer"]["sessions"][0]["id"] == json!(id));
+    assert_eq!(offers.count(), 1);
+    assert_eq!(answer(&mut window, &offer, "migrate")["session"]["id"], json!(id));
 }

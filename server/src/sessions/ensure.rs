@@ -64,7 +64,7 @@ impl Sessions {
                 let new = NewOffer::migrate(notebook.clone(), session, binding, false, kernel_name);
                 return Ok(self.asked(self.raise(new)?));
             }
-        } else if ask && let Some(new) = self.guess(notebook, kernel_name)? {
+        } else if ask && let Some(new) = self.guess(notebook, kernel_name).await? {
             return Ok(self.asked(self.raise(new)?));
         }
         if ask && let Some(session) = self.died(notebook)? {
@@ -202,7 +202,7 @@ impl Sessions {
         kernel: Option<&str>,
     ) -> Result<EnsureResult, Error> {
         if let Some(id) = picked.strip_prefix(actions::SESSION_PREFIX) {
-            let alike = self.alike(notebook).into_iter().find(|(session, ..)| session.id == id);
+            let alike = self.alike(notebook).await.into_iter().find(|(session, ..)| session.id == id);
             let (_, from, _) = alike.ok_or_else(gone)?;
             let session = self.migrate(id, notebook, Some(&from.key)).await?;
             return Ok(self.settled(Outcome::Migrated, session));

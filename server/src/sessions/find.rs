@@ -71,7 +71,7 @@ impl Sessions {
         if let Some((session, _)) = self.by_file(notebook).await? {
             return Ok(found(Some(session), Some("file"), Vec::new()));
         }
-        let alike = self.alike(notebook).into_iter();
+        let alike = self.alike(notebook).await.into_iter();
         let candidates =
             alike.map(|(session, _, score)| Candidate { session, r#match: "content".into(), score });
         Ok(found(None, None, candidates.collect()))

@@ -31,10 +31,17 @@ struct Executed {
 impl Sessions {
     /// Live sessions whose notebook is gone and whose executed cells this notebook has, the likeliest first, with the
     /// share of them that it has.
-    pub(super) fn alike(&self, notebook: &NotebookName) -> Vec<(Session, Binding, f64)> {
-        let Some(path) = notebook.path.as_deref() else { return Vec::new() };
-        let gone = self.executed(self.gone());
-        let Some(cells) = Cells::read(path).filter(|_| !gone.is_empty()) else { return Vec::new() };
+    pub(super) async fn alike(self: &Arc<Self>, notebook: &NotebookName) -> Vec<(Session, Binding, f64)> {
+        let gone = self.gone();
+        let Some(path) = notebook.path.clone().filter(|_| !gone.is_empty()) else { return Vec::new() };
+        let view = self.clone();
+        // Off this thread: a notebook may be large.
+        tokio::task::spawn_blocking(move || view.alike_at(&path, gone)).await.unwrap_or_default()
+    }
+
+    fn alike_at(&self, path: &Path, gone: Vec<Binding>) -> Vec<(Session, Binding, f64)> {
+        let Some(cells) = Cells::read(path) else { return Vec::new() };
+        let gone = self.executed(gone);
         let mut alike = Vec::new();
         for executed in gone {
             let score = cells.share_of(&executed.cells);
@@ -54,9 +61,9 @@ impl Sessions {
         for id in self.displaced.iter() {
             bindings.extend(self.bound(&id).into_iter().filter(|binding| !binding.live));
         }
-        bindings.retain(|b| {
-            self.live.contains_key(&b.session_id) && Path::new(&b.key).is_absolute() && !self.is_there(b)
-        });
+        // At a window's start not all are joined yet.
+        let is_ours = |id: &str| self.live.contains_key(id) || self.known(id).is_ok();
+        bindings.retain(|b| Path::new(&b.key).is_absolute() && !self.is_there(b) && is_ours(&b.session_id));
         bindings
     }
 
@@ -108,7 +115,7 @@ impl Sessions {
         }
         for (binding, path) in alike {
             let Ok(name) = NotebookName::from_path(&path) else { continue };
-            let Some(session) = self.cached(&binding.session_id) else { continue };
+            let Ok(Some(session)) = self.session_of(&binding).await else { continue };
             tracing::info!(from = %binding.key, to = %path.display(), "looks like a rename");
             if let Err(e) = self.offer_migration(&name, session, &binding, true) {
                 tracing::warn!(to = %path.display(), "nothing could be offered: {e}");

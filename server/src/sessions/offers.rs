@@ -216,7 +216,7 @@ impl Sessions {
                 }
                 super::OnRename::Ignore => {}
             }
-        } else if let Some(new) = self.guess(notebook, None)? {
+        } else if let Some(new) = self.guess(notebook, None).await? {
             self.raise(new)?;
         } else if let Some(session) = self.died(notebook)? {
             self.raise(self.recovery(notebook.clone(), session, None))?;
@@ -269,8 +269,8 @@ impl Sessions {
     }
 
     /// What to ask about a notebook that looks like one whose kernel runs on without it.
-    pub(super) fn guess(
-        &self,
+    pub(super) async fn guess(
+        self: &Arc<Self>,
         notebook: &NotebookName,
         kernel_name: Option<&str>,
     ) -> Result<Option<NewOffer>, Error> {
@@ -278,7 +278,7 @@ impl Sessions {
             return Ok(None);
         }
         let key = self.key(notebook);
-        let mut alike = self.alike(notebook);
+        let mut alike = self.alike(notebook).await;
         let refused = |from: &Binding| {
             self.registry().is_dismissed(&key, OfferKind::Migrate, &a_move(&from.key, &key)).unwrap_or(false)
         };
