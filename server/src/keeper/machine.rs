@@ -14,6 +14,8 @@ use crate::protocol::{
 
 /// How long after its reply an execution waits for the kernel's `idle` on iopub, in milliseconds.
 const IDLE_GRACE: i64 = 3_000;
+/// How many ticks after its `idle` an execution has for its reply, until the kernel is asked.
+const UNANSWERED: u32 = 2;
 /// How many ticks a question to a busy kernel waits at most before it is asked again.
 const LONGEST_PATIENCE: u32 = 128;
 /// How many failed batches are remembered.
@@ -75,6 +77,8 @@ pub struct Running {
     pub input: Option<InputPrompt>,
     reply: Option<(ExecutionStatus, Option<ExecutionError>, Time)>,
     idle: bool,
+    /// Ticks since its `idle`, without a reply.
+    unanswered: u32,
 }
 
 /// Waiting for the kernel to be through: questions on the shell channel, which it answers in order.
@@ -121,6 +125,7 @@ impl Machine {
             input,
             reply: None,
             idle: false,
+            unanswered: 0,
         });
         self.queue = queue.into();
         self.ready = true;
@@ -223,6 +228,15 @@ impl Machine {
                 effects.push(Effect::Probe);
             }
         }
+        // An interrupt that hits the kernel itself, not the code that it is about to run, leaves that without a reply.
+        let unanswered =
+            self.running.as_mut().filter(|r| r.idle && r.reply.is_none() && self.settling.is_none());
+        if let Some(running) = unanswered {
+            running.unanswered += 1;
+            if running.unanswered >= UNANSWERED {
+                effects.extend(self.settle());
+            }
+        }
         let replied = self.running.as_ref().and_then(|r| r.reply.as_ref()).map(|r| r.2);
         let Some(from) = replied.filter(|at| !(0..=IDLE_GRACE).contains(&now.since(*at))) else {
             return effects;
@@ -268,6 +282,10 @@ impl Machine {
             self.settling = None;
             let mut effects = Vec::new();
             // The kernel answers in order: an execution whose reply did not come before this one ended unseen.
+            if let Some(running) = self.running.as_mut().filter(|r| r.idle && r.reply.is_none()) {
+                running.reply = Some((ExecutionStatus::Error, Some(interrupted()), now));
+                return self.settle_running(now);
+            }
             if let Some(mut running) = self.running.take_if(|r| r.reply.is_none()) {
                 close_input(&mut running, &mut effects);
                 effects.push(finished(&running.job.execution_id, ExecutionStatus::Lost, None, now));
@@ -368,8 +386,14 @@ impl Machine {
             return Vec::new();
         }
         let Some(job) = self.queue.pop_front() else { return Vec::new() };
-        self.running =
-            Some(Running { job: job.clone(), started_at: None, input: None, reply: None, idle: false });
+        self.running = Some(Running {
+            job: job.clone(),
+            started_at: None,
+            input: None,
+            reply: None,
+            idle: false,
+            unanswered: 0,
+        });
         vec![Effect::Send(job)]
     }
 }
@@ -384,6 +408,12 @@ fn close_input(running: &mut Running, effects: &mut Vec<Effect>) {
 fn finished(id: &str, status: ExecutionStatus, error: Option<ExecutionError>, at: Time) -> Effect {
     let body = EventBody::Finished { status, completed_at: at, error };
     Effect::Journal { execution_id: Some(id.into()), body }
+}
+
+/// Of an execution that the kernel was through with, and never answered.
+fn interrupted() -> ExecutionError {
+    let evalue = "the kernel was interrupted before it had begun, or as it ended".to_owned();
+    ExecutionError { ename: "KeyboardInterrupt".into(), evalue, traceback: Vec::new() }
 }
 
 fn error_of(content: &Value) -> ExecutionError {

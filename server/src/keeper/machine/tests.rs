@@ -219,3 +219,19 @@ fn what_cannot_be_read_is_kept_raw() {
     );
     assert_eq!(got, ["- stream x", "raw", "- output", "raw"]);
 }
+
+#[test]
+fn an_execution_that_the_kernel_never_answers_ends_once_a_later_question_is_answered() {
+    let mut machine = ready_with(&[job(A, 1), job(B, 1), job(C, 2)]);
+    let idle = json!({ "execution_state": "idle" });
+    assert_eq!(play(&mut machine, &[(From::Iopub, "status", A, idle)]), Vec::<String>::new());
+    let mut ticks = (0..3).map(|n| machine.tick(Time(n)).iter().map(short).collect::<Vec<_>>());
+    assert_eq!(ticks.next().unwrap(), Vec::<String>::new());
+    assert_eq!(ticks.next().unwrap(), ["probe"]);
+    assert_eq!(ticks.next().unwrap(), ["probe"], "asked again, not begun again");
+    drop(ticks);
+    machine.probed("question".into());
+    // What waits of the same notebook is not run after an interrupt; another's is.
+    let ended = play(&mut machine, &[(From::Shell, "kernel_info_reply", "question", json!({}))]);
+    assert_eq!(ended, [format!("{A} error"), "busy".into(), format!("{B} aborted"), format!("send {C}")]);
+}
