@@ -37,7 +37,9 @@ impl Sessions {
             expected_key.as_deref().and_then(|key| bound.iter().find(|b| b.key == key)).or(bound.first());
         let old_path = source.map(|b| b.key.clone()).filter(|key| Path::new(key).is_absolute());
         let share = asked.share == Some(true);
-        let session = if is_bound(&self.key(&target)) {
+        // What it lost to another session it does not have: that must be given to it anew.
+        let target_key = self.key(&target);
+        let session = if bound.iter().any(|binding| binding.live && binding.key == target_key) {
             if is_moved {
                 return Err(moved(before));
             }
