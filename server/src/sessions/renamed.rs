@@ -119,9 +119,10 @@ impl Sessions {
         }
     }
 
-    /// Whether the notebook is where it was: something is there, and not what is known as another session's notebook.
+    /// Whether the notebook is where it was: something is there, and not what is known as another session's notebook. A
+    /// path that was given up to another session is none of its own, whatever comes to lie there.
     pub(super) fn is_there(&self, binding: &Binding) -> bool {
-        Path::new(&binding.key).exists() && !self.is_displaced(binding)
+        binding.live && Path::new(&binding.key).exists() && !self.is_displaced(binding)
     }
 
     /// Whether another session's notebook took its place: a swap, or a rename over it.
@@ -171,8 +172,12 @@ impl Sessions {
         for id in ids {
             if lost(&id) {
                 self.displaced.insert(id);
-            } else {
-                self.displaced.remove(&id);
+                continue;
+            }
+            self.displaced.remove(&id);
+            // What took its place may be nobody else's by now: then it is this session's, and followed as such.
+            if let Some(binding) = first.get(id.as_str()) {
+                self.note_file(binding);
             }
         }
     }
