@@ -35,6 +35,8 @@ impl Sessions {
             self.follow_rename(&binding, &target, true).await;
         }
         self.history_follows(from, to);
+        // It is made. The same one once more is another, and may be somebody else's.
+        lock(&self.announced).retain(|a| (a.from.as_path(), a.to.as_path()) != (from, to));
     }
 
     /// A watcher saw a rename.
