@@ -26,6 +26,9 @@ pub struct Binding {
 }
 
 const COLUMNS: &str = "session_id, number, key, uri, device, inode, live, born";
+/// Known for the history alone. A living session that lost its path to another follows its own file still.
+const PAST: &str = "live = 0 AND (session_id NOT IN (SELECT id FROM sessions WHERE live = 1)
+                    OR (device IS NULL AND inode = 0))";
 
 impl Registry {
     /// All notebooks of a session, by number; those that let go of it too.
@@ -138,15 +141,28 @@ impl Registry {
         })
     }
 
+    /// The file that a notebook was is another session's by now.
+    pub fn forget_file_identity(&self, session_id: &str, number: u32) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE bindings SET device = NULL, inode = NULL, born = NULL
+                     WHERE session_id = ?1 AND number = ?2",
+                )?
+                .execute(params![session_id, number])?;
+            Ok(())
+        })
+    }
+
     /// The names at or below a path that only ended sessions know.
     pub fn ended_keys_below(&self, path: &str) -> Result<Vec<String>> {
         let below = |end: &str| format!("{path}{end}");
         self.read(|connection| {
             // "0" comes after "/": all that begins with the folder's name, out of the index.
-            let mut statement = connection.prepare_cached(
-                "SELECT DISTINCT key FROM bindings AS b WHERE (key = ?1 OR (key > ?2 AND key < ?3))
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT DISTINCT key FROM bindings AS b WHERE (key = ?1 OR (key > ?2 AND key < ?3)) AND {PAST}
                  AND NOT EXISTS (SELECT 1 FROM bindings WHERE key = b.key AND live = 1)",
-            )?;
+            ))?;
             let rows = statement.query_map(params![path, below("/"), below("0")], |row| row.get(0))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
@@ -155,10 +171,10 @@ impl Registry {
     /// The names that only ended sessions know, and under which a notebook was this file.
     pub fn ended_keys_of(&self, file: FileIdentity) -> Result<Vec<String>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT DISTINCT key FROM bindings AS b WHERE device = ?1 AND inode = ?2 AND born IS ?3 AND live = 0
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT DISTINCT key FROM bindings AS b WHERE device = ?1 AND inode = ?2 AND born IS ?3 AND {PAST}
                  AND NOT EXISTS (SELECT 1 FROM bindings WHERE key = b.key AND live = 1)",
-            )?;
+            ))?;
             let found = params![file.device as i64, file.inode as i64, file.born];
             let rows = statement.query_map(found, |row| row.get(0))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -169,7 +185,7 @@ impl Registry {
     pub fn rename_ended(&self, from_key: &str, to_key: &str, to_uri: &str) -> Result<()> {
         self.write(|transaction| {
             transaction
-                .prepare_cached("UPDATE bindings SET key = ?2, uri = ?3 WHERE key = ?1 AND live = 0")?
+                .prepare_cached(&format!("UPDATE bindings SET key = ?2, uri = ?3 WHERE key = ?1 AND {PAST}"))?
                 .execute([from_key, to_key, to_uri])?;
             Ok(())
         })
@@ -179,10 +195,10 @@ impl Registry {
     pub fn set_ended_file(&self, key: &str, file: FileIdentity) -> Result<()> {
         self.write(|transaction| {
             transaction
-                .prepare_cached(
+                .prepare_cached(&format!(
                     "UPDATE bindings SET device = ?2, inode = ?3, born = ?4
-                     WHERE key = ?1 AND live = 0 AND device IS NOT NULL",
-                )?
+                     WHERE key = ?1 AND device IS NOT NULL AND {PAST}",
+                ))?
                 .execute(params![key, file.device as i64, file.inode as i64, file.born])?;
             Ok(())
         })
