@@ -99,6 +99,7 @@ impl Sessions {
             release,
         };
         let session = client.call_session(request(bind)).await?;
+        self.take_file(id, target);
         tracing::info!(session = id, to = %target.uri, notebooks = session.notebooks.len(), "bound");
         let session =
             if self.window_id() == "cli" { self.present(session) } else { self.attach_window(id).await? };

@@ -143,6 +143,17 @@ impl Sessions {
         holder.filter(|holder| self.is_displaced(holder))
     }
 
+    /// A session was given the notebook at a path. Whose file that was under a name that is gone has lost it: when it moves
+    /// again, the one that has it now is asked about.
+    pub(super) fn take_file(&self, id: &str, notebook: &NotebookName) {
+        let Some(file) = notebook.path.as_deref().and_then(crate::paths::file_identity) else { return };
+        for other in self.registry().bindings_by_file(file).unwrap_or_default() {
+            if other.session_id != id && !self.is_there(&other) {
+                let _ = self.registry().forget_file_identity(&other.session_id, other.number);
+            }
+        }
+    }
+
     fn was_announced(&self, binding: &Binding, target: &Path) -> bool {
         let to = |a: &Announced| moved_path(Path::new(&binding.key), &a.from, &a.to);
         lock(&self.announced)

@@ -47,7 +47,7 @@ impl Sessions {
         let lock = take_lock(&self.folders, &id).map_err(store_failed)?;
         let Some(lock) = lock else { return Err(store_failed("a new session's lock is held already")) };
         match self.registry().reserve(&record.row(), &record.bindings()) {
-            Ok(()) => {}
+            Ok(()) => self.take_file(&id, notebook),
             Err(registry::Error::Taken { session_id }) => {
                 // Another host's: the error names it.
                 self.known(&session_id)?;
