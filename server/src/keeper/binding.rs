@@ -89,11 +89,13 @@ impl Keeper {
             for row in rows.iter().filter(|row| self.record.bindings().iter().all(|b| b.number != row.number)) {
                 registry.remove_binding(&row.session_id, row.number).map_err(|e| refused(e, &row.key))?;
             }
-            for binding in self.record.bindings() {
+            for mut binding in self.record.bindings() {
                 let row = rows.iter().find(|row| row.number == binding.number);
                 if row.is_some_and(|row| row.key == binding.key && row.given_up == binding.given_up) {
                     continue;
                 }
+                // The file that it was moved to is its notebook still, and is found again under that name.
+                binding.file = row.and_then(|row| row.file).or(binding.file).filter(|_| !binding.given_up);
                 tracing::warn!(session = %self.record.id, notebook = %binding.key, "the registry knew it otherwise");
                 let bound = match row {
                     Some(row) if row.live && binding.live => {

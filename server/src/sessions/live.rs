@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -10,6 +11,9 @@ use crate::keeper::frames::Request;
 use crate::keeper::{KeeperClient, KeeperEvent, Record};
 use crate::protocol::{Error, ErrorKind, Session, SessionState};
 use crate::registry::SessionRow;
+
+/// How long a keeper has to say how its session is, while others wait to be joined.
+const FIRST_STATUS: Duration = Duration::from_secs(3);
 
 /// Boxed, because following a keeper leads back here when it dies.
 type Joining<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
@@ -90,7 +94,12 @@ impl Sessions {
         client: KeeperClient,
         mut events: mpsc::UnboundedReceiver<KeeperEvent>,
     ) -> Result<(), Error> {
-        let answer = client.call(Request::Status {}).await?;
+        let Ok(answer) = tokio::time::timeout(FIRST_STATUS, client.call(Request::Status {})).await else {
+            // It froze since it was greeted: listed as it was, and tried again with the next look.
+            self.remember(id, false);
+            return Ok(());
+        };
+        let answer = answer?;
         let session: Session = serde_json::from_value(answer["session"].clone()).map_err(store_failed)?;
         let last_seq = answer["lastSeq"].as_u64().unwrap_or(0);
         self.position(id).send_modify(|seq| *seq = last_seq.max(*seq));

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::windows::LivingWindow;
 use super::{OnRename, Sessions, lock};
 use crate::paths::FileIdentity;
 use crate::protocol::{NotebookName, Session};
@@ -12,6 +14,9 @@ use crate::registry::Binding;
 
 /// How long after the editor announced a rename the same one on disk is taken to be it.
 const ANNOUNCED: Duration = Duration::from_secs(10);
+
+/// How long a window that shows the kernel has to act on a rename before another window asks.
+const LEFT_TO_ANOTHER: Duration = Duration::from_millis(500);
 
 /// A rename that the editor is about to make.
 pub(super) struct Announced {
@@ -211,6 +216,17 @@ impl Sessions {
 
     /// Confirms a move on disk, then migrates or asks.
     async fn follow_rename(self: &Arc<Self>, binding: &Binding, target: &Path, by_editor: bool) {
+        self.follow_rename_as(binding, target, by_editor, true).await;
+    }
+
+    /// `may_wait`: another window that shows the kernel, and sees the same, may act first.
+    async fn follow_rename_as(
+        self: &Arc<Self>,
+        binding: &Binding,
+        target: &Path,
+        by_editor: bool,
+        may_wait: bool,
+    ) {
         let old = Path::new(&binding.key);
         let file = crate::paths::file_identity(target);
         let why_not = if old == target {
@@ -239,6 +255,10 @@ impl Sessions {
             OnRename::Ignore => return,
             OnRename::Ask => false,
         };
+        if may_wait && !migrate && !attached && self.is_left_to_another(&session, old, target) {
+            tracing::info!(from = %binding.key, to = %target.display(), "left to the window that shows the kernel");
+            return self.follow_rename_later(binding.clone(), target.to_owned());
+        }
         tracing::info!(from = %binding.key, to = %target.display(), migrate, by_editor, "a rename");
         let done = if migrate {
             self.migrate(&session.id, &name, Some(&binding.key)).await.map(|_| ())
@@ -248,6 +268,26 @@ impl Sessions {
         if let Err(e) = done {
             tracing::warn!(to = %target.display(), "the kernel could not follow: {e}");
         }
+    }
+
+    /// Whether a living window shows the kernel and sees the rename itself: perhaps it is made there, and asked by nobody.
+    fn is_left_to_another(&self, session: &Session, old: &Path, target: &Path) -> bool {
+        let sees = |window: &LivingWindow| window.contains(target) || old.parent() == target.parent();
+        let shows = |window: &LivingWindow| session.windows.iter().any(|w| w.window_id == window.id);
+        self.living_windows().iter().any(|window| shows(window) && sees(window))
+    }
+
+    /// Should that window do nothing after all. Boxed, because it leads back here.
+    fn follow_rename_later(self: &Arc<Self>, binding: Binding, target: PathBuf) {
+        let sessions = self.clone();
+        let later: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+            tokio::time::sleep(LEFT_TO_ANOTHER).await;
+            let now = sessions.bound(&binding.session_id).into_iter().find(|b| b.number == binding.number);
+            if let Some(now) = now.filter(|now| now.key == binding.key) {
+                sessions.follow_rename_as(&now, &target, false, false).await;
+            }
+        });
+        tokio::spawn(later);
     }
 
     /// Where no window has it attached, all may act, and the keeper lets one win.
