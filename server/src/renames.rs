@@ -7,6 +7,7 @@
 
 mod bell;
 mod pairing;
+mod system;
 mod walk;
 mod watching;
 

@@ -1,15 +1,15 @@
 //! Turns what `notify` reports into changes, the two halves of a rename put together.
 //!
-//! The system reports a rename as two events with one cookie. The second half follows at once or never; so the
-//! first waits a moment for it, and is taken for a departure when the moment is over. Pure: time is a parameter.
+//! The system reports a rename as two events with one cookie. The other half comes at once or never; so one waits a
+//! moment for it, and is taken for a departure or an arrival when the moment is over. Pure: time is a parameter.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use notify::event::{EventKind, ModifyKind, RemoveKind, RenameMode};
 
-/// How long the first half of a rename waits for the second. The system sends them together; only a machine
-/// under load lets time pass between them.
+/// How long a half of a rename waits for the other. The system sends them together; only a machine under load lets
+/// time pass between them. From one folder to another they may come in any order (`system.rs`).
 const PATIENCE: Duration = Duration::from_millis(25);
 
 /// One thing that happened to a name.
@@ -25,7 +25,7 @@ pub(super) enum Change {
     Unsure(PathBuf),
 }
 
-/// The first halves that wait.
+/// The halves that wait.
 #[derive(Default)]
 pub(super) struct Pairing {
     waiting: Vec<Half>,
@@ -35,6 +35,16 @@ struct Half {
     cookie: Option<usize>,
     path: PathBuf,
     since: Instant,
+    what: What,
+}
+
+/// What half of a rename it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Left,
+    Came,
+    /// A watched folder says that it was moved, without a cookie; its parent says more.
+    MovedItself,
 }
 
 impl Pairing {
@@ -50,15 +60,16 @@ impl Pairing {
             EventKind::Modify(ModifyKind::Name(mode)) => match mode {
                 // Linux tells a folder that it was moved, without a cookie; Windows never sends one.
                 RenameMode::From if cookie.is_none() && cfg!(target_os = "linux") => {
-                    let known = self.waiting.iter().any(|half| half.path == path);
-                    if known { Vec::new() } else { vec![Change::Unsure(path)] }
+                    let known = self.waiting.iter().any(|half| half.what == What::Left && half.path == path);
+                    if known { Vec::new() } else { self.wait(cookie, path, now, What::MovedItself) }
                 }
-                RenameMode::From => {
-                    self.waiting.push(Half { cookie, path, since: now });
-                    Vec::new()
-                }
-                RenameMode::To => match self.waiting.iter().position(|half| half.cookie == cookie) {
-                    Some(at) => vec![Change::Renamed { from: self.waiting.remove(at).path, to: path }],
+                RenameMode::From => match self.other_half(cookie, What::Came) {
+                    Some(to) => self.renamed(path, to),
+                    None => self.wait(cookie, path, now, What::Left),
+                },
+                RenameMode::To => match self.other_half(cookie, What::Left) {
+                    Some(from) => self.renamed(from, path),
+                    None if cookie.is_some() => self.wait(cookie, path, now, What::Came),
                     None => self.appeared(path),
                 },
                 // With a cookie it repeats the two halves that came before it.
@@ -73,7 +84,23 @@ impl Pairing {
         }
     }
 
-    /// The first halves whose moment is over.
+    fn other_half(&mut self, cookie: Option<usize>, what: What) -> Option<PathBuf> {
+        let at = self.waiting.iter().position(|half| half.cookie == cookie && half.what == what)?;
+        Some(self.waiting.remove(at).path)
+    }
+
+    /// What the folder said of itself is known now.
+    fn renamed(&mut self, from: PathBuf, to: PathBuf) -> Vec<Change> {
+        self.waiting.retain(|half| half.what != What::MovedItself || half.path != from);
+        vec![Change::Renamed { from, to }]
+    }
+
+    fn wait(&mut self, cookie: Option<usize>, path: PathBuf, since: Instant, what: What) -> Vec<Change> {
+        self.waiting.push(Half { cookie, path, since, what });
+        Vec::new()
+    }
+
+    /// The halves whose moment is over.
     pub(super) fn expired(&mut self, now: Instant) -> Vec<Change> {
         self.part(|half| now.duration_since(half.since) >= PATIENCE)
     }
@@ -85,13 +112,19 @@ impl Pairing {
 
     /// A file that left and one that came under the same name: in this order.
     fn appeared(&mut self, path: PathBuf) -> Vec<Change> {
-        let mut changes = self.part(|half| half.path == Path::new(&path));
+        let mut changes = self.part(|half| half.what == What::Left && half.path == Path::new(&path));
         changes.push(Change::Appeared(path));
         changes
     }
 
     fn part(&mut self, over: impl Fn(&Half) -> bool) -> Vec<Change> {
-        self.waiting.extract_if(.., |half| over(half)).map(|half| Change::Gone(half.path)).collect()
+        let parted = self.waiting.extract_if(.., |half| over(half));
+        let change = |half: Half| match half.what {
+            What::Left => Change::Gone(half.path),
+            What::Came => Change::Appeared(half.path),
+            What::MovedItself => Change::Unsure(half.path),
+        };
+        parted.map(change).collect()
     }
 }
 
@@ -138,7 +171,8 @@ mod tests {
             &[],
         );
         check(vec![name(From, one, &["a"])], &[], &[Change::Gone("a".into())]);
-        check(vec![name(To, one, &["b"])], &[Change::Appeared("b".into())], &[]);
+        check(vec![name(To, one, &["b"])], &[], &[Change::Appeared("b".into())]);
+        check(vec![name(To, one, &["b"]), name(From, one, &["a"])], &[renamed("a", "b")], &[]);
         check(
             vec![
                 name(From, one, &["a"]),
@@ -161,7 +195,9 @@ mod tests {
     fn a_folder_that_says_that_it_was_moved_is_not_a_half() {
         let moved = || name(RenameMode::From, None, &["a"]);
         if cfg!(target_os = "linux") {
-            check(vec![moved()], &[Change::Unsure("a".into())], &[]);
+            check(vec![moved()], &[], &[Change::Unsure("a".into())]);
+            let both = [name(RenameMode::From, Some(1), &["a"]), name(RenameMode::To, Some(1), &["b"])];
+            check([vec![moved()], both.into()].concat(), &[renamed("a", "b")], &[]);
             check(vec![name(RenameMode::From, Some(1), &["a"]), moved()], &[], &[Change::Gone("a".into())]);
         }
     }

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ignore::{DirEntry, WalkBuilder};
+use ignore::{DirEntry, WalkBuilder, WalkState};
 
 /// Folders of tools, whatever version control says: many, busy, and without a notebook of the user's.
 const SKIPPED: [&str; 4] = ["node_modules", "__pycache__", "site-packages", "__pypackages__"];
+
+/// They wait more than they work.
+const THREADS: usize = 4;
 
 /// What a walk meets.
 pub(super) enum Met {
@@ -18,6 +21,20 @@ pub(super) enum Met {
 /// Walks all of a workspace.
 pub(super) fn workspace(root: &Path, mut meet: impl FnMut(Met)) {
     walk(WalkBuilder::new(root).filter_entry(is_wanted), &mut meet);
+}
+
+/// Walks all of a workspace with several threads, for its folders alone.
+pub(super) fn workspace_at_once(root: &Path, meet: &(impl Fn(PathBuf) + Sync)) {
+    WalkBuilder::new(root).filter_entry(is_wanted).threads(THREADS).build_parallel().run(|| {
+        Box::new(|entry| {
+            if let Ok(entry) = entry
+                && entry.file_type().is_some_and(|kind| kind.is_dir())
+            {
+                meet(entry.into_path());
+            }
+            WalkState::Continue
+        })
+    });
 }
 
 /// Walks a folder that has come to be in a workspace. It begins at the parent, whose rules may say that the

@@ -1,6 +1,6 @@
 //! The watcher's own thread: which folders are watched and why, and what becomes of each change.
 //!
-//! One owner of all state, told by a channel what to do; `notify`'s thread sends its events into the same
+//! One owner of all state, told by a channel what to do; `notify`'s threads send their events into the same
 //! channel, so a request and the events around it keep their order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -11,22 +11,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use notify::event::{CreateKind, EventKind, ModifyKind, RemoveKind};
-use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{ErrorKind, RecursiveMode};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::pairing::{Change, Pairing};
+use super::system::System;
 use super::walk::{self, Met, is_folder, is_notebook};
 use super::{Error, Hint, Task, bell};
 
 /// Where the system watches a tree at once, the folders below need no watches.
-const WHOLE_TREES: bool = cfg!(any(target_os = "macos", target_os = "windows"));
+pub(super) const WHOLE_TREES: bool = cfg!(any(target_os = "macos", target_os = "windows"));
 /// How often what cannot be watched is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// For how long an event about a notebook that a walk has just found says nothing new.
 const FOUND_FOR: Duration = Duration::from_millis(200);
 
 pub(super) struct Watching {
-    notify: RecommendedWatcher,
+    system: System,
     hints: UnboundedSender<Hint>,
     warnings: Arc<Mutex<Vec<String>>>,
     said: HashSet<&'static str>,
@@ -63,8 +64,8 @@ impl Watching {
         let bell_folder = bell.parent().unwrap_or(Path::new("/")).to_owned();
         let bell_rang = Arc::new(AtomicBool::new(false));
         let rang = Arc::clone(&bell_rang);
-        let mut notify = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // On the thread that empties the system's queue: whatever does not matter ends here.
+        let system = System::new(move |event| {
+            // On a thread that empties the system's queue: whatever does not matter ends here.
             match event {
                 Ok(event) if is_ring(&event, &bell) => {
                     // Rung again before anybody looked: one look is enough.
@@ -76,9 +77,9 @@ impl Watching {
                 event => drop(tasks.send(Task::Event(event))),
             }
         })?;
-        notify.watch(&bell_folder, RecursiveMode::NonRecursive)?;
+        system.watch(&bell_folder, RecursiveMode::NonRecursive)?;
         Ok(Watching {
-            notify,
+            system,
             hints,
             warnings,
             said: HashSet::new(),
@@ -220,15 +221,19 @@ impl Watching {
             );
         }
         if WHOLE_TREES {
-            let _ = self.notify.watch(root, RecursiveMode::Recursive);
+            let _ = self.system.watch(root, RecursiveMode::Recursive);
             self.folders.insert(root.to_owned(), true);
             return;
         }
-        walk::workspace(root, |met| {
-            if let Met::Folder(folder) = met {
-                self.watch(&folder, true);
-            }
+        let (watched, this) = (Mutex::new(Vec::new()), &*self);
+        walk::workspace_at_once(root, &|folder| {
+            let known = this.folders.contains_key(&folder);
+            let result = if known { Ok(()) } else { this.system.watch(&folder, RecursiveMode::NonRecursive) };
+            watched.lock().unwrap_or_else(PoisonError::into_inner).push((folder, result));
         });
+        for (folder, result) in watched.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.watched(&folder, true, result);
+        }
     }
 
     fn leave_workspace(&mut self, root: &Path) {
@@ -376,7 +381,7 @@ impl Watching {
                 _ => {}
             }
         }
-        if self.bell_lost && self.notify.watch(&self.bell_folder, RecursiveMode::NonRecursive).is_ok() {
+        if self.bell_lost && self.system.watch(&self.bell_folder, RecursiveMode::NonRecursive).is_ok() {
             self.bell_lost = false;
             hints.push(Hint::Bell);
         }
@@ -388,9 +393,14 @@ impl Watching {
             *known |= part;
             return true;
         }
-        match self.notify.watch(folder, RecursiveMode::NonRecursive) {
+        let result = self.system.watch(folder, RecursiveMode::NonRecursive);
+        self.watched(folder, part, result)
+    }
+
+    fn watched(&mut self, folder: &Path, part: bool, result: notify::Result<()>) -> bool {
+        match result {
             Ok(()) => {
-                self.folders.insert(folder.to_owned(), part);
+                *self.folders.entry(folder.to_owned()).or_insert(part) |= part;
                 return true;
             }
             Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => self.say(
@@ -406,7 +416,7 @@ impl Watching {
     fn unwatch(&mut self, folder: &Path) {
         self.folders.remove(folder);
         if folder != self.bell_folder {
-            let _ = self.notify.unwatch(folder);
+            self.system.unwatch(folder);
         }
     }
 
@@ -416,7 +426,7 @@ impl Watching {
         let below: Vec<_> = self.folders.keys().filter(|path| path.starts_with(folder)).cloned().collect();
         for path in below {
             self.folders.remove(&path);
-            let _ = self.notify.unwatch(&path);
+            self.system.unwatch(&path);
         }
     }
 
