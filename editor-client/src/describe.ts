@@ -49,13 +49,14 @@ export function statusText(live: readonly Session[], translate: Translate): stri
 /** "PID 4711 · since 17:00 · Python 3" */
 export function sessionDescription(session: Session, now: Date, translate: Translate): string {
   const parts = [];
+  // First, for the line is cut where the sidebar ends.
+  if (!session.notebookExists && session.notebookPath !== null) parts.push(translate('notebook is gone'));
   if (session.state === 'ended') parts.push(endedText(session, now, translate));
   else {
     if (session.pid !== null) parts.push(`PID ${session.pid}`);
     parts.push(translate('since {0}', moment(session.startedAt, now)));
   }
   parts.push(session.kernel.displayName);
-  if (!session.notebookExists && session.notebookPath !== null) parts.push(translate('notebook is gone'));
   return parts.join(' · ');
 }
 

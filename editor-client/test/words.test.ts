@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BackOff } from '../src/backoff';
-import { moment, size } from '../src/describe';
+import { duration, moment, size } from '../src/describe';
 import { matchCell, positionId, sameIds } from '../src/kernels/matching';
 import { type Happened, summarise } from '../src/kernels/summary';
 
@@ -67,4 +67,19 @@ test('the sidecar is started again at once, then slower, and after a good while 
   assert.equal(waits.at(-1), 10_000);
   backOff.started(0);
   assert.equal(backOff.next(60_000), 100);
+});
+
+test('how long something took', () => {
+  for (const [milliseconds, words] of [
+    [-5, '0.0 s'],
+    [340, '0.3 s'],
+    [9_949, '9.9 s'],
+    [9_960, '10 s'],
+    [59_400, '59 s'],
+    [59_600, '1 min 0 s'],
+    [303_000, '5 min 3 s'],
+    [7_500_000, '2 h 5 min'],
+  ] as const) {
+    assert.equal(duration(milliseconds), words);
+  }
 });
