@@ -169,6 +169,21 @@ pub fn file_identity(path: &Path) -> Option<FileIdentity> {
     }
 }
 
+/// When the file at a path came to be there, or was changed last, in milliseconds since 1970: whatever times a copy kept.
+pub fn changed_at(path: &Path) -> Option<i64> {
+    let found = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some(found.ctime() * 1_000 + found.ctime_nsec() / 1_000_000)
+    }
+    #[cfg(not(unix))]
+    {
+        let changed = found.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        i64::try_from(changed.as_millis()).ok()
+    }
+}
+
 /// Whether a file system is another machine's, or may be: it reports no changes that others make, has no memory that
 /// processes could share, and no sockets. Asked of the nearest folder that is there.
 pub fn is_remote(path: &Path) -> bool {

@@ -84,7 +84,9 @@ fn one_that_was_written_anew_while_no_editor_was_open_is_found_by_the_next() {
     // A copy that was there before the last run is no successor.
     fs::copy(&draft, world.work().join("old copy.ipynb")).unwrap();
     window.run(&id, "d = 4");
+    let (moved, other) = ran(&world, &mut window, "moved.ipynb");
     window.close();
+    fs::rename(&moved, world.work().join("by mv.ipynb")).unwrap();
     let folder = world.work().join("deep/er");
     fs::create_dir_all(&folder).unwrap();
     let renamed = folder.join("final.ipynb");
@@ -95,6 +97,10 @@ fn one_that_was_written_anew_while_no_editor_was_open_is_found_by_the_next() {
     let offer = pushed(&window, 0, "migrate", &renamed);
     assert!(message(&offer).contains("looks like"), "a guess is asked about whatever the setting: {offer}");
     answer(&mut window, &offer, "dismiss");
+    // Another one, whose file was renamed, follows by the setting.
+    eventually("the other kernel followed its file", PATIENCE, || {
+        (window.session(&other)["notebookPath"] == json!(world.work().join("by mv.ipynb"))).then_some(())
+    });
     window.close();
     // On opening it, wherever it is.
     let outside = tempfile::tempdir().unwrap();

@@ -5,13 +5,12 @@
 //! under another name, no guess is made (`renamed.rs`).
 
 use std::collections::{HashMap, HashSet};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{NotebookFile, OnRename, Sessions};
 use crate::journal::Reader;
-use crate::paths::{FileIdentity, file_identity};
+use crate::paths::{FileIdentity, changed_at, file_identity};
 use crate::protocol::{NotebookName, OfferKind, Session, Time};
 use crate::registry::Binding;
 
@@ -106,7 +105,10 @@ impl Sessions {
                 .filter(|path| file_identity(path).is_some_and(|file| files.contains(&file)))
                 .cloned()
                 .collect();
-            let alike = if moved.is_empty() { view.look_alike(gone, &notebooks, oldest) } else { Vec::new() };
+            let found: HashSet<FileIdentity> = moved.iter().filter_map(|path| file_identity(path)).collect();
+            let lost =
+                gone.into_iter().filter(|binding| binding.file.is_none_or(|file| !found.contains(&file)));
+            let alike = view.look_alike(lost.collect(), &notebooks, oldest);
             (moved, alike)
         });
         let (moved, alike) = found.await.unwrap_or_default();
@@ -132,13 +134,13 @@ impl Sessions {
         };
         let mut best: HashMap<usize, (f64, Vec<&PathBuf>)> = HashMap::new();
         for path in notebooks.iter().filter(|path| !super::renamed::is_in_trash(path)) {
-            let Some(came) = came_at(path).filter(|at| at.0 >= first) else { continue };
+            let Some(came) = changed_at(path).filter(|at| *at >= first) else { continue };
             let taken =
                 self.registry().binding_by_key(&path.to_string_lossy()).is_ok_and(|holder| holder.is_some());
             let Some(cells) = Cells::read(path).filter(|_| !taken) else { continue };
             for (at, executed) in gone.iter().enumerate() {
                 let score = cells.share_of(&executed.cells);
-                if score < LEAST_SHARE || came.0 < executed.since.0 {
+                if score < LEAST_SHARE || came < executed.since.0 {
                     continue;
                 }
                 let known = best.entry(at).or_insert((0.0, Vec::new()));
@@ -209,12 +211,6 @@ impl Cells {
 fn normal(source: &str) -> String {
     let lines: Vec<&str> = source.lines().map(str::trim_end).collect();
     lines.join("\n").trim_matches('\n').to_owned()
-}
-
-/// When a file came to be at its place, or was changed last, whatever a copy kept of its times.
-fn came_at(path: &Path) -> Option<Time> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some(Time(metadata.ctime() * 1_000 + metadata.ctime_nsec() / 1_000_000))
 }
 
 #[cfg(test)]
