@@ -88,6 +88,8 @@ struct Settling {
     /// Ticks since the last question, and how many it gets.
     ticks: u32,
     patience: u32,
+    /// The kernel was ours all the time, and said nothing but `idle`.
+    is_unanswered: bool,
 }
 
 /// The owner of the queue.
@@ -235,6 +237,7 @@ impl Machine {
             running.unanswered += 1;
             if running.unanswered >= UNANSWERED {
                 effects.extend(self.settle());
+                self.settling.iter_mut().for_each(|settling| settling.is_unanswered = true);
             }
         }
         let replied = self.running.as_ref().and_then(|r| r.reply.as_ref()).map(|r| r.2);
@@ -278,11 +281,12 @@ impl Machine {
     }
 
     fn shell(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
-        if self.settling.as_ref().is_some_and(|settling| settling.probes.iter().any(|id| id == m.parent)) {
-            self.settling = None;
+        let is_asked = |settling: &mut Settling| settling.probes.iter().any(|id| id == m.parent);
+        if let Some(settled) = self.settling.take_if(is_asked) {
             let mut effects = Vec::new();
             // The kernel answers in order: an execution whose reply did not come before this one ended unseen.
-            if let Some(running) = self.running.as_mut().filter(|r| r.idle && r.reply.is_none()) {
+            let unanswered = self.running.as_mut().filter(|r| settled.is_unanswered && r.reply.is_none());
+            if let Some(running) = unanswered {
                 running.reply = Some((ExecutionStatus::Error, Some(interrupted()), now));
                 return self.settle_running(now);
             }
