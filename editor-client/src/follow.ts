@@ -26,6 +26,8 @@ export class Follow implements vscode.Disposable {
   private readonly lingering = new Set<string>();
   /** Sessions whose notebook is being exchanged for another one. */
   private readonly moving = new Set<string>();
+  /** The exchange of tabs that is under way. */
+  private exchanging: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly sidecar: Sidecar,
@@ -144,8 +146,15 @@ export class Follow implements vscode.Disposable {
     }
   }
 
-  /** The old notebook's tab is exchanged only where its file is gone: one that is still there is just let go. */
+  /** One at a time: tabs are moved and closed by commands that act on the one in front. */
   private async exchangeTab(old: vscode.NotebookDocument, target: vscode.Uri): Promise<vscode.NotebookDocument> {
+    const done = this.exchanging.then(() => this.exchangeTabNow(old, target));
+    this.exchanging = done.catch(() => undefined);
+    return done;
+  }
+
+  /** The old notebook's tab is exchanged only where its file is gone: one that is still there is just let go. */
+  private async exchangeTabNow(old: vscode.NotebookDocument, target: vscode.Uri): Promise<vscode.NotebookDocument> {
     // First of all: where this fails, everything stays as it is.
     const notebook = await vscode.workspace.openNotebookDocument(target);
     const takesPlace = hasTab(old.uri) && (await isSuccessor(notebook, old));

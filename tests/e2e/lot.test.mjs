@@ -10,7 +10,7 @@ const python = 'Python 3 (ipykernel)';
 const names = ['first', 'second', 'third'].map((name) => `${name}.ipynb`);
 
 story('lot', 'a folder with several running notebooks is renamed in a shell', {
-  'three of its notebooks have a kernel, and one is open': async (run) => {
+  'three of its notebooks have a kernel, and two are open': async (run) => {
     mkdirSync(run.path('lot'));
     for (const name of names) {
       run.notebook(join('lot', name), cells);
@@ -20,9 +20,11 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
     run.kernels = names.map((name) => run.session(join('lot', name)).pid);
     const editor = await run.open();
     await editor.entry('lot').click();
-    await editor.openFile('second.ipynb');
-    await editor.press('has been running since', 'Resume Session');
-    await editor.kernelLabel(python).waitFor();
+    for (const name of ['third.ipynb', 'second.ipynb']) {
+      await editor.openFile(name);
+      await editor.press(`${name}'s kernel`, 'Resume Session');
+      await editor.kernelLabel(python).waitFor();
+    }
   },
   'one question is asked about all three': async (run) => {
     const { workbench: editor } = run;
@@ -30,7 +32,7 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
     await editor.toast('3 notebooks were moved').waitFor();
     assert.equal(await editor.toast('is now').count(), 0);
   },
-  'one click, and all follow; only the one that was open is': async (run) => {
+  'one click, and all follow; only those that were open are': async (run) => {
     const { workbench: editor } = run;
     await editor.press('3 notebooks were moved', 'Attach & Migrate All');
     await eventually('all moved', () => names.every((name) => run.session(join('moved', name))));
@@ -38,11 +40,14 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
       names.map((name) => run.session(join('moved', name)).pid),
       run.kernels,
     );
-    await editor.isNowIn('moved', 'second.ipynb');
+    for (const name of ['third.ipynb', 'second.ipynb']) {
+      await editor.page.locator(`.tab[aria-label*="${name}"]`).first().click();
+      await editor.isNowIn('moved', name);
+    }
     await editor.kernelLabel(python).waitFor();
     await editor.runCell(1);
     await editor.output('.output', 'value is 42');
-    assert.equal(await editor.page.locator('.tab', { hasText: '.ipynb' }).count(), 1);
+    assert.equal(await editor.page.locator('.tab', { hasText: '.ipynb' }).count(), 2);
     await eventually('the others are let go', () => run.session(join('moved', 'first.ipynb')).windows.length === 0);
   },
   'Not Now leaves a kernel under its old name, and the list says that its notebook is gone': async (run) => {

@@ -7,6 +7,9 @@ import * as vscode from 'vscode';
 import { cellId } from './runs';
 import { hasTab, pause, tabsOf } from './selection';
 
+const SHOW_ATTEMPTS = 4;
+const SHOW_AGAIN_MS = 250;
+
 /** The open notebook with that URI that a tab shows. */
 export function shownNotebook(uri: vscode.Uri): vscode.NotebookDocument | undefined {
   if (!hasTab(uri)) return undefined;
@@ -15,8 +18,23 @@ export function shownNotebook(uri: vscode.Uri): vscode.NotebookDocument | undefi
 
 export async function openNotebook(uri: vscode.Uri, options: vscode.NotebookDocumentShowOptions = {}): Promise<vscode.NotebookDocument> {
   const notebook = await vscode.workspace.openNotebookDocument(uri);
-  await vscode.window.showNotebookDocument(notebook, { preview: false, ...options });
+  await showNotebook(notebook, options);
   return notebook;
+}
+
+/** VS Code gives up on an editor in whose place another one is opened just then, as after a tab was closed: it is asked again. */
+async function showNotebook(
+  notebook: vscode.NotebookDocument,
+  options: vscode.NotebookDocumentShowOptions,
+): Promise<vscode.NotebookEditor> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await vscode.window.showNotebookDocument(notebook, { preview: false, ...options });
+    } catch (error) {
+      if (attempt >= SHOW_ATTEMPTS || notebook.isClosed) throw error;
+      await pause(SHOW_AGAIN_MS);
+    }
+  }
 }
 
 /** Shows the notebook where a tab has it already, else in a new tab. */
@@ -42,7 +60,7 @@ export async function takePlace(notebook: vscode.NotebookDocument, old: vscode.N
     isActive: tab.group.isActive && tab.isActive,
   };
   const options = place ? { viewColumn: place.viewColumn, preserveFocus: !place.isActive } : {};
-  await vscode.window.showNotebookDocument(notebook, { preview: false, ...options });
+  await showNotebook(notebook, options);
   if (place && isInFront(notebook)) {
     await vscode.commands.executeCommand('moveActiveEditor', { to: 'position', by: 'tab', value: place.position });
   }
@@ -81,7 +99,7 @@ function isInFront(notebook: vscode.NotebookDocument): boolean {
 /** Asks nothing, unlike closing. It acts on the active editor, so it is made sure that this is the one. */
 async function revertAndClose(notebook: vscode.NotebookDocument): Promise<void> {
   for (const tab of tabsOf(notebook.uri)) {
-    await vscode.window.showNotebookDocument(notebook, { viewColumn: tab.group.viewColumn });
+    await showNotebook(notebook, { viewColumn: tab.group.viewColumn });
     if (isInFront(notebook)) await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
   }
 }
