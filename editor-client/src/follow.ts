@@ -24,7 +24,7 @@ export class Follow implements vscode.Disposable {
   private readonly subscriptions: vscode.Disposable[];
   /** Notebooks whose tab was closed while their document lingers: opening them again tells the sidecar nothing. */
   private readonly lingering = new Set<string>();
-  /** Sessions whose notebook is being exchanged for another one. */
+  /** Notebooks that are being exchanged for others, with their sessions. */
   private readonly moving = new Set<string>();
   /** The exchange of tabs that is under way. */
   private exchanging: Promise<unknown> = Promise.resolve();
@@ -40,7 +40,7 @@ export class Follow implements vscode.Disposable {
     this.subscriptions = [
       offers.onDidAnswer((answer) => void this.guard(this.answered(answer), true)),
       selection.onDidChoose(({ notebook, kernel }) => void this.guard(this.chosen(notebook, kernel), true)),
-      sessions.onDidUpdate(({ session, before }) => void this.guard(this.updated(session, before))),
+      sessions.onDidUpdate(({ session, before }) => void this.guard(this.updated(session, before), true)),
       sidecar.onFollowed(({ notebookUri, session }) => void this.guard(this.followed(vscode.Uri.parse(notebookUri), session))),
       vscode.window.tabGroups.onDidChangeTabs((event) => {
         if (event.closed.length > 0) void this.guard(this.tabsClosed());
@@ -121,8 +121,9 @@ export class Follow implements vscode.Disposable {
 
   /** Goes on in `target`, and further where the session moves again meanwhile: what is heard of that while it moves is passed over. */
   private async exchange(old: vscode.NotebookDocument, target: vscode.Uri, session: Session): Promise<void> {
-    if (this.moving.has(session.id)) return;
-    this.moving.add(session.id);
+    const move = keyOf(session.id, old.uri);
+    if (this.moving.has(move)) return;
+    this.moving.add(move);
     const place = session.notebooks.findIndex((ref) => sameUri(ref.notebookUri, target));
     this.sessions.put(session);
     try {
@@ -142,7 +143,7 @@ export class Follow implements vscode.Disposable {
         }
       }
     } finally {
-      this.moving.delete(session.id);
+      this.moving.delete(move);
     }
   }
 
@@ -174,18 +175,34 @@ export class Follow implements vscode.Disposable {
 
   /** A session that a notebook here follows is bound to another file by now: migrated by a setting, a shell or another window. */
   private async updated(session: Session, before: Session | undefined): Promise<void> {
-    if (session.state === 'ended' || this.moving.has(session.id)) return;
+    if (session.state === 'ended') return;
     for (const attachment of this.attachments.ofSession(session.id)) {
       const { notebook } = attachment;
       if (attachment.isSuspended || notebook.isUntitled || this.renames.isExpected(notebook.uri)) continue;
       if (session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook.uri))) continue;
-      // A notebook that moved keeps its place among those that share the kernel.
-      const place = before?.notebooks.findIndex((ref) => sameUri(ref.notebookUri, notebook.uri)) ?? 0;
-      const isFewer = before !== undefined && session.notebooks.length < before.notebooks.length;
-      const now = isFewer ? undefined : session.notebooks[Math.max(place, 0)];
-      if (now) await this.exchange(notebook, vscode.Uri.parse(now.notebookUri), session);
-      else this.attachments.drop(notebook);
+      if (before !== undefined && session.notebooks.length < before.notebooks.length) {
+        this.letGo(notebook);
+        continue;
+      }
+      const now = this.newNameOf(notebook, session, before);
+      if (now) await this.exchange(notebook, vscode.Uri.parse(now), session);
     }
+  }
+
+  /** A notebook that moved keeps its place among those that share the kernel; else it is the one that nothing here shows. */
+  private newNameOf(notebook: vscode.NotebookDocument, session: Session, before: Session | undefined): string | undefined {
+    const place = before?.notebooks.findIndex((ref) => sameUri(ref.notebookUri, notebook.uri)) ?? -1;
+    if (place >= 0) return session.notebooks[place]?.notebookUri;
+    const shown = this.attachments.ofSession(session.id).map((attachment) => attachment.notebook.uri);
+    const others = session.notebooks.filter((ref) => !shown.some((uri) => sameUri(ref.notebookUri, uri)));
+    return others.length === 1 ? others[0]?.notebookUri : undefined;
+  }
+
+  /** It shared a kernel, and does no more. */
+  private letGo(notebook: vscode.NotebookDocument): void {
+    this.attachments.drop(notebook);
+    const file = notebook.uri.path.split('/').at(-1) ?? '';
+    vscode.window.setStatusBarMessage(vscode.l10n.t('{0} let its kernel go; the next run starts one of its own', file), 8_000);
   }
 
   /** Another kernel was chosen while the notebook's own lives: the sidecar asks before it stops one. */
@@ -241,7 +258,7 @@ export class Follow implements vscode.Disposable {
     await pause(MOVED_MS);
     for (const attachment of this.attachments.all()) {
       const { notebook, sessionId } = attachment;
-      if (attachment.isSuspended || this.moving.has(sessionId) || hasTab(notebook.uri)) continue;
+      if (attachment.isSuspended || this.moving.has(keyOf(sessionId, notebook.uri)) || hasTab(notebook.uri)) continue;
       if (notebook.isUntitled && this.renames.isSaving(notebook)) continue;
       this.attachments.drop(notebook);
       if (!notebook.isClosed) this.lingering.add(notebook.uri.toString());
@@ -260,3 +277,5 @@ export class Follow implements vscode.Disposable {
     }
   }
 }
+
+const keyOf = (sessionId: string, notebook: vscode.Uri): string => `${sessionId} ${notebook.toString()}`;

@@ -77,7 +77,9 @@ export class Offers implements vscode.Disposable {
 
   /** The open question about a notebook. */
   of(notebookUri: vscode.Uri): Offer | undefined {
-    return [...this.questions.values()].find(({ offer }) => sameUri(offer.notebookUri, notebookUri))?.offer;
+    const isAbout = ({ offer }: Question) =>
+      sameUri(offer.notebookUri, notebookUri) || (offer.fromNotebookUri !== null && sameUri(offer.fromNotebookUri, notebookUri));
+    return [...this.questions.values()].find(isAbout)?.offer;
   }
 
   /** Asks, and waits until it is settled: undefined where that was elsewhere, or not at all. `isRun`: a cell waits to be run. */
@@ -198,9 +200,12 @@ export class Offers implements vscode.Disposable {
     const text = vscode.l10n.t('{0} notebooks were moved. Their kernels are still running: {1}.', questions.length, namesOf(questions));
     const chosen = await vscode.window.showInformationMessage(text, all, choose, notNow);
     const picked = chosen === choose ? await pickMoved(questions.filter(isOpen)) : chosen === all ? questions : [];
-    // Begun and left: they stand, each for itself.
-    if (picked === undefined) return;
     const open = questions.filter(isOpen);
+    if (picked === undefined) {
+      // Begun and left: they stand.
+      if (open.length > 0) await this.showTogether(open);
+      return;
+    }
     if (open.length === 0 && picked.length > 0) sayGone();
     await Promise.all(open.map((question) => this.answer(question, picked.includes(question) ? 'migrate' : 'dismiss', true)));
   }
@@ -251,7 +256,12 @@ function namesOf(questions: readonly Question[]): string {
 }
 
 async function pickMoved(questions: readonly Question[]): Promise<readonly Question[] | undefined> {
-  const items = questions.map((question) => ({ label: question.offer.message, picked: true, question }));
+  const items = questions.map((question) => {
+    const { notebookUri, fromNotebookUri } = question.offer;
+    const path = (uri: string) => vscode.workspace.asRelativePath(vscode.Uri.parse(uri));
+    const description = fromNotebookUri === null ? path(notebookUri) : `${path(fromNotebookUri)} → ${path(notebookUri)}`;
+    return { label: namesOf([question]), description, picked: true, question };
+  });
   const placeHolder = vscode.l10n.t('Which kernels should follow their notebooks?');
   const chosen = await vscode.window.showQuickPick(items, { canPickMany: true, placeHolder, ignoreFocusOut: true });
   return chosen?.map(({ question }) => question);

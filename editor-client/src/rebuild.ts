@@ -11,6 +11,8 @@ import type { Sessions } from './sessions';
 
 /** How often the history is looked at where no events come. */
 const LOOK_MS = 2_000;
+/** The sidecar answers with no more. */
+const MOST = 100_000;
 
 export async function showRebuilding(sidecar: Sidecar, sessions: Sessions, session: Session, ids: readonly string[]): Promise<void> {
   const title = vscode.l10n.t('Rebuilding {0} from history', session.label);
@@ -21,7 +23,7 @@ export async function showRebuilding(sidecar: Sidecar, sessions: Sessions, sessi
       progress.report({ message: vscode.l10n.t('{0} of {1} cells', done, ids.length), increment: 100 / ids.length });
     });
   });
-  say(session, executions);
+  say(session, executions, sessions.get(session.id)?.state === 'ended');
 }
 
 /** Waits until all have ended. */
@@ -48,18 +50,20 @@ async function watch(
     }),
   );
   try {
-    for (;;) {
+    for (let limit = Math.max(ids.length * 2, 50); ;) {
       const news = new Promise<void>((resolve) => {
         wake = resolve;
         setTimeout(resolve, LOOK_MS);
       });
       // Events come only while a tab shows the notebook: what has ended stands in the history.
-      const limit = Math.max(ids.length * 2, 50);
       const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit });
       const queued = executions.filter(({ executionId }) => ours.has(executionId)).reverse();
       for (const { executionId, completedAt } of queued) if (completedAt !== null) finished(executionId);
-      if (queued.every(({ completedAt }) => completedAt !== null) || sessions.get(sessionId)?.state === 'ended') return queued;
-      await news;
+      const areAllSeen = queued.length === ids.length;
+      if ((open.size === 0 && areAllSeen) || sessions.get(sessionId)?.state === 'ended') return queued;
+      // More was queued behind them.
+      if (!areAllSeen && limit < MOST) limit *= 4;
+      else await news;
     }
   } finally {
     listener.dispose();
@@ -73,16 +77,17 @@ async function cancel(sidecar: Sidecar, sessionId: string, ids: readonly string[
   }
 }
 
-function say(session: Session, executions: readonly Execution[]): void {
+function say(session: Session, executions: readonly Execution[], hasEnded: boolean): void {
   const { l10n } = vscode;
   const done = executions.filter(({ status }) => status === 'ok').length;
-  const failed = executions.find(({ status }) => status === 'error' || status === 'lost');
-  const left = executions.length - done;
-  if (left === 0) {
-    vscode.window.setStatusBarMessage(l10n.t('{0} was rebuilt: {1} cells ran again', session.label, done), 8_000);
+  const failed = executions.find(({ status }) => status === 'error');
+  const cells = done === 1 ? l10n.t('1 cell') : l10n.t('{0} cells', done);
+  if (done === executions.length && !hasEnded) {
+    vscode.window.setStatusBarMessage(l10n.t('{0} was rebuilt: {1} ran again', session.label, cells), 8_000);
     return;
   }
-  const why = failed?.error ? `${failed.error.ename}: ${failed.error.evalue}` : l10n.t('cancelled');
+  const reason = hasEnded ? l10n.t('its kernel ended') : l10n.t('cancelled');
+  const why = failed?.error ? `${failed.error.ename}: ${failed.error.evalue}` : reason;
   const text = l10n.t(
     '{0} was rebuilt in part: {1} of {2} cells ran again, then it stopped ({3}).',
     session.label,

@@ -81,8 +81,8 @@ pub struct Sessions {
     live: DashMap<String, Live>,
     /// Sessions that this window has attached, so that they are attached again with a new keeper.
     attached: DashSet<String>,
-    /// Whether a session's notebook was there when this window was told last.
-    existed: dashmap::DashMap<String, bool>,
+    /// Which of a session's notebooks were there when this window was told last.
+    existed: dashmap::DashMap<String, Vec<bool>>,
     /// Sessions at whose notebook's path another session's notebook lies. Owned by `renamed.rs`.
     displaced: DashSet<String>,
     /// How far each journal can be read.

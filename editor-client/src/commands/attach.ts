@@ -32,10 +32,12 @@ async function attachToNotebook(argument: unknown, parts: Parts): Promise<void> 
     await follow.resume(notebook);
     return;
   }
-  const question = vscode.l10n.t('Migrate from {0} to {1}?', nameOf(vscode.Uri.parse(session.notebookUri)), nameOf(notebook.uri));
+  // Of several notebooks that share it the one whose line was chosen, else the first.
+  const from = isShared(argument) ? argument.notebookUri : session.notebookUri;
+  const question = vscode.l10n.t('Migrate from {0} to {1}?', ...apart(vscode.Uri.parse(from), notebook.uri));
   const detail = vscode.l10n.t('The kernel goes on with its variables and its history, under the new notebook.');
   if (!(await confirm(question, vscode.l10n.t('Migrate'), detail))) return;
-  const target = { targetNotebookUri: notebook.uri.toString(), sessionId: session.id, expectedNotebookUri: session.notebookUri };
+  const target = { targetNotebookUri: notebook.uri.toString(), sessionId: session.id, expectedNotebookUri: from };
   try {
     const attached = await sidecar.request('keeper/attachSession', target);
     await follow.show(attached.session, false, notebook.uri.toString());
@@ -51,8 +53,16 @@ async function share(argument: unknown, parts: Parts): Promise<void> {
   const target = session && (await pickTarget(session));
   if (!target) return;
   const params = { targetNotebookUri: target.toString(), sessionId: session.id, expectedNotebookUri: session.notebookUri, share: true };
-  const shared = await parts.sidecar.request('keeper/attachSession', params);
-  await parts.follow.show(shared.session, false, target.toString());
+  const shared = await parts.sidecar.request('keeper/attachSession', params).catch(async (error: unknown) => {
+    const { session: holder } = dataOf(error) as { session?: Session };
+    if (!isKind(error, 'NotebookHasSession') || !holder) throw error;
+    const busy = holder.state === 'busy' ? vscode.l10n.t('It is running a cell. ') : '';
+    const question = vscode.l10n.t('{0} has a kernel of its own (PID {1}). Stop that one?', nameOf(target), holder.pid ?? '–');
+    const detail = vscode.l10n.t("{0}Its variables are lost; the notebook then has those of {1}'s kernel.", busy, session.label);
+    if (!(await confirm(question, vscode.l10n.t('Replace'), detail))) return undefined;
+    return parts.sidecar.request('keeper/attachSession', { ...params, replace: true });
+  });
+  if (shared) await parts.follow.show(shared.session, false, target.toString());
 }
 
 /** The notebook lets go; the kernel goes on with the others. */
@@ -64,7 +74,7 @@ async function stopSharing(argument: unknown, { sidecar }: Parts): Promise<void>
 
 /** The line of the tree, or one that is picked: never by itself that of the notebook in front, which is the target. */
 async function source(argument: unknown, { targets }: Parts, placeHolder: string): Promise<Session | undefined> {
-  const isFromTree = typeof argument === 'object' && argument !== null && 'notebooks' in argument;
+  const isFromTree = typeof argument === 'object' && argument !== null && ('notebooks' in argument || 'session' in argument);
   return isFromTree ? targets.of(argument, placeHolder) : targets.pick(placeHolder);
 }
 
@@ -81,6 +91,13 @@ async function pickTarget(session: Session): Promise<vscode.Uri | undefined> {
 }
 
 const nameOf = (uri: vscode.Uri): string => uri.path.split('/').at(-1) ?? '';
+
+/** Two notebooks by name, with their folders where the names are the same. */
+function apart(one: vscode.Uri, other: vscode.Uri): [string, string] {
+  const isSame = nameOf(one) === nameOf(other);
+  const name = (uri: vscode.Uri) => (isSame ? vscode.workspace.asRelativePath(uri) : nameOf(uri));
+  return [name(one), name(other)];
+}
 
 function isShared(value: unknown): value is SharedNotebook {
   return typeof value === 'object' && value !== null && 'session' in value && 'notebookUri' in value;

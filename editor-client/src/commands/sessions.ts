@@ -75,7 +75,10 @@ const interrupt: Run = async ({ id }, { sidecar, sessions }) => {
 
 const restart: Run = async (session, { sidecar, sessions }) => {
   const question = vscode.l10n.t('{0} is running a cell. Restart its kernel all the same? Its variables are lost.', session.label);
-  if (isBusy(session) && !(await confirm(question, vscode.l10n.t('Restart')))) return;
+  const count = session.notebooks.length;
+  const shared = vscode.l10n.t("{0} notebooks share {1}'s kernel. Restart it? All of them lose its variables.", count, session.label);
+  const asked = isBusy(session) ? question : count > 1 ? shared : undefined;
+  if (asked !== undefined && !(await confirm(asked, vscode.l10n.t('Restart')))) return;
   await progress(vscode.l10n.t('Restarting {0}…', session.label), async () => {
     sessions.put((await sidecar.request('keeper/restartSession', { sessionId: session.id })).session);
   });

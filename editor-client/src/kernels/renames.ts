@@ -10,13 +10,15 @@ import { isKind, messageOf } from '../errors';
 import type { Sessions } from '../sessions';
 import type { Attachment } from './attachment';
 import type { Attachments } from './attachments';
-import { shownNotebook } from './documents';
+import { openNotebook, shownNotebook } from './documents';
 import { sameIds } from './matching';
 import { factsOf } from './runs';
 import { pause } from './selection';
 
 /** How long a rename that was announced may take. */
 const RENAME_MS = 15_000;
+/** How long the new document may take to be there. */
+const OPENED_MS = 6_000;
 /** How long unsaved changes may take to come over. */
 const REPLAY_MS = 2_000;
 /** How long a file may take to be written. */
@@ -107,8 +109,13 @@ export class Renames implements vscode.Disposable {
   /** The new document opens a little later than the rename is told. */
   private async follow(sessionId: string, target: vscode.Uri, isEdited: boolean): Promise<void> {
     const notebookUri = target.toString();
-    const notebook = await eventually(() => shownNotebook(target));
-    if (!notebook) return;
+    let notebook = await eventually(() => shownNotebook(target), isEdited ? RENAME_MS : OPENED_MS);
+    // Of a folder with several open notebooks VS Code closes the tabs, and opens none.
+    if (!notebook && !isEdited) notebook = await openNotebook(target, { preserveFocus: true });
+    if (!notebook) {
+      if (this.attachments.ofSession(sessionId).length === 0) await this.sidecar.request('keeper/detachSession', { sessionId });
+      return;
+    }
     // VS Code opens the file and then puts the unsaved cells over it, which takes numbers and marks of what ran away again.
     if (isEdited) await eventually(() => notebook.isDirty || undefined, REPLAY_MS);
     let { session } = await this.sidecar.request('keeper/findActiveSession', { notebookUri });

@@ -350,7 +350,11 @@ notebookUri: string,
 /**
  * The absolute native path; null for an untitled notebook.
  */
-notebookPath: string | null, };
+notebookPath: string | null, 
+/**
+ * False: renamed away or deleted; an untitled one exists.
+ */
+notebookExists: boolean, };
 
 /**
  * An open question about one notebook.

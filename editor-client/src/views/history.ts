@@ -10,6 +10,7 @@ import { messageOf } from '../errors';
 import { openNotebook, shownNotebook } from '../kernels/documents';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { findCell } from '../kernels/runs';
+import { tabsOf } from '../kernels/selection';
 import type { Execution, ExecutionStatus } from '../protocol/types';
 import { sameUri, type Sessions } from '../sessions';
 import type { AsItRan } from './code';
@@ -49,7 +50,12 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
       }),
       // A cell that another window ran, a kernel that ended, a notebook that has another name.
       sessions.onDidUpdate(({ session, before }) => {
-        const isOurs = this.notebook && session.notebooks.some((ref) => this.notebook && sameUri(ref.notebookUri, this.notebook));
+        const { notebook } = this;
+        if (!notebook) return;
+        const place = before?.notebooks.findIndex((ref) => sameUri(ref.notebookUri, notebook)) ?? -1;
+        const isOurs = session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook));
+        const moved = isOurs || before?.notebooks.length !== session.notebooks.length ? undefined : session.notebooks[place];
+        if (moved) this.follow(vscode.Uri.parse(moved.notebookUri));
         const isNews = before?.lastActivityAt !== session.lastActivityAt || before.state !== session.state;
         if (isOurs && isNews) this.changed();
       }),
@@ -102,7 +108,7 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
     item.iconPath = new vscode.ThemeIcon(icon, color === undefined ? undefined : new vscode.ThemeColor(color));
     item.contextValue = 'execution';
     item.command = { command: 'kernelKeeper.goToExecution', title: vscode.l10n.t('Go to Cell'), arguments: [line] };
-    item.accessibilityInformation = { label: `${cell}, ${statusText(line.status)}, ${item.description}` };
+    item.accessibilityInformation = { label: `${cell}, ${statusText(line)}, ${item.description}` };
     return item;
   }
 
@@ -146,7 +152,9 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
       return;
     }
     const range = new vscode.NotebookRange(cell.index, cell.index + 1);
-    const editor = await vscode.window.showNotebookDocument(cell.notebook, { selections: [range] });
+    const [tab] = tabsOf(cell.notebook.uri);
+    const place = tab ? { viewColumn: tab.group.viewColumn } : {};
+    const editor = await vscode.window.showNotebookDocument(cell.notebook, { selections: [range], preview: false, ...place });
     editor.revealRange(range, vscode.NotebookEditorRevealType.InCenterIfOutsideViewport);
   }
 }
@@ -165,12 +173,15 @@ async function cellOf(execution: Execution): Promise<vscode.NotebookCell | undef
 }
 
 function wordsOf(execution: Execution) {
-  const { cellIndex, origin, startedAt, completedAt, queuedAt, status } = execution;
+  const { cellIndex, origin, startedAt, completedAt, queuedAt } = execution;
   const now = new Date();
   const cell =
-    cellIndex === null ? vscode.l10n.t('Code ({0})', origin === 'cli' ? origin : 'API') : vscode.l10n.t('Cell {0}', cellIndex + 1);
-  const end = completedAt ?? (status === 'running' ? now.toISOString() : null);
-  const took = startedAt !== null && end !== null ? duration(Date.parse(end) - Date.parse(startedAt)) : '';
+    cellIndex === null
+      ? origin === 'cli'
+        ? vscode.l10n.t('Code (command line)')
+        : vscode.l10n.t('Code')
+      : vscode.l10n.t('Cell {0}', cellIndex + 1);
+  const took = startedAt !== null && completedAt !== null ? duration(Date.parse(completedAt) - Date.parse(startedAt)) : '';
   return { now, cell, when: startedAt ?? queuedAt, took };
 }
 
@@ -179,7 +190,7 @@ function tooltipOf(execution: Execution): vscode.MarkdownString {
   const text = new vscode.MarkdownString(undefined, true);
   text.appendMarkdown('**');
   text.appendText(cell);
-  text.appendMarkdown(`** — ${statusText(execution.status)}\n\n`);
+  text.appendMarkdown(`** — ${statusText(execution)}\n\n`);
   text.appendText([moment(when, now, true), took].filter((part) => part !== '').join(' · '));
   text.appendMarkdown('\n');
   text.appendCodeblock(execution.code.length > 2_000 ? `${execution.code.slice(0, 2_000)}…` : execution.code, 'python');
@@ -187,7 +198,7 @@ function tooltipOf(execution: Execution): vscode.MarkdownString {
   return text;
 }
 
-function statusText(status: ExecutionStatus): string {
+function statusText({ status, startedAt }: Execution): string {
   switch (status) {
     case 'pending':
       return vscode.l10n.t('waiting');
@@ -198,7 +209,7 @@ function statusText(status: ExecutionStatus): string {
     case 'error':
       return vscode.l10n.t('failed');
     case 'aborted':
-      return vscode.l10n.t('did not run');
+      return startedAt === null ? vscode.l10n.t('did not run') : vscode.l10n.t('stopped with its kernel');
     case 'lost':
       return vscode.l10n.t('lost with its kernel');
   }

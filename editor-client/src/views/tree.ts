@@ -53,17 +53,20 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     return isShared(line) ? this.notebookItem(line) : this.sessionItem(line);
   }
 
-  private notebookItem({ session, notebookUri, notebookPath }: SharedNotebook): vscode.TreeItem {
+  private notebookItem({ session, notebookUri, notebookPath, notebookExists }: SharedNotebook): vscode.TreeItem {
     const uri = vscode.Uri.parse(notebookUri);
     const item = new vscode.TreeItem(uri.path.split('/').at(-1) ?? notebookUri);
     item.id = `${session.id} ${notebookUri}`;
     item.iconPath = new vscode.ThemeIcon('notebook');
     // Where it is, as the explorer shows it; nothing at the top of the workspace.
-    if (notebookPath !== null) item.description = vscode.workspace.asRelativePath(uri).split('/').slice(0, -1).join('/');
+    const folder = notebookPath === null ? '' : vscode.workspace.asRelativePath(uri).split('/').slice(0, -1).join('/');
+    const gone = notebookExists ? '' : vscode.l10n.t('notebook is gone');
+    item.description = [gone, folder].filter((part) => part !== '').join(' · ');
     item.tooltip = notebookPath ?? vscode.l10n.t('not saved yet');
     item.contextValue = session.state === 'ended' ? 'notebook' : 'notebook shared';
     const label = typeof item.label === 'string' ? item.label : '';
-    item.accessibilityInformation = { label: vscode.l10n.t('{0}, shares the kernel {1}', label, session.label) };
+    const words = vscode.l10n.t('{0}, shares the kernel {1}', label, session.label);
+    item.accessibilityInformation = { label: gone === '' ? words : `${words}, ${gone}` };
     return item;
   }
 
@@ -72,7 +75,8 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     const isSeveral = session.notebooks.length > 1;
     const state = isSeveral ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.None;
     const item = new vscode.TreeItem(session.label, state);
-    item.id = session.id;
+    // VS Code keeps a line closed that it drew before there was anything below it.
+    item.id = isSeveral ? `${session.id} shared` : session.id;
     item.description = sessionDescription(session, now, vscode.l10n.t);
     item.iconPath = iconOf(session);
     item.contextValue = contextOf(session);

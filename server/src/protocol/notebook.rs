@@ -13,6 +13,14 @@ pub struct NotebookRef {
     pub notebook_uri: String,
     /// The absolute native path; null for an untitled notebook.
     pub notebook_path: Option<String>,
+    /// False: renamed away or deleted; an untitled one exists.
+    #[serde(default = "exists")]
+    pub notebook_exists: bool,
+}
+
+/// What a keeper of an earlier version does not say, whoever shows the session looks after.
+fn exists() -> bool {
+    true
 }
 
 /// A notebook URI that was checked: a `file:` URI of an absolute path ending in `.ipynb`, or an `untitled:` URI.
@@ -101,7 +109,8 @@ impl NotebookName {
 
     /// As results name it.
     pub fn to_ref(&self) -> NotebookRef {
-        NotebookRef { notebook_uri: self.uri.clone(), notebook_path: self.path_text() }
+        let notebook_exists = self.path.as_deref().is_none_or(Path::exists);
+        NotebookRef { notebook_uri: self.uri.clone(), notebook_path: self.path_text(), notebook_exists }
     }
 }
 

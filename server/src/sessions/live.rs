@@ -250,8 +250,14 @@ impl Sessions {
         for window in &mut session.windows {
             window.this_window = window.window_id == own;
         }
-        session.notebook_exists = !self.displaced.contains(&session.id)
-            && session.notebook_path.as_deref().is_none_or(|path| std::path::Path::new(path).exists());
+        for notebook in &mut session.notebooks {
+            let path = notebook.notebook_path.as_deref().map(std::path::Path::new);
+            notebook.notebook_exists = path.is_none_or(std::path::Path::exists);
+        }
+        if let Some(first) = session.notebooks.first_mut() {
+            first.notebook_exists &= !self.displaced.contains(&session.id);
+            session.notebook_exists = first.notebook_exists;
+        }
         session
     }
 

@@ -38,7 +38,8 @@ impl NewOffer {
         is_guess: bool,
         kernel_name: Option<&str>,
     ) -> NewOffer {
-        let message = text::migrate(&session, &from.key, &notebook.file_name(), is_guess);
+        let to = notebook.path_text().unwrap_or_else(|| notebook.file_name());
+        let message = text::migrate(&session, &from.key, &to, is_guess);
         let actions = vec![action(actions::MIGRATE, "Attach & Migrate"), action(DISMISS, "Not Now")];
         let kernel_name = kernel_name.map(str::to_owned);
         let new = Self::new(OfferKind::Migrate, notebook, message, kernel_name, actions, vec![session]);
@@ -76,7 +77,7 @@ impl NewOffer {
         last: Option<&Execution>,
         can_rebuild: bool,
     ) -> NewOffer {
-        let message = text::recover(&session, last);
+        let message = text::recover(&notebook.file_name(), &session, last);
         let mut actions = vec![action(actions::FRESH, "Start Fresh")];
         if can_rebuild {
             actions.push(action(actions::REBUILD, "Rebuild from History"));

@@ -205,10 +205,13 @@ impl Sessions {
         self.note_displaced();
         let live: Vec<Session> = self.live.iter().map(|live| live.session.clone()).collect();
         for session in live {
-            let (id, last) = (session.id.clone(), session.notebook_exists);
+            let exist = |session: &Session| -> Vec<bool> {
+                session.notebooks.iter().map(|notebook| notebook.notebook_exists).collect()
+            };
+            let (id, last) = (session.id.clone(), exist(&session));
             let session = self.present(session);
-            let exists = session.notebook_exists;
-            if self.existed.insert(id, exists).unwrap_or(last) != exists {
+            let now = exist(&session);
+            if self.existed.insert(id, now.clone()).unwrap_or(last) != now {
                 self.emit(super::Event::Updated(session));
             }
         }

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::protocol::{EndReason, Execution, ExecutionStatus, Session, Time};
 
-/// A moment as people say it: "17:00" today, "Jan 26, 17:00" this year, "Jan 26, 2025, 17:00" else.
+/// A moment as people say it: "Jan 26, 17:00" this year, "Jan 26, 2025, 17:00" else.
 pub fn since(time: Time, now: Time, zone: &TimeZone) -> String {
     let local = |t: Time| jiff::Timestamp::from_millisecond(t.0).unwrap_or_default().to_zoned(zone.clone());
     let (time, now) = (local(time), local(now));
@@ -17,8 +17,11 @@ fn local(time: Time) -> String {
 }
 
 fn kernel(session: &Session) -> String {
-    let pid = session.pid.map_or_else(String::new, |pid| format!(" (PID {pid})"));
-    format!("{}'s kernel{pid}", session.label)
+    format!("{}'s kernel{}", session.label, pid(session))
+}
+
+fn pid(session: &Session) -> String {
+    session.pid.map_or_else(String::new, |pid| format!(" (PID {pid})"))
 }
 
 /// The question of a `resume` offer.
@@ -30,17 +33,25 @@ pub fn resume(session: &Session, kernel_name: Option<&str>) -> String {
     }
 }
 
-/// The question of a `migrate` offer. `old` is a path; `is_guess`: the new notebook only looks like the old one.
-pub fn migrate(session: &Session, old: &str, new_name: &str, is_guess: bool) -> String {
+/// The question of a `migrate` offer, between two paths; `is_guess`: the new notebook only looks like the old one.
+pub fn migrate(session: &Session, old: &str, new: &str, is_guess: bool) -> String {
     let pid = session.pid.map_or_else(String::new, |pid| format!("PID {pid}, "));
-    let name = old.rsplit('/').next().unwrap_or(old);
-    let old = if name == new_name { old } else { name };
+    let (old, new_name) = apart(old, new);
     let label = if old.ends_with(&session.label) { String::new() } else { format!(" {}", session.label) };
     let what = match is_guess {
         true => format!("{new_name} looks like {old}, which is gone."),
         false => format!("{old} is now {new_name}."),
     };
     format!("{what} Its kernel{label} ({pid}since {}) is still running.", local(session.started_at))
+}
+
+/// Two paths from where they part: the names alone in one folder.
+fn apart<'a>(old: &'a str, new: &'a str) -> (&'a str, &'a str) {
+    let common = old.bytes().zip(new.bytes()).take_while(|(a, b)| a == b).count();
+    match old.as_bytes()[..common].iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (&old[at + 1..], &new[at + 1..]),
+        None => (old, new),
+    }
 }
 
 /// The question of a `pick` offer between kernels whose notebooks are gone.
@@ -66,10 +77,14 @@ pub fn replace(holder: &Session, target: &str) -> String {
 }
 
 /// The question of a `recover` offer: how the kernel ended, and what ran last.
-pub fn recover(session: &Session, last: Option<&Execution>) -> String {
+pub fn recover(name: &str, session: &Session, last: Option<&Execution>) -> String {
     let how = if session.end_reason == Some(EndReason::Crashed) { "crashed" } else { "was lost" };
     let at = local(session.ended_at.unwrap_or(session.last_activity_at));
-    let (kernel, begun) = (kernel(session), local(session.started_at));
+    let kernel = match session.notebooks.len() {
+        0 | 1 => kernel(session),
+        count => format!("{name}'s kernel{}, which {count} notebooks shared", pid(session)),
+    };
+    let begun = local(session.started_at);
     let mut text = format!("{kernel}, running since {begun}, {how} ({at}).");
     if let Some(last) = last {
         let cell = last.cell_index.map_or_else(|| "the last code".to_owned(), |i| format!("cell {}", i + 1));
@@ -89,6 +104,19 @@ pub fn recover(session: &Session, last: Option<&Execution>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_told_from_where_they_part() {
+        for (old, new, expect) in [
+            ("/w/draft.ipynb", "/w/final.ipynb", ("draft.ipynb", "final.ipynb")),
+            ("/w/lot/n.ipynb", "/w/moved/n.ipynb", ("lot/n.ipynb", "moved/n.ipynb")),
+            ("/w/n.ipynb", "/w/sub/n.ipynb", ("n.ipynb", "sub/n.ipynb")),
+            ("/w/é.ipynb", "/w/è.ipynb", ("é.ipynb", "è.ipynb")),
+            ("/w/n.ipynb", "/x/n.ipynb", ("w/n.ipynb", "x/n.ipynb")),
+        ] {
+            assert_eq!(apart(old, new), expect);
+        }
+    }
 
     #[test]
     fn the_year_is_said_when_it_is_another_one() {
