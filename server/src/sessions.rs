@@ -96,6 +96,8 @@ pub struct Sessions {
     /// Moves that the editor announced: old path and new path. Owned by `renamed.rs`.
     announced: Mutex<Vec<renamed::Announced>>,
     events: mpsc::UnboundedSender<Event>,
+    /// One rename that the editor made at a time. Owned by `renamed.rs`.
+    renaming: tokio::sync::Mutex<()>,
     /// One joining or taking over of sessions at a time in this process.
     joining: tokio::sync::Mutex<()>,
 }
@@ -133,6 +135,7 @@ impl Sessions {
             awaited: Mutex::default(),
             announced: Mutex::default(),
             events,
+            renaming: tokio::sync::Mutex::new(()),
             joining: tokio::sync::Mutex::new(()),
         };
         Ok((std::sync::Arc::new(sessions), receiver))

@@ -206,6 +206,27 @@ const ROWS: &[Row] = &[
         offered: &[("a.ipynb", "out/a.ipynb"), ("b.ipynb", "out/b.ipynb")],
     },
     Row {
+        what: "and another notebook copied to the old name",
+        kernels: ONE,
+        act: |d| run(d, "mv a.ipynb c.ipynb && cp b.ipynb a.ipynb"),
+        offered: &[("a.ipynb", "c.ipynb")],
+    },
+    Row {
+        what: "and another notebook moved to the old name",
+        kernels: ONE,
+        act: |d| run(d, "mv a.ipynb c.ipynb && mv b.ipynb a.ipynb"),
+        offered: &[("a.ipynb", "c.ipynb")],
+    },
+    Row {
+        what: "and an empty notebook at the old name, a moment later",
+        kernels: ONE,
+        act: |d| {
+            run(d, "mv a.ipynb c.ipynb && sleep 0.2");
+            write_notebook(&d.join("a.ipynb"), &[]);
+        },
+        offered: &[("a.ipynb", "c.ipynb")],
+    },
+    Row {
         what: "odd names",
         kernels: ONE,
         act: |d| mv(d, "a.ipynb", "50% of #1 – 🎉 it's.ipynb"),

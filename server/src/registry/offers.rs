@@ -116,6 +116,18 @@ impl Registry {
         })
     }
 
+    /// The notebook is back where it was: another move is another question.
+    pub fn forget_declined_moves(&self, from_key: &str) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "DELETE FROM dismissals WHERE kind = ?1 AND move = ?2 || char(0) || notebook_key",
+                )?
+                .execute(params![Kind(OfferKind::Migrate), from_key])?;
+            Ok(())
+        })
+    }
+
     /// Where to a notebook's kernel was not to follow, by keys: see [`dismiss`](Self::dismiss) of a `migrate`.
     pub fn declined_moves(&self, from_key: &str) -> Result<Vec<String>> {
         self.read(|connection| {
@@ -124,6 +136,16 @@ impl Registry {
             )?;
             let rows = statement.query_map(params![Kind(OfferKind::Migrate), from_key], |row| row.get(0))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// It may be asked after all.
+    pub fn forget_dismissal(&self, notebook_key: &str, kind: OfferKind, move_from_to: &str) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .prepare_cached("DELETE FROM dismissals WHERE notebook_key = ?1 AND kind = ?2 AND move = ?3")?
+                .execute(params![notebook_key, Kind(kind), move_from_to])?;
+            Ok(())
         })
     }
 

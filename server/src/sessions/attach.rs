@@ -9,7 +9,9 @@ use super::question::NewOffer;
 use super::start::has_session;
 use super::{Sessions, invalid};
 use crate::keeper::frames::{Migrate, Request};
-use crate::protocol::{AttachSessionParams, AttachSessionResult, Error, ErrorKind, NotebookName, Session};
+use crate::protocol::{
+    AttachSessionParams, AttachSessionResult, Error, ErrorKind, NotebookName, OfferKind, Session,
+};
 use crate::registry::Binding;
 
 impl Sessions {
@@ -51,7 +53,13 @@ impl Sessions {
                     if self.window_id() == "cli" || share {
                         return Err(has_session(&target, Some(holder)));
                     }
-                    let offer = self.raise(NewOffer::replace(target.clone(), before.clone(), &holder))?;
+                    if is_moved {
+                        return Err(moved(before));
+                    }
+                    // Asked anew: what is said of the one that would be stopped is so now.
+                    self.withdraw(&target_key, OfferKind::Replace)?;
+                    let new = NewOffer::replace(target.clone(), before.clone(), source.cloned(), &holder);
+                    let offer = self.raise(new)?;
                     let error = has_session(&target, Some(holder));
                     return Err(error.with("offer", serde_json::to_value(offer).unwrap_or_default()));
                 }
@@ -163,7 +171,7 @@ impl Sessions {
     }
 }
 
-fn moved(session: Session) -> Error {
+pub(super) fn moved(session: Session) -> Error {
     let what = format!("session {} is bound to another notebook by now", session.id);
     Error::new(ErrorKind::SessionMoved, what)
         .with("session", serde_json::to_value(session).unwrap_or_default())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Event, Sessions, lock};
-use crate::protocol::NotebookName;
+use crate::protocol::{NotebookName, Offer, OfferKind};
 
 /// How long after the answer its kernel may take to be there.
 const SOON: Duration = Duration::from_secs(120);
@@ -38,11 +38,23 @@ impl Sessions {
 
     /// Follows the answers that other windows gave.
     pub(super) fn follow_answers(self: &Arc<Self>) {
-        if lock(&self.awaited).is_empty() {
+        let (own, open) = (self.window_id(), self.this_window().open);
+        if open.is_empty() {
             return;
         }
-        let (own, open) = (self.window_id(), self.this_window().open);
         let rows = self.registry().open_offers().unwrap_or_default();
+        // Those that came up while the notebook was open: a kernel died, a file moved.
+        for row in
+            rows.iter().filter(|row| open.contains(&row.notebook_key) && row.kind != OfferKind::Replace)
+        {
+            let Some(window) = row.window_id.clone().filter(|window| *window != own) else { continue };
+            let Ok(offer) = serde_json::from_str::<Offer>(&row.document) else { continue };
+            let Ok(notebook) = NotebookName::parse(&offer.notebook_uri) else { continue };
+            let mut awaited = lock(&self.awaited);
+            if !awaited.iter().any(|one| one.offer_id == row.id) {
+                awaited.push(Awaited { notebook, offer_id: row.id.clone(), window, answered: None });
+            }
+        }
         let mut follow = Vec::new();
         lock(&self.awaited).retain_mut(|one| {
             if !open.contains(&self.key(&one.notebook)) {

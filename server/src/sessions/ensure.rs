@@ -67,6 +67,7 @@ impl Sessions {
         } else if ask && let Some(new) = self.guess(notebook, kernel_name).await? {
             return Ok(self.asked(self.raise(new)?));
         }
+        self.note_history(notebook);
         if ask && let Some(session) = self.died(notebook)? {
             let new = self.recovery(notebook.clone(), session, kernel_name);
             return Ok(self.asked(self.raise(new)?));
@@ -151,8 +152,20 @@ impl Sessions {
                 format!("\"{action}\" is no answer to this offer; {} are", can.join(", ")),
             ));
         }
+        let row = self.take_offer(&offer, action)?;
+        let answered = self.carry_out(&offer, action).await;
+        if let Err(e) = &answered {
+            // The question stands, unless it is moot by now.
+            tracing::warn!(offer = %offer.offer_id, action, "not carried out: {e}");
+            let _ = self.registry().raise_offer(&row, None);
+            self.review_offers();
+        }
+        self.ring();
+        answered
+    }
+
+    async fn carry_out(self: &Arc<Self>, offer: &Offer, action: &str) -> Result<EnsureResult, Error> {
         let notebook = NotebookName::parse(&offer.notebook_uri).map_err(|e| invalid("notebookUri", e))?;
-        self.take_offer(&offer, action)?;
         let kernel = offer.kernel_name.as_deref();
         let session = offer.sessions.first();
         let answer = match (offer.kind, action) {
@@ -168,15 +181,23 @@ impl Sessions {
             (OfferKind::Resume, actions::FRESH) => self.fresh(&notebook, session, kernel).await?,
             (OfferKind::Migrate, actions::MIGRATE) => {
                 let session = session.ok_or_else(gone)?;
-                let session = self.migrate(&session.id, &notebook, Some(&self.key_before(&offer))).await?;
+                let session = self.migrate(&session.id, &notebook, Some(&self.key_before(offer))).await?;
                 self.settled(Outcome::Migrated, session)
             }
             (OfferKind::Replace, actions::REPLACE) => {
-                let id = session.ok_or_else(gone)?.id.clone();
-                if let Some(old) = self.by_path(&notebook).await?.filter(|old| old.id != id) {
+                let session = session.ok_or_else(gone)?;
+                let from = self.key_before(offer);
+                if !self.bound(&session.id).iter().any(|binding| binding.key == from) {
+                    return Err(super::attach::moved(session.clone()));
+                }
+                if let Some(old) = self.by_path(&notebook).await?.filter(|old| old.id != session.id) {
+                    // Only the one that was named is stopped.
+                    if offer.sessions.get(1).is_none_or(|named| named.id != old.id) {
+                        return Err(super::start::has_session(&notebook, Some(old)));
+                    }
                     self.stop(&old.id).await?;
                 }
-                let session = self.migrate(&id, &notebook, None).await?;
+                let session = self.migrate(&session.id, &notebook, Some(&from)).await?;
                 self.settled(Outcome::Migrated, session)
             }
             (OfferKind::Recover, actions::FRESH) => {
@@ -191,7 +212,6 @@ impl Sessions {
             (OfferKind::Pick, picked) => self.picked(&notebook, picked, kernel).await?,
             _ => return Err(invalid("action", format!("\"{action}\" is no answer to this offer"))),
         };
-        self.ring();
         Ok(answer)
     }
 

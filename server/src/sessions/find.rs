@@ -35,7 +35,8 @@ impl Sessions {
             return Ok(None);
         };
         let bindings = self.registry().bindings_by_file(file).map_err(store_failed)?;
-        for binding in bindings.into_iter().filter(|b| !self.is_there(b)) {
+        let path = notebook.path.clone().unwrap_or_default();
+        for binding in bindings.into_iter().filter(|b| self.is_back(b, &path) == Some(false)) {
             if let Some(session) = self.session_of(&binding).await? {
                 return Ok(Some((session, binding)));
             }

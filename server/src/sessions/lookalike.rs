@@ -66,6 +66,16 @@ impl Sessions {
         bindings
     }
 
+    /// Whether what lies at a path by now is the notebook still, saved as a new file, and not another one in its place. Known
+    /// by the cells that ran, where none did by those of `own`, where its own file lies by now. `None`: it cannot be told,
+    /// as while it is being written.
+    pub(super) fn resembles(&self, binding: &Binding, path: &Path, own: &Path) -> Option<bool> {
+        let ran =
+            self.executed(vec![binding.clone()]).pop().map(|executed| executed.cells).unwrap_or_default();
+        let cells = if ran.is_empty() { Cells::read(own)?.all() } else { ran };
+        Some(cells.is_empty() || Cells::read(path)?.share_of(&cells) >= LEAST_SHARE)
+    }
+
     fn executed(&self, gone: Vec<Binding>) -> Vec<Executed> {
         let read = |binding: Binding| {
             let reader = Reader::open(&self.folders.session(&binding.session_id)).ok()?;
@@ -203,7 +213,21 @@ impl Cells {
     fn share_of(&self, executed: &[(String, String)]) -> f64 {
         let has =
             |(id, code): &&(String, String)| self.by_id.get(id) == Some(code) || self.sources.contains(code);
-        executed.iter().filter(has).count() as f64 / executed.len().max(1) as f64
+        let common = executed.iter().filter(has).count();
+        // One source alone says little: many notebooks begin with the same line.
+        if !self.sources.is_empty() && common < 2 {
+            return 0.0;
+        }
+        common as f64 / executed.len().max(1) as f64
+    }
+
+    /// The cells as if they had been executed.
+    fn all(&self) -> Vec<(String, String)> {
+        self.by_id
+            .iter()
+            .map(|(id, code)| (id.clone(), code.clone()))
+            .filter(|(_, code)| !code.is_empty())
+            .collect()
     }
 }
 

@@ -27,6 +27,10 @@ impl NotebookFile {
     pub fn read(path: &Path) -> io::Result<NotebookFile> {
         let wrong =
             |what: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()));
+        // Opening a pipe would wait for whoever writes into it.
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(wrong("not a file".into()));
+        }
         let text = std::fs::read_to_string(path)
             .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
         let json: Value = serde_json::from_str(&text).map_err(|e| wrong(format!("not a notebook ({e})")))?;

@@ -68,7 +68,7 @@ impl Sessions {
     }
 
     /// Takes an offer to act on it. What was dismissed is not asked again for the same reason.
-    pub(super) fn take_offer(&self, offer: &Offer, answer: &str) -> Result<(), Error> {
+    pub(super) fn take_offer(&self, offer: &Offer, answer: &str) -> Result<OfferRow, Error> {
         let registry = self.registry();
         let row = registry.offer(&offer.offer_id).map_err(store_failed)?.ok_or_else(offer_gone)?;
         if answer == DISMISS {
@@ -86,6 +86,16 @@ impl Sessions {
         // Withdrawn everywhere but here, where its answer is the news.
         lock(&self.shown).remove(&offer.offer_id);
         self.ring();
+        Ok(row)
+    }
+
+    /// Withdraws the question of a kind about a notebook, because it is asked anew.
+    pub(super) fn withdraw(&self, key: &str, kind: OfferKind) -> Result<(), Error> {
+        for row in self.registry().open_offers().map_err(store_failed)? {
+            if row.notebook_key == key && row.kind == kind {
+                self.registry().withdraw_offer(&row.id).map_err(store_failed)?;
+            }
+        }
         Ok(())
     }
 
@@ -146,7 +156,7 @@ impl Sessions {
         let session = row.session_ids.first().map(|id| self.get(id));
         let live = matches!(&session, Some(Ok(s)) if s.ended_at.is_none());
         let bound = row.session_ids.first().map(|id| self.bound(id)).unwrap_or_default();
-        let has_it = bound.iter().any(|binding| binding.key == row.notebook_key);
+        let has_it = bound.iter().any(|binding| binding.live && binding.key == row.notebook_key);
         match row.kind {
             OfferKind::Resume if !live => Some("the kernel is gone"),
             OfferKind::Resume if !bound.is_empty() && !has_it => Some("the kernel moved to another notebook"),
@@ -168,15 +178,40 @@ impl Sessions {
                 match bound.iter().find(|binding| binding.key == from) {
                     _ if has_it => Some("migrated"),
                     None => Some("the kernel moved to another notebook"),
-                    Some(old) if self.is_there(old) => Some("the file moved back"),
+                    Some(old) if self.is_back(old, Path::new(&row.notebook_key)) == Some(true) => {
+                        Some("the file moved back")
+                    }
                     Some(_) if !Path::new(&row.notebook_key).exists() => Some("the file moved on"),
                     Some(_) => None,
                 }
             }
+            OfferKind::Replace => {
+                let from =
+                    serde_json::from_str::<Offer>(&row.document).map(|offer| self.key_before(&offer)).ok()?;
+                let named = row.session_ids.get(1)?;
+                match () {
+                    () if has_it => Some("attached"),
+                    () if !bound.iter().any(|binding| binding.key == from) => Some("the kernel moved"),
+                    () if !self.bound(named).iter().any(|b| b.live && b.key == row.notebook_key) => {
+                        Some("the other kernel is gone")
+                    }
+                    () => None,
+                }
+            }
             OfferKind::Pick if !row.session_ids.is_empty() && !live => Some("a kernel is gone"),
             OfferKind::Recover => {
-                let taken = self.registry().binding_by_key(&row.notebook_key).ok()?;
-                taken.map(|_| "the notebook has a kernel again")
+                let path = Path::new(&row.notebook_key);
+                match self.registry().binding_by_key(&row.notebook_key).ok()? {
+                    Some(_) => Some("the notebook has a kernel again"),
+                    // Its history went along: it is asked about under its new name.
+                    None if path.is_absolute()
+                        && !path.exists()
+                        && bound.iter().all(|binding| binding.key != row.notebook_key) =>
+                    {
+                        Some("the notebook is gone")
+                    }
+                    None => None,
+                }
             }
             _ => None,
         }
@@ -256,6 +291,18 @@ impl Sessions {
         is_guess: bool,
     ) -> Result<(), Error> {
         let key = self.key(notebook);
+        for row in self.registry().open_offers().map_err(store_failed)? {
+            let same = row.kind == OfferKind::Migrate && row.session_ids.first() == Some(&session.id);
+            let about = serde_json::from_str::<Offer>(&row.document).map(|offer| self.key_before(&offer));
+            if !same || row.notebook_key == key || about.is_ok_and(|about| about != from.key) {
+                continue;
+            }
+            // One notebook is at one place: what is seen last and surely overtakes the rest.
+            if is_guess {
+                return Ok(());
+            }
+            self.registry().withdraw_offer(&row.id).map_err(store_failed)?;
+        }
         let windows = self.living_windows();
         let attached = session
             .windows
@@ -290,6 +337,16 @@ impl Sessions {
         let one = alike.pop();
         Ok(one
             .map(|(session, from, _)| NewOffer::migrate(notebook.clone(), session, from, true, kernel_name)))
+    }
+
+    /// Where the open questions about a notebook say that it is now, by keys.
+    pub(super) fn moves_asked(&self, binding: &Binding) -> Vec<String> {
+        let mut rows = self.registry().open_offers().unwrap_or_default();
+        rows.retain(|row| row.kind == OfferKind::Migrate && row.session_ids.contains(&binding.session_id));
+        let about =
+            |row: &OfferRow| serde_json::from_str::<Offer>(&row.document).map(|o| self.key_before(&o));
+        rows.retain(|row| about(row).is_ok_and(|key| key == binding.key));
+        rows.into_iter().map(|row| row.notebook_key).collect()
     }
 
     /// The key that a `migrate` offer's notebook had.

@@ -63,10 +63,17 @@ impl NewOffer {
         Self::new(OfferKind::Pick, notebook, message, kernel_name.map(str::to_owned), actions, sessions)
     }
 
-    pub fn replace(notebook: NotebookName, session: Session, holder: &Session) -> NewOffer {
+    /// `from` is what the session is bound to now.
+    pub fn replace(
+        notebook: NotebookName,
+        session: Session,
+        from: Option<Binding>,
+        holder: &Session,
+    ) -> NewOffer {
         let message = text::replace(holder, &notebook.file_name());
         let actions = vec![action(actions::REPLACE, "Replace"), action(DISMISS, "Cancel")];
-        Self::new(OfferKind::Replace, notebook, message, None, actions, vec![session, holder.clone()])
+        let sessions = vec![session, holder.clone()];
+        NewOffer { from, ..Self::new(OfferKind::Replace, notebook, message, None, actions, sessions) }
     }
 
     /// `last` is what ran last; `can_rebuild`: something had succeeded that could be run again.

@@ -6,10 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::offers::a_move;
 use super::windows::LivingWindow;
 use super::{OnRename, Sessions, lock};
 use crate::paths::FileIdentity;
-use crate::protocol::{NotebookName, Session};
+use crate::protocol::{NotebookName, OfferKind, Session, Time};
 use crate::registry::Binding;
 
 /// How long after the editor announced a rename the same one on disk is taken to be it.
@@ -26,8 +27,26 @@ pub(super) struct Announced {
 }
 
 impl Sessions {
-    /// The editor will rename a file or folder: what is seen on disk meanwhile is no news.
-    pub fn announce_rename(&self, from: &Path, to: &Path) {
+    /// The editor will rename a file or folder: what is seen on disk meanwhile is no news, here and in the other windows.
+    pub fn announce_rename(self: &Arc<Self>, from: &Path, to: &Path) {
+        let attached = self.bound_below(from).into_iter().filter(|b| self.attached.contains(&b.session_id));
+        let moves: Vec<(String, String)> = attached
+            .filter_map(|b| {
+                let target = moved_path(Path::new(&b.key), from, to)?.to_string_lossy().into_owned();
+                Some((b.key, target))
+            })
+            .collect();
+        for (from, to) in &moves {
+            let _ = self.registry().dismiss(to, OfferKind::Migrate, &a_move(from, to), Time::now());
+        }
+        if !moves.is_empty() {
+            let sessions = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(ANNOUNCED).await;
+                moves.iter().for_each(|(from, to)| sessions.asked_again(from, to));
+            });
+        }
+
         let mut announced = lock(&self.announced);
         announced.retain(|a| a.at.elapsed() < ANNOUNCED);
         announced.push(Announced { from: from.into(), to: to.into(), at: Instant::now() });
@@ -35,13 +54,21 @@ impl Sessions {
 
     /// The editor renamed a file or folder: sessions that this window has attached follow, others are offered.
     pub async fn editor_renamed(self: &Arc<Self>, from: &Path, to: &Path) {
+        // One after the other: the next one begins where this one ends.
+        let _one_at_a_time = self.renaming.lock().await;
         for binding in self.bound_below(from) {
             let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
+            self.asked_again(&binding.key, &target.to_string_lossy());
             self.follow_rename(&binding, &target, true).await;
         }
         self.history_follows(from, to);
         // It is made. The same one once more is another, and may be somebody else's.
         lock(&self.announced).retain(|a| (a.from.as_path(), a.to.as_path()) != (from, to));
+    }
+
+    /// A move that was not to be asked about while the editor made it.
+    fn asked_again(&self, from: &str, to: &str) {
+        let _ = self.registry().forget_dismissal(to, OfferKind::Migrate, &a_move(from, to));
     }
 
     /// A watcher saw a rename.
@@ -68,6 +95,11 @@ impl Sessions {
         }
         let is_known = own.is_some() || !known.is_empty();
         if let Some(binding) = own {
+            if binding.file == Some(file)
+                && self.registry().declined_moves(&key).is_ok_and(|declined| !declined.is_empty())
+            {
+                let _ = self.registry().forget_declined_moves(&key);
+            }
             self.note_file(&binding);
             self.review_offers();
         }
@@ -119,7 +151,11 @@ impl Sessions {
     /// Remembers which file a notebook is now, where it was saved as a new one or moved back: its name is right.
     pub(super) fn note_file(&self, binding: &Binding) {
         match crate::paths::file_identity(Path::new(&binding.key)) {
-            Some(file) if binding.file != Some(file) && !self.is_displaced(binding) => {
+            Some(file)
+                if binding.file != Some(file)
+                    && !self.is_displaced(binding)
+                    && !self.is_elsewhere(binding) =>
+            {
                 let _ = self.registry().set_file_identity(&binding.session_id, binding.number, file);
             }
             _ => {}
@@ -140,6 +176,34 @@ impl Sessions {
         let is_other =
             |other: &Binding| (&other.session_id, other.number) != (&binding.session_id, binding.number);
         known.into_iter().flatten().any(|other| is_other(&other))
+    }
+
+    /// Whether a notebook whose file lies at `target` is back at its path: the file itself, or a new one that it was saved
+    /// as. `None`: what lies there is still being written.
+    pub(super) fn is_back(&self, binding: &Binding, target: &Path) -> Option<bool> {
+        let path = Path::new(&binding.key);
+        let there = crate::paths::file_identity(path);
+        if self.is_displaced(binding) {
+            return Some(false);
+        }
+        if binding.live
+            && binding.file.is_some()
+            && there.is_some()
+            && there != binding.file
+            && crate::paths::file_identity(target) == binding.file
+        {
+            return self.resembles(binding, path, target);
+        }
+        Some(self.is_there(binding))
+    }
+
+    /// Whether it is asked about because its file lies elsewhere, and what lies in its place is no save of it.
+    fn is_elsewhere(&self, binding: &Binding) -> bool {
+        let is_its = |key: &str| {
+            let target = Path::new(key);
+            crate::paths::file_identity(target) == binding.file && self.is_back(binding, target) != Some(true)
+        };
+        self.moves_asked(binding).iter().any(|key| is_its(key))
     }
 
     /// The session that holds a path whose file is another session's: it gives the path up.
@@ -174,7 +238,7 @@ impl Sessions {
     }
 
     /// Looks which sessions have lost their notebook's path to another session's notebook.
-    pub(super) fn note_displaced(&self) {
+    pub(super) fn note_displaced(self: &Arc<Self>) {
         let Ok(held) = self.registry().live_bindings() else { return };
         let mut first: HashMap<&str, &Binding> = HashMap::new();
         for binding in &held {
@@ -201,7 +265,7 @@ impl Sessions {
     }
 
     /// Tells of the sessions whose notebook is gone, or there again.
-    pub fn tell_what_exists(&self) {
+    pub fn tell_what_exists(self: &Arc<Self>) {
         self.note_displaced();
         let live: Vec<Session> = self.live.iter().map(|live| live.session.clone()).collect();
         for session in live {
@@ -232,9 +296,13 @@ impl Sessions {
     ) {
         let old = Path::new(&binding.key);
         let file = crate::paths::file_identity(target);
+        let back = if old == target { Some(true) } else { self.is_back(binding, target) };
+        if back.is_none() && may_wait {
+            return self.follow_rename_later(binding.clone(), target.to_owned());
+        }
         let why_not = if old == target {
             Some("nothing moved")
-        } else if self.is_there(binding) && !same_place(old, target) {
+        } else if back != Some(false) && !same_place(old, target) {
             Some("the old path is there")
         } else if file.is_none() {
             Some("the new path is not there")

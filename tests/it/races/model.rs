@@ -24,6 +24,8 @@ pub struct Kept {
     pub bound: PathBuf,
     /// The files that may be its notebook: one, unless changes came too quickly to tell.
     files: BTreeSet<File>,
+    /// All that were, since a person said which it is.
+    once: BTreeSet<File>,
     /// The watcher has had the time to learn which file it is.
     is_sure: bool,
     /// Another session was given its path: it has none until a person gives it one.
@@ -35,8 +37,9 @@ pub struct Kept {
 impl Kept {
     pub fn new(id: String, bound: PathBuf) -> Kept {
         let had = BTreeSet::from([bound.clone()]);
-        let files = file_at(&bound).into_iter().collect();
-        Kept { id, bound, files, is_sure: true, gave_up: false, had }
+        let files: BTreeSet<File> = file_at(&bound).into_iter().collect();
+        let once = files.clone();
+        Kept { id, bound, files, once, is_sure: true, gave_up: false, had }
     }
 
     /// Its file, where there is no doubt.
@@ -76,6 +79,7 @@ impl Model {
         kept.had.insert(to.to_owned());
         if let Some(file) = file {
             (kept.files, kept.is_sure) = (BTreeSet::from([file]), true);
+            kept.once = kept.files.clone();
         }
     }
 
@@ -92,7 +96,8 @@ impl Model {
                 kept.files.insert(file);
                 kept.is_sure = false;
             }
-            let here = self.disk.iter().filter(|(_, file)| kept.files.contains(file));
+            kept.once.extend(&kept.files);
+            let here = self.disk.iter().filter(|(_, file)| kept.once.contains(file));
             kept.had.extend(here.map(|(path, _)| path.clone()));
         }
     }
@@ -103,7 +108,16 @@ impl Model {
             let there = self.at_home(at);
             let claimed = there.is_some_and(|file| self.others(at).any(|other| other.files.contains(&file)));
             let kept = &mut self.kept[at];
+            // Another one lies in its place while one that was its own lies elsewhere: what is in them decides (`moves.rs`).
+            let is_elsewhere =
+                |own: &&File| Some(**own) != there && self.disk.values().any(|file| file == *own);
+            let elsewhere: Vec<File> = kept.once.iter().filter(is_elsewhere).copied().collect();
             match there {
+                Some(file) if !claimed && !elsewhere.is_empty() => {
+                    kept.files.extend(elsewhere);
+                    kept.files.insert(file);
+                    kept.is_sure = false;
+                }
                 Some(file) if !claimed => (kept.files, kept.is_sure) = (BTreeSet::from([file]), true),
                 Some(file) => kept.is_sure &= kept.files.len() == 1 && !kept.files.contains(&file),
                 None => kept.is_sure &= kept.files.len() == 1,

@@ -14,7 +14,7 @@ use crate::sessions::Sessions;
 /// How often the registry is looked at though nobody rang.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long after a notebook went away it is looked for: it may have come to where nobody watched yet.
-const MISSED: Duration = Duration::from_millis(300);
+const MISSED: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(2_500)];
 /// How many hints are dealt with before what follows from them is looked at.
 const AT_ONCE: usize = 256;
 
@@ -36,18 +36,19 @@ pub async fn follow(sessions: Arc<Sessions>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut watched: Vec<PathBuf> = Vec::new();
     let mut bound = BTreeSet::new();
-    let mut missed = None;
+    let mut missed: Vec<Instant> = Vec::new();
     let mut batch = Vec::new();
     loop {
         tokio::select! {
             // A folder that is moved tells of each notebook in it.
             1.. = hints.recv_many(&mut batch, AT_ONCE) => {
                 if take(&sessions, batch.drain(..)).await {
-                    missed = Some(Instant::now() + MISSED);
+                    missed = MISSED.map(|after| Instant::now() + after).into();
                 }
             }
-            () = sleep_until(missed.unwrap_or_else(Instant::now)), if missed.is_some() => {
-                missed = None;
+            // Once more, for one that is written slowly.
+            () = sleep_until(missed.first().copied().unwrap_or_else(Instant::now)), if !missed.is_empty() => {
+                missed.remove(0);
                 let sessions = sessions.clone();
                 tokio::spawn(async move { sessions.look_for_moved(true).await });
             }
