@@ -19,6 +19,6 @@ mod spawn;
 mod state;
 
 pub use client::{KeeperClient, KeeperEvent, Reply};
-pub use record::{BoundNotebook, KernelLaunch, Record, open_registry, rebuild};
+pub use record::{BoundNotebook, KernelLaunch, RebuildFrom, Record, open_registry, rebuild};
 pub use run::run;
 pub use spawn::{Purpose, launch, run_launcher, tail, take_lock};

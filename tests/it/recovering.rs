@@ -110,10 +110,39 @@ fn a_rebuild_stops_at_the_first_failure_and_where_it_is_cancelled() {
     for execution in queued.iter().rev() {
         window.ok("keeper/cancelExecution", json!({ "sessionId": new, "executionId": execution }));
     }
-    window.done(&new, queued[3].as_str().unwrap());
+    for execution in &queued {
+        window.done(&new, execution.as_str().unwrap());
+    }
     let got = history(&mut window, &new);
     assert_eq!(got[3].1, "aborted", "{got:?}");
     window.run(&new, "'usable'");
+}
+
+#[test]
+fn a_rebuild_goes_on_where_the_window_that_asked_for_it_ends() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    window.open(&notebook);
+    let id = id_of(&window.start(&notebook)["id"]);
+    for code in ["x = [1]", "x.append(2)", "x.append(3)"] {
+        window.run(&id, code);
+    }
+    let mark = window.mark();
+    kill(pid_of(&window.session(&id)["pid"]), "KILL");
+    let offer = pushed(&window, mark, "recover", &notebook);
+    window.begin("keeper/answerOffer", json!({ "offerId": offer["offerId"], "action": "rebuild" }));
+    // Its keeper is there, and the kernel is not yet.
+    window.wait_after(mark, "keeper/sessionCreated", |p| p["session"]["id"] != id.as_str());
+    window.kill();
+    let mut window = world.window();
+    let new = crate::driver::eventually("the new kernel", crate::driver::PATIENCE, || window.live().pop());
+    let ran = || {
+        let all = history(&mut window, &new);
+        (all.len() == 3 && all.iter().all(|(_, status)| status == "ok")).then_some(())
+    };
+    crate::driver::eventually("all of it ran again", crate::driver::PATIENCE, ran);
+    assert_eq!(window.value_of(&new, "x"), "[1, 2, 3]");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::kernel::{self, Greeted};
 use super::machine::Job;
 use super::run::{Keeper, TICK};
+use crate::journal::{NewExecution, Reader};
 use crate::jupyter::{ConnectionFile, Decoded, Heartbeat};
 use crate::process::{self, Identity};
 use crate::protocol::{Error, ErrorKind, EventBody, ExecutionStatus, SessionState, Time};
@@ -13,6 +14,35 @@ use tokio::process::Child;
 const HEARTBEAT: Duration = Duration::from_millis(1_500);
 
 impl Keeper {
+    /// Queues what had succeeded in an earlier session, in its order, before the kernel is there: whoever asked for it may
+    /// be gone by then. The first failure makes the rest `aborted`.
+    pub(super) fn rebuild(&mut self) {
+        let Some(from) = self.record.rebuild_from.take().filter(|_| self.journal.last_seq() == 0) else {
+            return;
+        };
+        let dir = self.folders.session(&from.session_id);
+        let rows = Reader::open(&dir).and_then(|reader| reader.succeeded(from.since));
+        let rows = rows.unwrap_or_else(|e| {
+            tracing::error!(from = %from.session_id, "its history cannot be read, and is not rebuilt: {e}");
+            Vec::new()
+        });
+        let (batch, notebook) = (crate::ids::unique(), self.record.notebooks[0].number);
+        for row in rows {
+            let cell = row.cell().filter(|_| from.notebook == Some(row.notebook));
+            let new = NewExecution {
+                execution_id: crate::ids::unique(),
+                notebook,
+                cell,
+                code: row.code,
+                origin: from.origin.clone(),
+                stop_on_error: true,
+                queued_at: Time::now(),
+            };
+            self.enqueue(new, Some(batch.clone()));
+        }
+        self.settle_up();
+    }
+
     /// Starts the session's kernel, for the first time or anew.
     pub(super) fn start_kernel(&mut self) {
         let log = self.folders.kernel_log(&self.record.id);

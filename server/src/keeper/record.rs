@@ -32,6 +32,9 @@ pub struct Record {
     /// Those that shared the kernel and let go: the history still names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former_notebooks: Vec<BoundNotebook>,
+    /// What its first kernel is given to run, until that is in the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild_from: Option<RebuildFrom>,
     pub kernel: KernelLaunch,
     pub created_at: Time,
     /// Of the kernel's process.
@@ -53,6 +56,19 @@ pub struct Record {
     /// What may be missing or needs attention, for people.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+/// What had succeeded in an earlier session, to be run again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RebuildFrom {
+    pub session_id: String,
+    /// The start of its last kernel: what ran before was not in that one's memory.
+    pub since: Time,
+    /// The notebook's number there: what others ran is code without a cell here.
+    pub notebook: Option<u32>,
+    /// The window that asked for it.
+    pub origin: String,
 }
 
 /// A notebook of the session. Journal rows hold the number alone.
@@ -108,6 +124,7 @@ impl Record {
             pinned: false,
             notebooks: vec![notebook],
             former_notebooks: Vec::new(),
+            rebuild_from: None,
             kernel,
             created_at: now,
             started_at: now,

@@ -83,7 +83,10 @@ pub fn run(folders: Folders, session_id: &str, purpose: Purpose) -> Result<(), E
     let result = runtime.block_on(async {
         let (mut keeper, requests) = Keeper::open(folders, session_id, purpose)?;
         match purpose {
-            Purpose::Start => keeper.start_kernel(),
+            Purpose::Start => {
+                keeper.rebuild();
+                keeper.start_kernel();
+            }
             Purpose::Adopt => keeper.adopt_kernel(),
         }
         keeper.serve(requests).await;

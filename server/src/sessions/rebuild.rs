@@ -6,8 +6,11 @@ use super::question::NewOffer;
 use super::start::Start;
 use super::{Sessions, store_failed};
 use crate::journal::Reader;
-use crate::keeper::frames::{Execute, Request};
-use crate::protocol::{CellRef, Error, Execution, NotebookName, Rebuild, Session};
+use crate::keeper::RebuildFrom;
+use crate::protocol::{Error, Execution, NotebookName, Rebuild, Session};
+
+/// More executions than anybody queued.
+const MOST: usize = 10_000_000;
 
 impl Sessions {
     /// The question about a notebook whose kernel is gone.
@@ -32,31 +35,18 @@ impl Sessions {
         old: &Session,
         kernel_name: Option<&str>,
     ) -> Result<(Session, Rebuild), Error> {
-        let own = self.number_of(&old.id, notebook).ok();
-        let rows = self.reader(&old.id)?.succeeded(old.started_at).map_err(store_failed)?;
+        let from = RebuildFrom {
+            session_id: old.id.clone(),
+            since: old.started_at,
+            notebook: self.number_of(&old.id, notebook).ok(),
+            origin: self.window_id(),
+        };
         let kernel_name = kernel_name.unwrap_or(&old.kernel.name).to_owned();
-        let session = self.start(notebook, Start { kernel_name, ..Start::default() }).await?;
-        let client = self.keeper(&session.id).await?;
-        let batch = crate::ids::unique();
-        let asked: Vec<_> = rows
-            .into_iter()
-            .map(|row| {
-                let cell = row.cell_id.filter(|_| own == Some(row.notebook));
-                client.send(Request::Execute(Execute {
-                    code: row.code,
-                    notebook: self.first_number(&session.id),
-                    cell: cell.map(|id| CellRef { id, index: row.cell_index.unwrap_or(0) }),
-                    origin: self.window_id(),
-                    stop_on_error: true,
-                    batch: Some(batch.clone()),
-                }))
-            })
-            .collect();
-        let mut execution_ids = Vec::with_capacity(asked.len());
-        for reply in asked {
-            let answer = reply.get().await?;
-            execution_ids.extend(answer["executionId"].as_str().map(str::to_owned));
-        }
+        // Queued by its keeper, before the kernel is there: nothing of it is lost should this process end meanwhile.
+        let start = Start { kernel_name, rebuild_from: Some(from), ..Start::default() };
+        let session = self.start(notebook, start).await?;
+        let rows = self.reader(&session.id)?.executions(MOST, None).map_err(store_failed)?;
+        let execution_ids: Vec<String> = rows.into_iter().rev().map(|row| row.execution_id).collect();
         tracing::info!(session = %session.id, from = %old.id, executions = execution_ids.len(), "rebuilding");
         Ok((session, Rebuild { execution_ids }))
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{Sessions, invalid, store_failed};
 use crate::keeper::frames::Request;
-use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, Record, launch, take_lock};
+use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, RebuildFrom, Record, launch, take_lock};
 use crate::protocol::{Error, ErrorKind, NotebookName, Session, SessionState, Time};
 use crate::registry;
 
@@ -24,6 +24,8 @@ pub struct Start {
     pub label: Option<String>,
     pub cwd: Option<String>,
     pub env: BTreeMap<String, String>,
+    /// What its kernel runs at once.
+    pub rebuild_from: Option<RebuildFrom>,
 }
 
 impl Sessions {
@@ -42,6 +44,7 @@ impl Sessions {
         let id = crate::ids::session();
         let bound = BoundNotebook::new(1, notebook, &self.window_id());
         let mut record = Record::new(id.clone(), bound, launch, Time::now());
+        record.rebuild_from = start.rebuild_from;
         record.label = start.label.filter(|label| !label.trim().is_empty());
         record.journal_max_bytes = self.settings().journal_max_bytes;
         let lock = take_lock(&self.folders, &id).map_err(store_failed)?;

@@ -124,6 +124,7 @@ async fn start_session(backend: &Backend, params: Value) -> Answer<SessionResult
         label: asked.label,
         cwd: asked.cwd,
         env: asked.env.unwrap_or_default(),
+        rebuild_from: None,
     };
     session_answer(backend.sessions()?.start(&name, start).await?)
 }
