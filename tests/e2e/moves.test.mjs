@@ -77,6 +77,9 @@ story('moves', 'a notebook is renamed in the editor', {
     await eventually("the session is renamed.ipynb's", () => run.session('renamed.ipynb')?.pid === pid);
     await editor.tab('renamed.ipynb').waitFor();
     await editor.ended(0);
+    // The click on it in the explorer has opened it; the question that this raised is moot, but VS Code takes no notification back.
+    const moot = "kept.ipynb's kernel";
+    if (await editor.toast(moot).isVisible()) await editor.close(moot);
   },
   'a new notebook runs before it has a name; saved, it keeps its kernel': async (run) => {
     const { workbench: editor } = run;
