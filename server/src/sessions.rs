@@ -85,6 +85,10 @@ pub struct Sessions {
     existed: dashmap::DashMap<String, Vec<bool>>,
     /// Sessions at whose notebook's path another session's notebook lies. Owned by `renamed.rs`.
     displaced: DashSet<String>,
+    /// Notebooks (session and number) at whose path another notebook came to lie, which file, and when. Owned by
+    /// `renamed.rs`.
+    doubted:
+        Mutex<std::collections::HashMap<(String, u32), (crate::paths::FileIdentity, std::time::Instant)>>,
     /// How far each journal can be read.
     committed: DashMap<String, watch::Sender<u64>>,
     window: RwLock<ThisWindow>,
@@ -128,6 +132,7 @@ impl Sessions {
             attached: DashSet::new(),
             existed: dashmap::DashMap::new(),
             displaced: DashSet::new(),
+            doubted: Mutex::default(),
             committed: DashMap::new(),
             window: RwLock::new(window),
             settings: RwLock::new(settings),

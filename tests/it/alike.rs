@@ -115,6 +115,29 @@ fn one_that_was_written_anew_while_no_editor_was_open_is_found_by_the_next() {
 }
 
 #[test]
+fn one_whose_old_name_another_notebook_has_is_found_by_its_file_at_the_next_start() {
+    let world = World::new();
+    let mut window = world.window();
+    let (draft, id) = ran(&world, &mut window, "draft.ipynb");
+    let other = world.notebook("other.ipynb", &["p = 1", "q = 2"]);
+    window.close();
+    let renamed = world.work().join("final.ipynb");
+    fs::rename(&draft, &renamed).unwrap();
+    fs::rename(&other, &draft).unwrap();
+    let mut window = world.window();
+    let offer = pushed(&window, 0, "migrate", &renamed);
+    assert!(
+        message(&offer).starts_with("draft.ipynb is now final.ipynb."),
+        "its own file: no guess: {offer}"
+    );
+    let found = window.ok("keeper/findActiveSession", json!({ "notebookUri": uri(&renamed) }));
+    assert_eq!((&found["match"], &found["session"]["id"]), (&json!("file"), &json!(id)));
+    answer(&mut window, &offer, "migrate");
+    assert_eq!(window.value_of(&id, "a + b + c"), "6");
+    assert_eq!(window.session(&id)["notebookPath"], json!(renamed));
+}
+
+#[test]
 fn what_is_not_clear_is_asked_when_it_is_opened() {
     let world = World::new();
     let mut window = world.window();

@@ -111,6 +111,29 @@ const ROWS: &[Row] = &[
         offered: &[("a.ipynb", "b.ipynb"), ("b.ipynb", "a.ipynb")],
     },
     Row {
+        what: "a swap with a notebook without a kernel",
+        kernels: ONE,
+        act: |d| run(d, "mv a.ipynb t.ipynb && mv b.ipynb a.ipynb && mv t.ipynb b.ipynb"),
+        offered: &[("a.ipynb", "b.ipynb")],
+    },
+    Row {
+        what: "a slow swap with a notebook without a kernel",
+        kernels: ONE,
+        act: |d| {
+            run(
+                d,
+                "mv a.ipynb t.ipynb && sleep 0.3 && mv b.ipynb a.ipynb && sleep 0.3 && mv t.ipynb b.ipynb",
+            );
+        },
+        offered: &[("a.ipynb", "b.ipynb")],
+    },
+    Row {
+        what: "another notebook over it, renamed at once",
+        kernels: ONE,
+        act: |d| run(d, "mv b.ipynb a.ipynb && sleep 0.2 && mv a.ipynb c.ipynb"),
+        offered: &[("a.ipynb", "c.ipynb")],
+    },
+    Row {
         what: "a chain",
         kernels: ONE,
         act: |d| run(d, "mv a.ipynb c.ipynb && mv c.ipynb d.ipynb && mkdir in && mv d.ipynb in/e.ipynb"),

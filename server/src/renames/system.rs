@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Result, Watcher as _};
 
 /// More threads than these gain nothing, and the system's number of watchers is limited for all programs together.
-const WATCHERS: usize = if super::watching::WHOLE_TREES { 1 } else { 4 };
+const WATCHERS: usize = if super::watching::WHOLE_TREES { 1 } else { 6 };
 
 pub(super) struct System {
     all: Vec<Mutex<RecommendedWatcher>>,

@@ -9,7 +9,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 const SKIPPED: [&str; 4] = ["node_modules", "__pycache__", "site-packages", "__pypackages__"];
 
 /// They wait more than they work.
-const THREADS: usize = 4;
+const THREADS: usize = 6;
 
 /// What a walk meets.
 pub(super) enum Met {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::question::NewOffer;
 use super::start::has_session;
-use super::{Sessions, invalid};
+use super::{Sessions, invalid, store_failed};
 use crate::keeper::frames::{Migrate, Request};
 use crate::protocol::{
     AttachSessionParams, AttachSessionResult, Error, ErrorKind, NotebookName, OfferKind, Session,
@@ -41,9 +41,15 @@ impl Sessions {
         let share = asked.share == Some(true);
         // What it lost to another session it does not have: that must be given to it anew.
         let target_key = self.key(&target);
-        let session = if bound.iter().any(|binding| binding.live && binding.key == target_key) {
+        let own = bound.iter().find(|binding| binding.live && binding.key == target_key);
+        let session = if let Some(own) = own {
             if is_moved {
                 return Err(moved(before));
+            }
+            // Whatever lies there, and whosever file that was, is its notebook: a person says so.
+            self.take_file(&id, &target);
+            if let Some(file) = target.path.as_deref().and_then(crate::paths::file_identity) {
+                self.registry().set_file_identity(&id, own.number, file).map_err(store_failed)?;
             }
             self.attach_window(&id).await?
         } else {

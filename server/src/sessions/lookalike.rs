@@ -69,10 +69,10 @@ impl Sessions {
     /// Whether what lies at a path by now is the notebook still, saved as a new file, and not another one in its place. Known
     /// by the cells that ran, where none did by those of `own`, where its own file lies by now. `None`: it cannot be told,
     /// as while it is being written.
-    pub(super) fn resembles(&self, binding: &Binding, path: &Path, own: &Path) -> Option<bool> {
+    pub(super) fn resembles(&self, binding: &Binding, path: &Path, own: Option<&Path>) -> Option<bool> {
         let ran =
             self.executed(vec![binding.clone()]).pop().map(|executed| executed.cells).unwrap_or_default();
-        let cells = if ran.is_empty() { Cells::read(own)?.all() } else { ran };
+        let cells = if ran.is_empty() { Cells::read(own?)?.all() } else { ran };
         Some(cells.is_empty() || Cells::read(path)?.share_of(&cells) >= LEAST_SHARE)
     }
 
@@ -101,13 +101,17 @@ impl Sessions {
             });
             !asked && !self.was_left(binding)
         });
-        if gone.is_empty() || self.on_rename() == OnRename::Ignore {
+        let doubted = self.registry().live_bindings().unwrap_or_default().into_iter();
+        let replaced: Vec<FileIdentity> =
+            doubted.filter(|b| self.doubted(b).is_some()).filter_map(|b| b.file).collect();
+        if (gone.is_empty() && replaced.is_empty()) || self.on_rename() == OnRename::Ignore {
             return self.review_offers();
         }
         let (folders, view) = (self.this_window().folders, self.clone());
         let oldest = if recent { Time(Time::now().0 - RECENT) } else { Time(0) };
         let found = tokio::task::spawn_blocking(move || {
-            let files: HashSet<FileIdentity> = gone.iter().filter_map(|binding| binding.file).collect();
+            let lost = gone.iter().filter_map(|binding| binding.file);
+            let files: HashSet<FileIdentity> = lost.chain(replaced).collect();
             let notebooks: Vec<PathBuf> =
                 folders.iter().flat_map(|folder| crate::renames::notebooks_in(folder)).collect();
             let moved: Vec<PathBuf> = notebooks
@@ -144,13 +148,13 @@ impl Sessions {
         };
         let mut best: HashMap<usize, (f64, Vec<&PathBuf>)> = HashMap::new();
         for path in notebooks.iter().filter(|path| !super::renamed::is_in_trash(path)) {
-            let Some(came) = changed_at(path).filter(|at| *at >= first) else { continue };
+            let Some(came) = changed_at(path).filter(|at| *at > first) else { continue };
             let taken =
                 self.registry().binding_by_key(&path.to_string_lossy()).is_ok_and(|holder| holder.is_some());
             let Some(cells) = Cells::read(path).filter(|_| !taken) else { continue };
             for (at, executed) in gone.iter().enumerate() {
                 let score = cells.share_of(&executed.cells);
-                if score < LEAST_SHARE || came < executed.since.0 {
+                if score < LEAST_SHARE || came <= executed.since.0 {
                     continue;
                 }
                 let known = best.entry(at).or_insert((0.0, Vec::new()));

@@ -19,11 +19,16 @@ const ANNOUNCED: Duration = Duration::from_secs(10);
 /// How long a window that shows the kernel has to act on a rename before another window asks.
 const LEFT_TO_ANOTHER: Duration = Duration::from_millis(500);
 
+/// How long a notebook's own file may take to turn up elsewhere after another notebook came to lie at its path.
+const DOUBTED: Duration = Duration::from_secs(3);
+
 /// A rename that the editor is about to make.
 pub(super) struct Announced {
     from: PathBuf,
     to: PathBuf,
     at: Instant,
+    /// The notebooks that move with it, by key: from, to. Nobody is asked about these meanwhile.
+    moves: Vec<(String, String)>,
 }
 
 impl Sessions {
@@ -39,17 +44,22 @@ impl Sessions {
         for (from, to) in &moves {
             let _ = self.registry().dismiss(to, OfferKind::Migrate, &a_move(from, to), Time::now());
         }
-        if !moves.is_empty() {
-            let sessions = self.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(ANNOUNCED).await;
-                moves.iter().for_each(|(from, to)| sessions.asked_again(from, to));
-            });
-        }
+        lock(&self.announced).push(Announced { from: from.into(), to: to.into(), at: Instant::now(), moves });
+        // Should the editor never make it.
+        let (sessions, from, to) = (self.clone(), from.to_owned(), to.to_owned());
+        tokio::spawn(async move {
+            tokio::time::sleep(ANNOUNCED).await;
+            sessions
+                .announcement_is_over(|a| a.at.elapsed() >= ANNOUNCED && (&a.from, &a.to) == (&from, &to));
+        });
+    }
 
-        let mut announced = lock(&self.announced);
-        announced.retain(|a| a.at.elapsed() < ANNOUNCED);
-        announced.push(Announced { from: from.into(), to: to.into(), at: Instant::now() });
+    /// What was not to be asked about while the editor made it may be asked about again.
+    fn announcement_is_over(&self, over: impl Fn(&Announced) -> bool) {
+        let over: Vec<Announced> = lock(&self.announced).extract_if(.., |a| over(a)).collect();
+        for (from, to) in over.into_iter().flat_map(|a| a.moves) {
+            let _ = self.registry().forget_dismissal(&to, OfferKind::Migrate, &a_move(&from, &to));
+        }
     }
 
     /// The editor renamed a file or folder: sessions that this window has attached follow, others are offered.
@@ -58,17 +68,11 @@ impl Sessions {
         let _one_at_a_time = self.renaming.lock().await;
         for binding in self.bound_below(from) {
             let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
-            self.asked_again(&binding.key, &target.to_string_lossy());
             self.follow_rename(&binding, &target, true).await;
         }
         self.history_follows(from, to);
         // It is made. The same one once more is another, and may be somebody else's.
-        lock(&self.announced).retain(|a| (a.from.as_path(), a.to.as_path()) != (from, to));
-    }
-
-    /// A move that was not to be asked about while the editor made it.
-    fn asked_again(&self, from: &str, to: &str) {
-        let _ = self.registry().forget_dismissal(to, OfferKind::Migrate, &a_move(from, to));
+        self.announcement_is_over(|a| (a.from.as_path(), a.to.as_path()) == (from, to));
     }
 
     /// A watcher saw a rename.
@@ -149,17 +153,47 @@ impl Sessions {
     }
 
     /// Remembers which file a notebook is now, where it was saved as a new one or moved back: its name is right.
-    pub(super) fn note_file(&self, binding: &Binding) {
+    pub(super) fn note_file(self: &Arc<Self>, binding: &Binding) {
         match crate::paths::file_identity(Path::new(&binding.key)) {
             Some(file)
                 if binding.file != Some(file)
                     && !self.is_displaced(binding)
-                    && !self.is_elsewhere(binding) =>
+                    && !self.is_elsewhere(binding)
+                    && !self.is_doubtful(binding, file) =>
             {
                 let _ = self.registry().set_file_identity(&binding.session_id, binding.number, file);
             }
             _ => {}
         }
+    }
+
+    /// Whether a new file at a notebook's path looks like another notebook: its own may turn up elsewhere in the next
+    /// moments, and is followed then. After them the name decides.
+    fn is_doubtful(self: &Arc<Self>, binding: &Binding, file: FileIdentity) -> bool {
+        let of = (binding.session_id.clone(), binding.number);
+        if lock(&self.doubted).get(&of).is_some_and(|(doubted, _)| *doubted == file) {
+            return self.doubted(binding).is_some();
+        }
+        lock(&self.doubted).remove(&of);
+        if binding.file.is_none() || self.resembles(binding, Path::new(&binding.key), None) != Some(false) {
+            return false;
+        }
+        tracing::info!(path = %binding.key, "another notebook lies at its path");
+        lock(&self.doubted).insert(of, (file, Instant::now()));
+        let (sessions, binding) = (self.clone(), binding.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(DOUBTED).await;
+            let now = sessions.bound(&binding.session_id).into_iter().find(|b| b.number == binding.number);
+            now.iter().for_each(|now| sessions.note_file(now));
+        });
+        true
+    }
+
+    /// Another notebook's file that came to lie at its path a moment ago: its own may be elsewhere.
+    pub(super) fn doubted(&self, binding: &Binding) -> Option<FileIdentity> {
+        let of = (binding.session_id.clone(), binding.number);
+        let (file, since) = lock(&self.doubted).get(&of).copied()?;
+        (since.elapsed() < DOUBTED).then_some(file)
     }
 
     /// Whether the notebook is where it was: something is there, and not what is known as another session's notebook. A
@@ -192,7 +226,7 @@ impl Sessions {
             && there != binding.file
             && crate::paths::file_identity(target) == binding.file
         {
-            return self.resembles(binding, path, target);
+            return self.resembles(binding, path, Some(target));
         }
         Some(self.is_there(binding))
     }
@@ -308,7 +342,7 @@ impl Sessions {
             Some("the new path is not there")
         } else if is_in_trash(target) {
             Some("it was thrown away")
-        } else if binding.file.is_some() && binding.file != file {
+        } else if binding.file.is_some() && binding.file != file && self.doubted(binding) != file {
             Some("it is another file")
         } else {
             None

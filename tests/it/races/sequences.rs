@@ -303,6 +303,7 @@ impl Run {
         }
         let id = self.model.kept[at].id.clone();
         self.window.ok("keeper/ensureSession", json!({ "notebookUri": uri(&from), "ask": false }));
+        let asked_before = self.times_asked(&to);
         let files = json!({ "files": [{ "oldUri": uri(&from), "newUri": uri(&to) }] });
         self.window.ok("workspace/willRenameFiles", files.clone());
         fs::rename(&from, &to).unwrap();
@@ -314,7 +315,14 @@ impl Run {
         self.model.bind(at, &to);
         self.did("rename in the editor", format!("{} to {}", from.display(), to.display()));
         self.settle();
-        assert!(!self.offers().contains_key(&to), "nobody is asked about what the editor did");
+        assert_eq!(self.times_asked(&to), asked_before, "nobody is asked about what the editor did");
+        assert!(!self.offers().contains_key(&to), "and no question is left");
+    }
+
+    /// How often the windows were asked about a notebook.
+    fn times_asked(&self, about: &Path) -> usize {
+        let told = [&self.window, &self.other].into_iter().flat_map(|window| window.told("keeper/offer"));
+        told.filter(|told| told["offer"]["notebookUri"] == json!(uri(about))).count()
     }
 
     /// The sidecar crashes, perhaps while a notebook is renamed; the editor starts another.
