@@ -3,6 +3,7 @@
 //! [`Sessions`] is one process's view of all sessions of this user: a connection to each living keeper, the registry, and
 //! the window that it speaks for. The keepers are the truth, the registry an index, and the view follows both.
 
+mod announced;
 mod attach;
 mod awaited;
 mod ensure;
@@ -97,10 +98,10 @@ pub struct Sessions {
     shown: Mutex<std::collections::BTreeMap<String, Offer>>,
     /// Questions that other windows were asked about notebooks which this one shows, too. Owned by `awaited.rs`.
     awaited: Mutex<Vec<awaited::Awaited>>,
-    /// Moves that the editor announced: old path and new path. Owned by `renamed.rs`.
-    announced: Mutex<Vec<renamed::Announced>>,
+    /// Renames that the editor is about to make. Owned by `announced.rs`.
+    announced: Mutex<Vec<announced::Announced>>,
     events: mpsc::UnboundedSender<Event>,
-    /// One rename that the editor made at a time. Owned by `renamed.rs`.
+    /// One rename that the editor made at a time. Owned by `announced.rs`.
     renaming: tokio::sync::Mutex<()>,
     /// One joining or taking over of sessions at a time in this process.
     joining: tokio::sync::Mutex<()>,

@@ -14,6 +14,7 @@ mod kernels;
 mod moves;
 mod nothing_lost;
 mod offers;
+mod questions;
 mod races;
 mod recovering;
 mod security;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{PATIENCE, Window, eventually};
 use crate::offers::{answer, ensure, pushed};
-use crate::world::{World, id_of, pid_of, uri};
+use crate::world::{World, id_of, kill, pid_of, uri};
 
 fn shown_in(session: &Value) -> usize {
     session["windows"].as_array().unwrap().len()
@@ -102,4 +102,32 @@ fn opened_at_once_one_is_asked_and_the_other_follows() {
     });
     assert_eq!(answer(&mut other, &offer, "resume")["outcome"], "resumed");
     assert!(pid_of(&other.session(&id_of(&fresh["session"]["id"]))["pid"]) > 0);
+}
+
+#[test]
+fn of_a_dead_kernel_one_is_asked_and_the_other_follows() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    for action in ["fresh", "rebuild"] {
+        let mut before = world.window();
+        let session = before.start(&notebook);
+        let id = id_of(&session["id"]);
+        before.run(&id, "x = 1");
+        kill(pid_of(&session["pid"]), "KILL");
+        eventually("its end is known", PATIENCE, || {
+            (before.session(&id)["endReason"] == "crashed").then_some(())
+        });
+        before.close();
+        let (mut asked, mut other, offer) = opened_at_once(&world, &notebook);
+        assert_eq!(offer["kind"], "recover");
+        let new = answer(&mut asked, &offer, action)["session"].clone();
+        let followed = other.wait_for("keeper/followed", |p| p["notebookUri"] == uri(&notebook));
+        assert_eq!(followed["session"]["id"], new["id"]);
+        assert_eq!(other.told("keeper/offer"), Vec::<Value>::new());
+        let new = id_of(&new["id"]);
+        assert_eq!(shown_in(&other.session(&new)), 2);
+        other.ok("keeper/stopSession", json!({ "sessionId": new }));
+        other.close();
+        asked.close();
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::question::{DISMISS, NewOffer};
 use super::windows::LivingWindow;
 use super::{Event, Sessions, lock, store_failed};
+use crate::paths::file_identity;
 use crate::protocol::{EndReason, Error, ErrorKind, NotebookName, Offer, OfferKind, Session, Time};
 use crate::registry::{Binding, OfferRow, Raised};
 
@@ -329,7 +330,12 @@ impl Sessions {
         let refused = |from: &Binding| {
             self.registry().is_dismissed(&key, OfferKind::Migrate, &a_move(&from.key, &key)).unwrap_or(false)
         };
-        alike.retain(|(_, from, _)| !refused(from));
+        // Whose very file is asked about elsewhere is not this notebook's.
+        let is_found = |from: &Binding| {
+            let its = |key: &String| from.file.is_some() && file_identity(Path::new(key)) == from.file;
+            self.moves_asked(from).iter().any(its)
+        };
+        alike.retain(|(_, from, _)| !refused(from) && !is_found(from));
         if alike.len() > 1 {
             let sessions = alike.into_iter().map(|(session, ..)| session).collect();
             return Ok(Some(NewOffer::pick_session(notebook.clone(), sessions, kernel_name)));

@@ -1,4 +1,4 @@
-//! A notebook was renamed: by the editor, or on disk. What a watcher says is a hint; the disk is asked before anybody else.
+//! A notebook was renamed on disk. What a watcher says is a hint; the disk is asked before anybody else.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,8 @@ use super::offers::a_move;
 use super::windows::LivingWindow;
 use super::{OnRename, Sessions, lock};
 use crate::paths::FileIdentity;
-use crate::protocol::{NotebookName, OfferKind, Session, Time};
+use crate::protocol::{NotebookName, OfferKind, Session};
 use crate::registry::Binding;
-
-/// How long after the editor announced a rename the same one on disk is taken to be it.
-const ANNOUNCED: Duration = Duration::from_secs(10);
 
 /// How long a window that shows the kernel has to act on a rename before another window asks.
 const LEFT_TO_ANOTHER: Duration = Duration::from_millis(500);
@@ -22,61 +19,15 @@ const LEFT_TO_ANOTHER: Duration = Duration::from_millis(500);
 /// How long a notebook's own file may take to turn up elsewhere after another notebook came to lie at its path.
 const DOUBTED: Duration = Duration::from_secs(3);
 
-/// A rename that the editor is about to make.
-pub(super) struct Announced {
-    from: PathBuf,
-    to: PathBuf,
-    at: Instant,
-    /// The notebooks that move with it, by key: from, to. Nobody is asked about these meanwhile.
-    moves: Vec<(String, String)>,
-}
-
 impl Sessions {
-    /// The editor will rename a file or folder: what is seen on disk meanwhile is no news, here and in the other windows.
-    pub fn announce_rename(self: &Arc<Self>, from: &Path, to: &Path) {
-        let attached = self.bound_below(from).into_iter().filter(|b| self.attached.contains(&b.session_id));
-        let moves: Vec<(String, String)> = attached
-            .filter_map(|b| {
-                let target = moved_path(Path::new(&b.key), from, to)?.to_string_lossy().into_owned();
-                Some((b.key, target))
-            })
-            .collect();
-        for (from, to) in &moves {
-            let _ = self.registry().dismiss(to, OfferKind::Migrate, &a_move(from, to), Time::now());
-        }
-        lock(&self.announced).push(Announced { from: from.into(), to: to.into(), at: Instant::now(), moves });
-        // Should the editor never make it.
-        let (sessions, from, to) = (self.clone(), from.to_owned(), to.to_owned());
-        tokio::spawn(async move {
-            tokio::time::sleep(ANNOUNCED).await;
-            sessions
-                .announcement_is_over(|a| a.at.elapsed() >= ANNOUNCED && (&a.from, &a.to) == (&from, &to));
-        });
-    }
-
-    /// What was not to be asked about while the editor made it may be asked about again.
-    fn announcement_is_over(&self, over: impl Fn(&Announced) -> bool) {
-        let over: Vec<Announced> = lock(&self.announced).extract_if(.., |a| over(a)).collect();
-        for (from, to) in over.into_iter().flat_map(|a| a.moves) {
-            let _ = self.registry().forget_dismissal(&to, OfferKind::Migrate, &a_move(&from, &to));
-        }
-    }
-
-    /// The editor renamed a file or folder: sessions that this window has attached follow, others are offered.
-    pub async fn editor_renamed(self: &Arc<Self>, from: &Path, to: &Path) {
-        // One after the other: the next one begins where this one ends.
-        let _one_at_a_time = self.renaming.lock().await;
-        for binding in self.bound_below(from) {
-            let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
-            self.follow_rename(&binding, &target, true).await;
-        }
-        self.history_follows(from, to);
-        // It is made. The same one once more is another, and may be somebody else's.
-        self.announcement_is_over(|a| (a.from.as_path(), a.to.as_path()) == (from, to));
-    }
-
     /// A watcher saw a rename.
     pub async fn disk_renamed(self: &Arc<Self>, from: &Path, to: &Path) {
+        // Moved back: going there once more is another move, even where that is done already.
+        let (left, back) = (from.to_string_lossy(), to.to_string_lossy());
+        let declined = a_move(&back, &left);
+        if self.registry().is_dismissed(&left, OfferKind::Migrate, &declined).unwrap_or(false) {
+            let _ = self.registry().forget_dismissal(&left, OfferKind::Migrate, &declined);
+        }
         for binding in self.bound_below(from) {
             let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
             let by_editor = self.was_announced(&binding, &target);
@@ -114,7 +65,7 @@ impl Sessions {
     }
 
     /// The history of a notebook without a kernel follows its file, too.
-    fn history_follows(&self, from: &Path, to: &Path) {
+    pub(super) fn history_follows(&self, from: &Path, to: &Path) {
         for key in self.registry().ended_keys_below(&from.to_string_lossy()).unwrap_or_default() {
             let Some(target) = moved_path(Path::new(&key), from, to) else { continue };
             let is_moved = !Path::new(&key).exists() && target.exists();
@@ -257,13 +208,6 @@ impl Sessions {
         }
     }
 
-    fn was_announced(&self, binding: &Binding, target: &Path) -> bool {
-        let to = |a: &Announced| moved_path(Path::new(&binding.key), &a.from, &a.to);
-        lock(&self.announced)
-            .iter()
-            .any(|a| a.at.elapsed() < ANNOUNCED && to(a).is_some_and(|to| to == target))
-    }
-
     /// A path is gone: what was offered because of it may be moot. True where it was a notebook's that has a kernel, or a
     /// folder with one.
     pub fn vanished(self: &Arc<Self>, path: &Path) -> bool {
@@ -316,7 +260,7 @@ impl Sessions {
     }
 
     /// Confirms a move on disk, then migrates or asks.
-    async fn follow_rename(self: &Arc<Self>, binding: &Binding, target: &Path, by_editor: bool) {
+    pub(super) async fn follow_rename(self: &Arc<Self>, binding: &Binding, target: &Path, by_editor: bool) {
         self.follow_rename_as(binding, target, by_editor, true).await;
     }
 
@@ -401,7 +345,7 @@ impl Sessions {
     }
 
     /// Live bindings of notebooks at or below a path.
-    fn bound_below(&self, path: &Path) -> Vec<Binding> {
+    pub(super) fn bound_below(&self, path: &Path) -> Vec<Binding> {
         let live = self.registry().live_bindings().unwrap_or_default();
         live.into_iter().filter(|binding| Path::new(&binding.key).starts_with(path)).collect()
     }
@@ -414,7 +358,7 @@ impl Sessions {
 }
 
 /// Where a path is after `from` became `to`.
-fn moved_path(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
+pub(super) fn moved_path(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
     let rest = path.strip_prefix(from).ok()?;
     Some(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) })
 }
