@@ -19,7 +19,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use bindings::{Binding, FileIdentity};
 pub use error::Error;
-pub use offers::{OfferRow, Raised};
+pub use offers::{BEING_MADE_MILLISECONDS, OfferRow, Raised, being_made};
 pub use sessions::SessionRow;
 pub use windows::Window;
 

@@ -1,6 +1,6 @@
 // A kernel dies while nobody looks: what it was is said, and what had succeeded in it is run again. And the history, as a view.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { story } from './harness/story.mjs';
 import { eventually } from './harness/workbench.mjs';
@@ -64,5 +64,17 @@ story('recover', 'a kernel dies while nobody looks', {
     await rows(editor).filter({ hasText: 'ZeroDivisionError' }).first().click();
     await editor.tab('Cell 3').waitFor();
     await editor.page.locator('.editor-instance .view-line', { hasText: '1 / 0' }).first().waitFor();
+  },
+  'renamed, the notebook keeps its history, and the view goes along': async (run) => {
+    const { workbench: editor } = run;
+    const before = await rows(editor).count();
+    renameSync(run.path('draft.ipynb'), run.path('final.ipynb'));
+    await editor.press('draft.ipynb is now final.ipynb', 'Attach & Migrate');
+    await editor.tab('final.ipynb').waitFor();
+    await editor.page.locator('.pane-header', { hasText: 'final.ipynb' }).waitFor();
+    await eventually('all of it is there', async () => (await rows(editor).count()) === before);
+    await editor.tab('final.ipynb').click();
+    await editor.runCell(3);
+    await eventually('what runs now comes first', async () => /Cell 4/.test(await rows(editor).first().innerText()));
   },
 });

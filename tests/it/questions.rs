@@ -225,30 +225,37 @@ fn rename_in_editor(window: &mut Window, from: &Path, to: &Path) {
 #[test]
 fn renames_in_the_editor_one_upon_the_other_are_asked_about_by_nobody() {
     let world = World::new();
-    let names = ["a", "b", "c", "d", "a"].map(|name| world.work().join(format!("{name}.ipynb")));
-    write_notebook(&names[0], &["1"]);
+    let name = |number: usize| world.work().join(format!("{number}.ipynb"));
+    write_notebook(&name(0), &["1"]);
     let (mut window, mut other) = (world.window(), world.window());
-    let id = id_of(&window.start(&names[0])["id"]);
-    let quiet = json!({ "notebookUri": uri(&names[0]), "ask": false });
+    let id = id_of(&window.start(&name(0))["id"]);
+    let quiet = json!({ "notebookUri": uri(&name(0)), "ask": false });
     assert_eq!(other.ok("keeper/ensureSession", quiet)["outcome"], "resumed");
-    for round in 0..3 {
-        for pair in names.windows(2) {
-            rename_in_editor(&mut window, &pair[0], &pair[1]);
-        }
-        for each in [&mut window, &mut other] {
+    let followed = |window: &mut Window, other: &mut Window, to: &Path| {
+        for each in [window, other] {
             eventually("the kernel followed", PATIENCE, || {
-                (each.session(&id)["notebookPath"] == json!(names[4])).then_some(())
+                (each.session(&id)["notebookPath"] == json!(to)).then_some(())
             });
+            assert_eq!(each.told("keeper/offer"), Vec::<Value>::new(), "at {}", to.display());
         }
-        assert_eq!(window.told("keeper/offer"), Vec::<Value>::new(), "round {round}");
-        assert_eq!(other.told("keeper/offer"), Vec::<Value>::new(), "round {round}");
-    }
-    // The same move on disk is another, and asked about.
-    fs::rename(&names[0], &names[1]).unwrap();
-    let asked = |window: &Window| {
-        window.told("keeper/offer").iter().any(|p| p["offer"]["notebookUri"] == json!(uri(&names[1])))
     };
-    eventually("one of them is asked", Duration::from_secs(8), || {
-        (asked(&window) || asked(&other)).then_some(())
-    });
+    for round in 0..10 {
+        for step in 0..3 {
+            let at = round * 3 + step;
+            rename_in_editor(&mut window, &name(at), &name(at + 1));
+        }
+        followed(&mut window, &mut other, &name(round * 3 + 3));
+    }
+    // The same move on disk is another one, and asked about.
+    let (there, back) = (name(30), name(31));
+    rename_in_editor(&mut window, &there, &back);
+    followed(&mut window, &mut other, &back);
+    rename_in_editor(&mut window, &back, &there);
+    followed(&mut window, &mut other, &there);
+    fs::rename(&there, &back).unwrap();
+    let asked = |window: &Window| {
+        window.told("keeper/offer").iter().any(|p| p["offer"]["notebookUri"] == json!(uri(&back)))
+    };
+    let soon = Duration::from_secs(8);
+    eventually("one of them is asked", soon, || (asked(&window) || asked(&other)).then_some(()));
 }

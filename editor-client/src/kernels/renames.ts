@@ -18,19 +18,26 @@ import { pause } from './selection';
 /** How long a rename that was announced may take. */
 const RENAME_MS = 15_000;
 /** How long the new document may take to be there. */
-const OPENED_MS = 6_000;
+const OPENED_MS = 2_000;
 /** How long unsaved changes may take to come over. */
 const REPLAY_MS = 2_000;
 /** How long a file may take to be written. */
 const SAVED_MS = 5_000;
 const LOOK_MS = 100;
 
+/** A notebook that the editor is about to give another name. */
+interface Moving {
+  readonly attachment: Attachment;
+  readonly target: vscode.Uri;
+  readonly isEdited: boolean;
+  /** What is renamed: it, or a folder above it. */
+  readonly from: string;
+}
+
 export class Renames implements vscode.Disposable {
   private readonly subscriptions: vscode.Disposable[];
-  /** Renames under way: old and new URIs. */
-  private readonly underWay = new Map<string, string>();
-  /** Of these, the old URIs of those with unsaved changes. */
-  private readonly edited = new Set<string>();
+  /** Renames under way, by the notebook's old URI. */
+  private readonly underWay = new Map<string, Moving>();
   /** Untitled notebooks that are being saved, with what they become. */
   private readonly saving = new Map<vscode.NotebookDocument, vscode.NotebookDocument>();
 
@@ -44,7 +51,7 @@ export class Renames implements vscode.Disposable {
         this.announced(files);
       }),
       vscode.workspace.onDidRenameFiles(({ files }) => {
-        for (const { oldUri, newUri } of files) void this.renamed(oldUri, newUri);
+        for (const { oldUri } of files) void this.renamed(oldUri);
       }),
       vscode.workspace.onWillSaveNotebookDocument(({ notebook }) => {
         this.willSave(notebook);
@@ -61,7 +68,7 @@ export class Renames implements vscode.Disposable {
     const key = uri.toString();
     return (
       this.underWay.has(key) ||
-      [...this.underWay.values()].includes(key) ||
+      [...this.underWay.values()].some(({ target }) => target.toString() === key) ||
       [...this.saving.values()].some((one) => one.uri.toString() === key)
     );
   }
@@ -76,46 +83,53 @@ export class Renames implements vscode.Disposable {
 
   private announced(files: readonly { oldUri: vscode.Uri; newUri: vscode.Uri }[]): void {
     for (const { oldUri, newUri } of files) {
-      for (const { attachment, target } of this.within(oldUri, newUri)) {
+      for (const attachment of this.attachments.all()) {
+        const { notebook } = attachment;
+        const target = movedUri(notebook.uri, oldUri, newUri);
+        if (!target) continue;
         attachment.isSuspended = true;
-        const key = attachment.notebook.uri.toString();
-        this.underWay.set(key, target.toString());
-        if (attachment.notebook.isDirty) this.edited.add(key);
+        const key = notebook.uri.toString();
+        const moving = { attachment, target, isEdited: notebook.isDirty, from: oldUri.toString() };
+        this.underWay.set(key, moving);
         setTimeout(() => {
-          this.edited.delete(key);
-          if (this.underWay.delete(key)) void this.givenUp(attachment);
+          if (this.underWay.get(key) === moving && this.underWay.delete(key)) void this.givenUp(attachment);
         }, RENAME_MS);
       }
     }
   }
 
-  private async renamed(oldUri: vscode.Uri, newUri: vscode.Uri): Promise<void> {
+  /** What was announced counts: by now VS Code may have closed the tabs. */
+  private async renamed(oldUri: vscode.Uri): Promise<void> {
+    const moved = [...this.underWay].filter(([, { from }]) => from === oldUri.toString());
     await Promise.all(
-      this.within(oldUri, newUri).map(async ({ attachment, target }) => {
-        const key = attachment.notebook.uri.toString();
+      moved.map(async ([key, moving]) => {
+        const { attachment, target, isEdited } = moving;
         try {
           this.attachments.drop(attachment.notebook);
-          await this.follow(attachment.sessionId, target, this.edited.has(key));
+          await this.follow(attachment.sessionId, target, isEdited);
         } catch (error) {
           this.sidecar.log.error(`The kernel of ${key} did not follow to ${target.toString()}: ${messageOf(error)}`);
+          await this.letGo(attachment.sessionId);
         } finally {
-          this.underWay.delete(key);
-          this.edited.delete(key);
+          if (this.underWay.get(key) === moving) this.underWay.delete(key);
         }
       }),
     );
   }
 
+  /** No notebook here shows it any more. */
+  private async letGo(sessionId: string): Promise<void> {
+    if (this.attachments.ofSession(sessionId).length > 0) return;
+    await this.sidecar.request('keeper/detachSession', { sessionId }).catch((error: unknown) => {
+      this.sidecar.log.warn(messageOf(error));
+    });
+  }
+
   /** The new document opens a little later than the rename is told. */
   private async follow(sessionId: string, target: vscode.Uri, isEdited: boolean): Promise<void> {
     const notebookUri = target.toString();
-    let notebook = await eventually(() => shownNotebook(target), isEdited ? RENAME_MS : OPENED_MS);
-    // Of a folder with several open notebooks VS Code closes the tabs, and opens none.
-    if (!notebook && !isEdited) notebook = await openNotebook(target, { preserveFocus: true });
-    if (!notebook) {
-      if (this.attachments.ofSession(sessionId).length === 0) await this.sidecar.request('keeper/detachSession', { sessionId });
-      return;
-    }
+    // Of a folder with several open notebooks VS Code closes the tabs and opens none; what was typed in them it keeps.
+    const notebook = (await eventually(() => shownNotebook(target), OPENED_MS)) ?? (await openNotebook(target, { preserveFocus: true }));
     // VS Code opens the file and then puts the unsaved cells over it, which takes numbers and marks of what ran away again.
     if (isEdited) await eventually(() => notebook.isDirty || undefined, REPLAY_MS);
     let { session } = await this.sidecar.request('keeper/findActiveSession', { notebookUri });
@@ -173,13 +187,6 @@ export class Renames implements vscode.Disposable {
         await pause(LOOK_MS);
       }
     }
-  }
-
-  private within(oldUri: vscode.Uri, newUri: vscode.Uri): { attachment: Attachment; target: vscode.Uri }[] {
-    return this.attachments.all().flatMap((attachment) => {
-      const target = movedUri(attachment.notebook.uri, oldUri, newUri);
-      return target ? [{ attachment, target }] : [];
-    });
   }
 }
 

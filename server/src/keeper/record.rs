@@ -162,14 +162,17 @@ impl Record {
         Ok(record)
     }
 
-    /// Replaces `session.json`; the file is private from its creation.
+    /// Replaces `session.json`; the file is private from its creation. Nobody waits for the disk: after a power cut, which
+    /// ends the kernel too, a file that was not there yet is replaced by the registry's copy.
     pub fn write(&self, folders: &Folders) -> io::Result<()> {
         let dir = folders.session(&self.id);
         crate::paths::make_private(&dir)?;
         let mut file = tempfile::Builder::new().prefix(".session-").tempfile_in(&dir)?;
         file.write_all(&serde_json::to_vec_pretty(self).map_err(io::Error::other)?)?;
-        file.as_file().sync_data()?;
-        file.persist(folders.session_file(&self.id)).map_err(|e| e.error)?;
+        let file = file.persist(folders.session_file(&self.id)).map_err(|e| e.error)?;
+        let sync = move || drop(file.sync_data());
+        // Where no thread is to be had, the system writes it in its own time.
+        let _ = std::thread::Builder::new().name("sync".into()).stack_size(64 << 10).spawn(sync);
         Ok(())
     }
 

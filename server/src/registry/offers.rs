@@ -33,21 +33,33 @@ pub enum Raised {
     Replaced(OfferRow),
     /// The user does not want to be asked; it was not written.
     Declined,
+    /// The session is not where it was to be moved from; it was not written.
+    Moot,
 }
 
+/// How long an editor may take to make a rename that it announced.
+pub const BEING_MADE_MILLISECONDS: i64 = 10_000;
 /// Dismissals are forgotten after this long, so that they cannot pile up.
 const FORGET_AFTER_MILLISECONDS: i64 = 90 * 24 * 3600 * 1000;
 const COLUMNS: &str = "id, kind, notebook_key, session_ids, window_id, document, raised_at";
 
 impl Registry {
     /// Opens a question about a notebook. The same kind about the same sessions is asked once; any other question
-    /// about the notebook is overtaken. `move_from_to`: not where this was dismissed, see [`dismiss`](Self::dismiss).
+    /// about the notebook is overtaken. `move_from_to`: not where this was dismissed, see [`dismiss`](Self::dismiss), or
+    /// the session has left that place: whoever sees it late may have looked before.
     pub fn raise_offer(&self, offer: &OfferRow, move_from_to: Option<&str>) -> Result<Raised> {
         self.write(|transaction| {
             if let Some(what) = move_from_to
                 && is_dismissed(transaction, &offer.notebook_key, offer.kind, what)?
             {
                 return Ok(Raised::Declined);
+            }
+            if let Some((from, _)) = move_from_to.and_then(|what| what.split_once('\0'))
+                && !transaction
+                    .prepare_cached("SELECT 1 FROM bindings WHERE session_id = ?1 AND key = ?2")?
+                    .exists(params![offer.session_ids.first(), from])?
+            {
+                return Ok(Raised::Moot);
             }
             let open = one(transaction, "notebook_key", &offer.notebook_key)?;
             let same = |open: &&OfferRow| open.kind == offer.kind && open.session_ids == offer.session_ids;
@@ -166,9 +178,18 @@ impl Registry {
 
 fn is_dismissed(connection: &Connection, key: &str, kind: OfferKind, move_from_to: &str) -> Result<bool> {
     let found = connection
-        .prepare_cached("SELECT 1 FROM dismissals WHERE notebook_key = ?1 AND kind = ?2 AND move = ?3")?
-        .exists(params![key, Kind(kind), move_from_to])?;
+        .prepare_cached(
+            "SELECT 1 FROM dismissals WHERE notebook_key = ?1 AND kind = ?2
+             AND (move = ?3 OR (move = ?3 || char(0) AND at > ?4))",
+        )?
+        .exists(params![key, Kind(kind), move_from_to, Time::now().0 - BEING_MADE_MILLISECONDS])?;
     Ok(found)
+}
+
+/// A move that an editor makes just now, as it stands among the dismissals: not asked about for so long at most, and no
+/// person's answer.
+pub fn being_made(move_from_to: &str) -> String {
+    format!("{move_from_to}\0")
 }
 
 fn one(connection: &Connection, column: &str, value: &str) -> Result<Option<OfferRow>> {

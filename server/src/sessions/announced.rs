@@ -11,10 +11,14 @@ use super::renamed::moved_path;
 use super::{Sessions, lock};
 use crate::paths::file_identity;
 use crate::protocol::{OfferKind, Time};
-use crate::registry::Binding;
+use crate::registry::{BEING_MADE_MILLISECONDS, Binding, being_made};
 
 /// How long after the editor announced a rename the same one on disk is taken to be it.
-const ANNOUNCED: Duration = Duration::from_secs(10);
+const ANNOUNCED: Duration = Duration::from_millis(BEING_MADE_MILLISECONDS as u64);
+
+/// How often a notebook that the editor moves is looked for, and after how long again.
+const LOOKS: usize = 5;
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// A rename that the editor is about to make.
 pub(super) struct Announced {
@@ -29,9 +33,11 @@ impl Sessions {
     /// The editor will rename a file or folder: what is seen on disk meanwhile is no news, here and in the other windows.
     pub fn announce_rename(self: &Arc<Self>, from: &Path, to: &Path) {
         let mut moves = Vec::new();
+        // Before it is asked who is bound to what: a kernel that follows just then is found in its old place or its new one.
+        let announced = self.announced_moves();
         let live = self.registry().live_bindings().unwrap_or_default();
         for binding in live.iter().filter(|b| self.attached.contains(&b.session_id)) {
-            let places = self.announced_places(binding);
+            let places = places(binding, &announced);
             for target in places.iter().filter_map(|place| moved_path(place, from, to)) {
                 let pair = |place: &PathBuf| {
                     (place.to_string_lossy().into_owned(), target.to_string_lossy().into_owned())
@@ -40,7 +46,8 @@ impl Sessions {
             }
         }
         for (from, to) in &moves {
-            let _ = self.registry().dismiss(to, OfferKind::Migrate, &a_move(from, to), Time::now());
+            let _ =
+                self.registry().dismiss(to, OfferKind::Migrate, &being_made(&a_move(from, to)), Time::now());
         }
         lock(&self.announced).push(Announced { from: from.into(), to: to.into(), at: Instant::now(), moves });
         // Should the editor never make it.
@@ -56,16 +63,39 @@ impl Sessions {
     pub async fn editor_renamed(self: &Arc<Self>, from: &Path, to: &Path) {
         // One after the other: the next one begins where this one ends.
         let _one_at_a_time = self.renaming.lock().await;
-        for binding in self.bound_below(from) {
-            let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
-            // It may have been renamed again by now.
-            let is_its = |place: &PathBuf| binding.file.is_some() && file_identity(place) == binding.file;
-            let target = self.announced_places(&binding).into_iter().rev().find(is_its).unwrap_or(target);
-            self.follow_rename(&binding, &target, true).await;
+        let live = self.registry().live_bindings().unwrap_or_default();
+        // A kernel that has not followed an earlier rename yet is concerned by where its notebook was to go.
+        for binding in live.iter().filter(|b| self.announced_places(b).iter().any(|at| at.starts_with(from)))
+        {
+            let target = moved_path(Path::new(&binding.key), from, to);
+            self.follow_editor(binding, target).await;
         }
         self.history_follows(from, to);
         // It is made. The same one once more is another, and may be somebody else's.
         self.announcement_is_over(|a| (a.from.as_path(), a.to.as_path()) == (from, to));
+    }
+
+    /// Brings a session to where the editor put its notebook, which it may move on meanwhile.
+    async fn follow_editor(self: &Arc<Self>, binding: &Binding, target: Option<PathBuf>) {
+        let mut tried = None;
+        for _ in 0..LOOKS {
+            let bound = self.bound(&binding.session_id);
+            let Some(now) = bound.iter().find(|now| now.number == binding.number) else { return };
+            let is_its = |place: &PathBuf| file_identity(place) == now.file;
+            let place = match now.file {
+                Some(_) => self.announced_places(now).into_iter().rev().find(is_its),
+                None => target.clone(),
+            };
+            match place {
+                Some(place) if place == Path::new(&now.key) || tried.as_ref() == Some(&place) => return,
+                Some(place) => {
+                    self.follow_rename(now, &place, true).await;
+                    tried = Some(place);
+                }
+                // Moved on while it was looked for.
+                None => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
     }
 
     /// Whether the editor announced that a notebook goes there.
@@ -77,18 +107,28 @@ impl Sessions {
     fn announcement_is_over(&self, over: impl Fn(&Announced) -> bool) {
         let over: Vec<Announced> = lock(&self.announced).extract_if(.., |a| over(a)).collect();
         for (from, to) in over.into_iter().flat_map(|a| a.moves) {
-            let _ = self.registry().forget_dismissal(&to, OfferKind::Migrate, &a_move(&from, &to));
+            let _ =
+                self.registry().forget_dismissal(&to, OfferKind::Migrate, &being_made(&a_move(&from, &to)));
         }
     }
 
-    /// Where a notebook is, and where it may be once what was announced is made: in that order.
     fn announced_places(&self, binding: &Binding) -> Vec<PathBuf> {
-        let mut places = vec![PathBuf::from(&binding.key)];
-        for a in lock(&self.announced).iter().filter(|a| a.at.elapsed() < ANNOUNCED) {
-            let moved: Vec<PathBuf> =
-                places.iter().filter_map(|place| moved_path(place, &a.from, &a.to)).collect();
-            places.extend(moved);
-        }
-        places
+        places(binding, &self.announced_moves())
     }
+
+    fn announced_moves(&self) -> Vec<(PathBuf, PathBuf)> {
+        let announced = lock(&self.announced);
+        let now = announced.iter().filter(|a| a.at.elapsed() < ANNOUNCED);
+        now.map(|a| (a.from.clone(), a.to.clone())).collect()
+    }
+}
+
+/// Where a notebook is, and where it may be once what was announced is made: in that order.
+fn places(binding: &Binding, announced: &[(PathBuf, PathBuf)]) -> Vec<PathBuf> {
+    let mut places = vec![PathBuf::from(&binding.key)];
+    for (from, to) in announced {
+        let moved: Vec<PathBuf> = places.iter().filter_map(|place| moved_path(place, from, to)).collect();
+        places.extend(moved);
+    }
+    places
 }

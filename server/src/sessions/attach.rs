@@ -115,8 +115,16 @@ impl Sessions {
         let session = client.call_session(request(bind)).await?;
         self.take_file(id, target);
         tracing::info!(session = id, to = %target.uri, notebooks = session.notebooks.len(), "bound");
-        let session =
-            if self.window_id() == "cli" { self.present(session) } else { self.attach_window(id).await? };
+        let own = self.window_id();
+        let is_attached = self.attached.contains(id) && session.windows.iter().any(|w| w.window_id == own);
+        let session = if is_attached {
+            self.changed(session.clone());
+            self.present(session)
+        } else if own == "cli" {
+            self.present(session)
+        } else {
+            self.attach_window(id).await?
+        };
         self.review_offers();
         self.ring();
         Ok(session)

@@ -48,6 +48,10 @@ impl Sessions {
                 tracing::info!(notebook = %row.notebook_key, "not offered: dismissed before");
                 return Ok(offer);
             }
+            Raised::Moot => {
+                tracing::info!(notebook = %row.notebook_key, "not offered: the kernel has moved");
+                return Ok(offer);
+            }
         };
         self.show_offers();
         self.ring();

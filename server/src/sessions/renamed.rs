@@ -30,11 +30,25 @@ impl Sessions {
         }
         for binding in self.bound_below(from) {
             let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
-            let by_editor = self.was_announced(&binding, &target);
-            self.follow_rename(&binding, &target, by_editor).await;
+            self.follow_seen(&binding, &target).await;
         }
         self.history_follows(from, to);
         self.arrived(to).await;
+    }
+
+    /// What a watcher saw may be what the editor makes just then: then one after the other, so that none finds the other's
+    /// half done.
+    async fn follow_seen(self: &Arc<Self>, binding: &Binding, target: &Path) {
+        let announced = self.was_announced(binding, target);
+        let _one_at_a_time = if announced { Some(self.renaming.lock().await) } else { None };
+        let bound = self.bound(&binding.session_id);
+        let Some(now) = bound.iter().find(|now| now.number == binding.number) else { return };
+        // Whoever was faster has moved it.
+        if !announced && now.key != binding.key {
+            return;
+        }
+        let by_editor = announced && self.was_announced(now, target);
+        self.follow_rename(now, target, by_editor).await;
     }
 
     /// A notebook appeared: perhaps one that left another place, perhaps one that was saved as a new file. True where
@@ -45,8 +59,7 @@ impl Sessions {
         let own = self.registry().binding_by_key(&key).ok().flatten();
         let known = self.registry().bindings_by_file(file).unwrap_or_default();
         for binding in known.iter().filter(|binding| Some(*binding) != own.as_ref()) {
-            let by_editor = self.was_announced(binding, path);
-            self.follow_rename(binding, path, by_editor).await;
+            self.follow_seen(binding, path).await;
         }
         let is_known = own.is_some() || !known.is_empty();
         if let Some(binding) = own {

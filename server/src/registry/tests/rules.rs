@@ -204,6 +204,28 @@ fn dismissals_last_until_the_notebook_is_opened() {
 }
 
 #[test]
+fn a_move_that_an_editor_makes_is_not_asked_about_for_a_moment() {
+    use OfferKind::Migrate;
+    let (_folder, registry) = fresh();
+    let (what, making) = ("/m.ipynb\0/n.ipynb", crate::registry::being_made("/m.ipynb\0/n.ipynb"));
+    let long_ago = Time(Time::now().0 - crate::registry::BEING_MADE_MILLISECONDS - 1);
+    let is = || registry.is_dismissed("/n.ipynb", Migrate, what).unwrap();
+    registry.dismiss("/n.ipynb", Migrate, &making, long_ago).unwrap();
+    assert!(!is(), "an editor that was killed before it made it holds back nothing for long");
+    registry.dismiss("/n.ipynb", Migrate, &making, Time::now()).unwrap();
+    assert!(is());
+    assert_eq!(registry.declined_moves("/m.ipynb").unwrap(), Vec::<String>::new(), "nobody declined it");
+    registry.forget_declined_moves("/m.ipynb").unwrap();
+    assert!(is());
+    registry.forget_dismissal("/n.ipynb", Migrate, &making).unwrap();
+    // By then the kernel is where the file went, and who saw the move late asks about nothing.
+    let raise = || registry.raise_offer(&offer("1", Migrate, "/n.ipynb", &["a"]), Some(what)).unwrap();
+    assert_eq!(raise(), Raised::Moot);
+    start(&registry, "a", "/m.ipynb");
+    assert_eq!(raise(), Raised::New);
+}
+
+#[test]
 fn the_counter_changes_with_every_commit() {
     let (folder, registry) = fresh();
     let other = open(folder.path());
