@@ -122,10 +122,12 @@ def notebook(folder, name):
 
 
 def grow(state, known):
-    """Copies an ended session until so many are known, and lets the registry be rebuilt from the folders."""
+    """Copies the smallest ended session until so many are known, and lets the registry be rebuilt from the folders."""
     folder = os.path.join(state, "sessions")
     records = {name: json.load(open(os.path.join(folder, name, "session.json"))) for name in os.listdir(folder)}
-    old, record = next((name, record) for name, record in records.items() if record.get("endedAt"))
+    size = lambda name: sum(os.path.getsize(os.path.join(at, one)) for at, _, all in os.walk(os.path.join(folder, name)) for one in all)
+    old = min((name for name, record in records.items() if record.get("endedAt")), key=size)
+    record = records[old]
     for number in range(known - len(records)):
         name = f"0000{number:04d}"
         shutil.copytree(os.path.join(folder, old), os.path.join(folder, name))

@@ -245,6 +245,8 @@ fn a_path_that_was_lost_to_another_session_is_given_back_only_by_a_person() {
         offers.iter().any(|o| o["kind"] == "migrate" && o["sessions"][0]["id"] == loser.as_str())
     };
     eventually("the loser's move is asked about", PATIENCE, || asked(&mut window).then_some(()));
+    let listed = world.cli_ok(["list"]);
+    assert_eq!(listed.matches("b.ipynb (gone)").count(), 1, "of two with one path one has it: {listed}");
     // What comes to lie at the path is not the loser's, though nobody knows that file.
     std::fs::remove_file(&b).unwrap();
     write_notebook(&b, &["1"]);

@@ -50,6 +50,7 @@ impl Sessions {
             let _ = task.await;
         }
         if is_new {
+            self.note_displaced();
             self.follow_answers();
         }
         Ok(())
