@@ -68,12 +68,14 @@ story('recover', 'a kernel dies while nobody looks', {
   'renamed, the notebook keeps its history, and the view goes along': async (run) => {
     const { workbench: editor } = run;
     const before = await rows(editor).count();
+    await editor.tab('draft.ipynb').click();
+    await editor.kernelLabel(python).waitFor();
     renameSync(run.path('draft.ipynb'), run.path('final.ipynb'));
     await editor.press('draft.ipynb is now final.ipynb', 'Attach & Migrate');
     await editor.tab('final.ipynb').waitFor();
+    await editor.kernelLabel(python).waitFor();
     await editor.page.locator('.pane-header', { hasText: 'final.ipynb' }).waitFor();
     await eventually('all of it is there', async () => (await rows(editor).count()) === before);
-    await editor.tab('final.ipynb').click();
     await editor.runCell(3);
     await eventually('what runs now comes first', async () => /Cell 4/.test(await rows(editor).first().innerText()));
   },

@@ -32,6 +32,8 @@ export class Workbench {
   /** Runs a command by its title. F1 works wherever the focus is, but inside an output. */
   async command(title) {
     const input = this.page.locator('.quick-input-widget:visible .quick-input-box input');
+    // Resting on a line of the list it would bring up a hover, which covers other lines.
+    await this.page.mouse.move(0, 0);
     for (let attempt = 0; ; attempt += 1) {
       await this.page.keyboard.press('F1');
       try {
