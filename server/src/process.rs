@@ -14,8 +14,6 @@ mod signal;
 #[cfg(unix)]
 mod unix;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 pub use environment::{clean, with_interpreter_first};
 pub use identity::{Identity, boot_id, host, identity_of, leader_started_with};
 pub use sample::{Sample, Sampler};
@@ -32,23 +30,9 @@ pub fn stay_small() {
     platform::limit_what_is_kept();
 }
 
-/// Memory above this is given back also while the process is in use, in bytes.
-const LARGE: u64 = 16 << 20;
-
-static USED: AtomicBool = AtomicBool::new(false);
-
-/// Somebody wants something of this process: what it needs for that is needed again in a moment.
-pub fn used() {
-    USED.store(true, Ordering::Relaxed);
-}
-
 /// Gives back what is not in use: freed memory, and code that was needed once. A keeper stays for weeks, and most of what
-/// it ran to start, or in a flood of output, is not what it runs while it waits. To be called from time to time: a process
-/// that was [`used`] since the last time keeps what it has, because whoever comes next would wait for it.
+/// it ran to start, or in a flood of output, is not what it runs while it waits.
 pub fn let_go() {
-    if USED.swap(false, Ordering::Relaxed) && platform::resident_bytes() < LARGE {
-        return;
-    }
     platform::return_what_is_free();
     platform::unmap_code();
 }

@@ -187,14 +187,10 @@ impl Keeper {
             tokio::select! {
                 // What was read and is not in the journal yet comes first: a flood waits in the kernel, not here.
                 incoming = next_message(&mut self.channels), if !behind => match incoming {
-                    Ok(incoming) => {
-                        crate::process::used();
-                        self.take_messages(incoming);
-                    }
+                    Ok(incoming) => self.take_messages(incoming),
                     Err(e) => self.channels_broke(&e),
                 },
                 request = requests.recv() => {
-                    crate::process::used();
                     if let Some(request) = request { self.take(request) }
                     while let Ok(request) = requests.try_recv() { self.take(request) }
                 }

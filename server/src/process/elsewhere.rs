@@ -66,9 +66,6 @@ pub(super) fn proportional_bytes(_pid: u32) -> Option<u64> {
 pub(super) fn limit_what_is_kept() {}
 pub(super) fn return_what_is_free() {}
 pub(super) fn unmap_code() {}
-pub(super) fn resident_bytes() -> u64 {
-    0
-}
 
 pub(super) fn is_servant(_pid: u32) -> bool {
     false

@@ -103,11 +103,6 @@ pub(super) fn unmap_code() {
     }
 }
 
-/// What this process has in memory, what it shares included.
-pub(super) fn resident_bytes() -> u64 {
-    stat(std::process::id()).map_or(0, |stat| stat.resident_pages * rustix::param::page_size() as u64)
-}
-
 /// The executable mappings of the program itself: in the list of them all, those of the first file.
 fn code(maps: &str) -> Vec<(usize, usize)> {
     let fields = |line: &str| line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
