@@ -52,6 +52,8 @@ story('windows', 'two windows show the same notebook', {
       return null;
     });
     const [follower] = others.filter((editor) => editor !== asking);
+    // On a busy machine the other one's extension starts later than the first one is asked.
+    await follower.status('1 kernel').waitFor();
     assert.equal(await follower.toast('has been running since').count(), 0);
     await asking.page.bringToFront();
     await asking.press('has been running since', 'Resume Session');
