@@ -128,7 +128,9 @@ fn places(binding: &Binding, announced: &[(PathBuf, PathBuf)]) -> Vec<PathBuf> {
     let mut places = vec![PathBuf::from(&binding.key)];
     for (from, to) in announced {
         let moved: Vec<PathBuf> = places.iter().filter_map(|place| moved_path(place, from, to)).collect();
-        places.extend(moved);
+        // Once each: what goes round in circles must not grow.
+        let new: Vec<PathBuf> = moved.into_iter().filter(|place| !places.contains(place)).collect();
+        places.extend(new);
     }
     places
 }
