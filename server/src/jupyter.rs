@@ -22,4 +22,4 @@ pub use heartbeat::Heartbeat;
 pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed};
 pub use message::{Decoded, Header, Message, Signer, Unreadable};
 pub use search::Search;
-pub use silent::{Unlimited, unlimited_iopub, unlimited_iopub_outcome};
+pub use silent::{Unlimited, list_variables, unlimited_iopub, unlimited_iopub_outcome, variables_of};

@@ -12,6 +12,7 @@ pub mod frames;
 mod kernel;
 mod machine;
 mod messages;
+mod questions;
 mod record;
 mod requests;
 mod run;
@@ -19,6 +20,7 @@ mod spawn;
 mod state;
 
 pub use client::{KeeperClient, KeeperEvent, Reply};
+pub use questions::read_variables;
 pub use record::{BoundNotebook, KernelLaunch, RebuildFrom, Record, open_registry, rebuild};
 pub use run::run;
 pub use spawn::{Purpose, launch, run_launcher, tail, take_lock};

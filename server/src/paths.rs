@@ -70,6 +70,11 @@ impl Folders {
         self.session(id).join("kernel.log")
     }
 
+    /// What was known last of its variables.
+    pub fn variables_file(&self, id: &str) -> PathBuf {
+        self.session(id).join("variables.json")
+    }
+
     /// The keeper's log.
     pub fn keeper_log(&self, id: &str) -> PathBuf {
         self.session(id).join("keeper.log")

@@ -4,6 +4,7 @@
 //! the window that it speaks for. The keepers are the truth, the registry an index, and the view follows both.
 
 mod announced;
+mod ask;
 mod attach;
 mod awaited;
 mod ensure;

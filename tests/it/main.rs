@@ -4,6 +4,7 @@
 
 mod adoption;
 mod alike;
+mod asking;
 mod attaching;
 mod bad_input;
 mod cli;

@@ -288,6 +288,24 @@ export type InputPrompt = { prompt: string,
 password: boolean, };
 
 /**
+ * `keeper/inspect`
+ */
+export type InspectParams = { sessionId: string, code: string, 
+/**
+ * Position in `code`, in Unicode code points, as Jupyter counts.
+ */
+cursor: number, };
+
+/**
+ * Nothing is found where the kernel is busy.
+ */
+export type InspectResult = { found: boolean, 
+/**
+ * MIME bundle.
+ */
+data: JsonValue, };
+
+/**
  * A kernelspec's names.
  */
 export type KernelInfo = { name: string, displayName: string, language: string, };
@@ -534,6 +552,23 @@ export type SessionResult = { session: Session, };
 export type SessionState = "starting" | "idle" | "busy" | "restarting" | "ended";
 
 /**
+ * `keeper/sessionVariables`: in the order in which the user made them.
+ */
+export type SessionVariablesResult = { variables: Array<Variable>, 
+/**
+ * False: this language's kernels cannot be asked.
+ */
+supported: boolean, 
+/**
+ * The kernel is busy or ended: this is the last that was known.
+ */
+stale: boolean, 
+/**
+ * When it was so; null where nothing is known.
+ */
+asOf: Time | null, };
+
+/**
  * Newest activity first.
  */
 export type SessionsResult = { sessions: Array<Session>, };
@@ -578,6 +613,27 @@ totalBytes: number,
  * A `file:` URI of all of it.
  */
 assetUri: string, };
+
+/**
+ * One of the user's variables. Modules, functions, classes and names that begin with `_` are none.
+ */
+export type Variable = { name: string, 
+/**
+ * Its class's name.
+ */
+type: string, 
+/**
+ * A dimension is null where it is not known; a collection has one, its length; null where there is none.
+ */
+shape: (number | null)[] | null, 
+/**
+ * Bytes, without what it refers to; null where it is not known.
+ */
+size: number | null, 
+/**
+ * At most 200 characters; of large objects what they are, not what is in them.
+ */
+preview: string, };
 
 /**
  * What a client says of its window in `initialize`; every field may be absent.

@@ -3,7 +3,9 @@
 //! It holds nothing that cannot be had again: its end, in whatever way, ends no kernel and loses no output.
 
 mod backend;
+mod cells;
 mod documents;
+mod language;
 mod methods;
 mod outgoing;
 mod params;

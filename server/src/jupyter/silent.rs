@@ -1,9 +1,11 @@
-//! The silent request that makes ipykernel lossless: an unlimited high-water mark on its iopub socket.
+//! Silent requests, which are no executions: the one that makes ipykernel lossless by an unlimited high-water mark on its
+//! iopub socket, and the one that lists the user's variables.
 //!
 //! ipykernel publishes over a socket that drops what is more than 1000 messages ahead of its reader. The limit is
 //! taken from each connection as it is made, so the request has to be sent after ours is connected, and again
 //! after each new one. Other kernels are not asked.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
 use super::message::Message;
@@ -52,6 +54,14 @@ inline and inline.show.__dict__.pop('_kernel_keeper', False) and setattr(inline.
 thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0)), 'unlimited')[3])(\
 get_ipython().kernel.iopub_thread, __import__('zmq'), __import__('sys').modules.get('matplotlib_inline.backend_inline'))";
 
+/// Runs `variables.py` in a namespace of its own, with the built-in functions whatever the user calls by their names.
+/// Figures that wait to be drawn are told again, as above.
+const VARIABLES: &str = "(lambda builtins, space, inline: (\
+builtins.setattr(inline.show, '_draw_called', inline.show.__dict__.pop('_kernel_keeper', False)) if inline else None, \
+builtins.exec(SOURCE, space), space['result']())[2])(\
+__import__('builtins'), {}, __import__('sys').modules.get('matplotlib_inline.backend_inline'))";
+const VARIABLES_SOURCE: &str = include_str!("variables.py");
+
 /// What became of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unlimited {
@@ -64,6 +74,24 @@ pub enum Unlimited {
 /// when the kernel is idle. On control it runs at once, also beside a running cell (ipykernel 7.4: 6 ms), whose
 /// outputs stay its own: for adoption, and for [`super::Channels::replace_iopub`].
 pub fn unlimited_iopub(session: &str) -> Message {
+    // A JSON string is a string of Python too.
+    request(session, &CODE.replace("MOVE_PIPE", &json!(MOVE_PIPE).to_string()))
+}
+
+/// Asks what variables there are; counts as no execution, and leaves nothing behind. For idle Python kernels.
+pub fn list_variables(session: &str) -> Message {
+    request(session, &VARIABLES.replace("SOURCE", &json!(VARIABLES_SOURCE).to_string()))
+}
+
+/// Reads the content of its `execute_reply`: JSON; `None` where the kernel cannot tell.
+pub fn variables_of(content: &Value) -> Option<Value> {
+    let text = content["user_expressions"][EXPRESSION]["data"]["text/plain"].as_str()?;
+    let bytes = BASE64_STANDARD.decode(text.trim_matches(['\'', '"'])).ok()?;
+    serde_json::from_slice(&bytes).ok().filter(Value::is_array)
+}
+
+/// Evaluates an expression where the user's code runs, silently.
+fn request(session: &str, expression: &str) -> Message {
     Message::request(
         "execute_request",
         session,
@@ -71,8 +99,7 @@ pub fn unlimited_iopub(session: &str) -> Message {
             "code": HIDE_FIGURES,
             "silent": true,
             "store_history": false,
-            // A JSON string is a string of Python too.
-            "user_expressions": { EXPRESSION: CODE.replace("MOVE_PIPE", &json!(MOVE_PIPE).to_string()) },
+            "user_expressions": { EXPRESSION: expression },
             // It asks nothing; but ipykernel keeps what the latest request said, and a running cell may ask.
             "allow_stdin": true,
             "stop_on_error": false,

@@ -141,6 +141,7 @@ impl Keeper {
         if adopted {
             self.restore(now);
         } else {
+            self.variables_are_gone();
             // Its sockets and their file were just made.
             self.warnings.remove("swept");
             let effects = self.machine.kernel_ready();

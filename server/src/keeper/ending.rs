@@ -84,6 +84,7 @@ impl Keeper {
         self.kernel = None;
         self.rejoining = false;
         self.outbox.clear();
+        self.forget_questions();
         let now = Time::now();
         let ending = self.ending.take();
         let asked = ending.is_some();

@@ -60,9 +60,22 @@ pub enum Request {
     Share(Migrate),
     /// One of several notebooks lets go. → `{ session }`
     Unshare { number: u32 },
+    /// Asks the kernel what runs no code of the user. → `{ reply }`, null where the kernel is busy or does not answer
+    Ask(Question),
+    /// → what `keeper/sessionVariables` answers
+    Variables {},
     /// An op of a newer face. → an error
     #[serde(other)]
     Unknown,
+}
+
+/// What a kernel is asked; its answer is the reply's content, as Jupyter has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Question {
+    /// `complete_request`, `inspect_request` or `is_complete_request`.
+    pub message: String,
+    pub content: Value,
 }
 
 /// Code to run.

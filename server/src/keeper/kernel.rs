@@ -200,7 +200,7 @@ fn answers(incoming: &Incoming, asked: &[String]) -> bool {
 }
 
 /// Whether the kernelspec is of the family that ipykernel is of.
-fn is_python(language: &str) -> bool {
+pub fn is_python(language: &str) -> bool {
     language.eq_ignore_ascii_case("python")
 }
 
@@ -226,6 +226,16 @@ pub fn execute_request(execution_id: &str, code: &str) -> Message {
 /// Asks what the kernel is; its answer comes after all that it was at.
 pub fn kernel_info_request() -> Message {
     Message::request("kernel_info_request", CLIENT, json!({}))
+}
+
+/// A question that runs no code of the user.
+pub fn question(message: &str, content: serde_json::Value) -> Message {
+    Message::request(message, CLIENT, content)
+}
+
+/// Asks what variables there are.
+pub fn variables_request() -> Message {
+    jupyter::list_variables(CLIENT)
 }
 
 /// Makes an exchanged iopub socket as lossless as the one before.

@@ -70,6 +70,14 @@ impl Keeper {
             }
         };
         self.gaps.saw(&message.header.msg_id, now);
+        let parent = message.parent_header.as_ref().map_or("", |parent| &parent.msg_id);
+        if self.questions.concerns(parent) {
+            if channel == Channel::Shell {
+                let parent = parent.to_owned();
+                self.answered(&parent, &message.content);
+            }
+            return;
+        }
         let from = match incoming.channel {
             Channel::Iopub => From::Iopub,
             Channel::Shell => From::Shell,
@@ -106,6 +114,9 @@ impl Keeper {
                         self.status_changed = true;
                     }
                     // What it ran has most likely ended with it.
+                    if matches!(body, EventBody::Finished { .. }) {
+                        self.variables_may_differ();
+                    }
                     self.resample |= matches!(body, EventBody::Finished { .. }) && self.sample.runs.is_some();
                     self.record.last_activity_at = now;
                     self.urgent |=

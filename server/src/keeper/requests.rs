@@ -102,6 +102,8 @@ impl Keeper {
                 self.unshare(number)?;
                 self.changed(connection, id);
             }
+            Request::Ask(question) => self.ask(connection, id, question),
+            Request::Variables {} => self.variables(connection, id),
             Request::Unknown => {
                 let what = "this kernel's keeper is of an earlier version and does not know that request: \
                             restart the kernel when it suits you";
@@ -182,7 +184,7 @@ impl Keeper {
         self.answer(connection, id, ok);
     }
 
-    fn answer(&mut self, connection: u64, id: u64, ok: Value) {
+    pub(super) fn answer(&mut self, connection: u64, id: u64, ok: Value) {
         self.answers.push((connection, Answer::Ok { id, ok }));
     }
 }

@@ -74,6 +74,7 @@ pub(super) struct Keeper {
     pub resample: bool,
     pub committed: u64,
     pub ticks: u64,
+    pub questions: super::questions::Questions,
 }
 
 /// `kernel-keeper keep`: keeps the session's kernel until its end. Standard input is the session's lock.
@@ -138,6 +139,7 @@ impl Keeper {
         let (clients, requests) =
             Clients::listen(&socket).map_err(|e| failed(format!("{}: {e}", socket.display())))?;
         let committed = journal.last_seq();
+        let questions = super::questions::Questions::new(&folders, session_id);
         let keeper = Keeper {
             folders,
             record,
@@ -170,6 +172,7 @@ impl Keeper {
             resample: false,
             committed,
             ticks: 0,
+            questions,
         };
         keeper.clients.publish(|p| p.committed = committed);
         Ok((keeper, requests))

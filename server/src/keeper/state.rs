@@ -18,6 +18,7 @@ impl Keeper {
         let now = Time::now();
         let effects = self.machine.tick(now);
         self.carry_out(effects, now);
+        self.tick_questions(now);
         if let Some(lost) = self.gaps.missing(now) {
             let body = EventBody::Gap { from: Time(now.0 - GAP_NOTICED), to: now, lost_at_most: Some(lost) };
             self.journal.append(None, now, body);

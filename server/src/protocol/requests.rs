@@ -1,6 +1,7 @@
 //! Parameters and results of the requests, and what notifications carry. One pair a method, in the order of docs/protocol.md.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::{CellOutputs, CellRef, Execution, Offer, Session, Time};
@@ -187,6 +188,45 @@ wire! {
     SubscribeResult {
         #[cfg_attr(test, ts(type = "number"))]
         last_seq: u64,
+    }
+
+    /// `keeper/inspect`
+    InspectParams {
+        session_id: String,
+        code: String,
+        /// Position in `code`, in Unicode code points, as Jupyter counts.
+        cursor: u32,
+    }
+    /// Nothing is found where the kernel is busy.
+    InspectResult {
+        found: bool,
+        /// MIME bundle.
+        data: Value,
+    }
+    /// One of the user's variables. Modules, functions, classes and names that begin with `_` are none.
+    Variable {
+        name: String,
+        /// Its class's name.
+        r#type: String,
+        /// A dimension is null where it is not known; a collection has one, its length; null where there is none.
+        #[cfg_attr(test, ts(type = "(number | null)[] | null"))]
+        shape: Option<Vec<Option<u64>>>,
+        /// Bytes, without what it refers to; null where it is not known.
+        #[cfg_attr(test, ts(type = "number | null"))]
+        size: Option<u64>,
+        /// At most 200 characters; of large objects what they are, not what is in them.
+        preview: String,
+    }
+    /// `keeper/sessionVariables`: in the order in which the user made them.
+    SessionVariablesResult {
+        variables: Vec<Variable>,
+        /// False: this language's kernels cannot be asked.
+        supported: bool,
+        /// The kernel is busy or ended: this is the last that was known.
+        stale: bool,
+        /// When it was so; null where nothing is known.
+        #[cfg_attr(test, ts(type = "Time | null"))]
+        as_of: Option<Time>,
     }
 
     /// `keeper/pruneStore`; absent: every ended session.

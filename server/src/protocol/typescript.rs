@@ -79,6 +79,10 @@ fn generated_types_are_current() {
         OfferWithdrawn,
         Followed,
         Rebuild,
+        InspectParams,
+        InspectResult,
+        Variable,
+        SessionVariablesResult,
     );
     let body: Vec<String> = types.into_values().collect();
     let text = format!(

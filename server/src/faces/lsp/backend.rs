@@ -14,6 +14,7 @@ use tower_lsp::jsonrpc;
 use tower_lsp::ls_types::*;
 use tower_lsp::{Client, LanguageServer};
 
+use super::cells::{Cell, Cells};
 use super::{documents, outgoing, params, watch as disk};
 use crate::paths::Folders;
 use crate::protocol::{Error, ErrorKind, NotebookName, PROTOCOL_VERSION};
@@ -47,6 +48,8 @@ pub struct Backend {
     shared: Arc<Shared>,
     /// The tasks that feed this client, by session. Owned by `subscribe` and `unsubscribe`.
     pub subscriptions: Mutex<HashMap<String, AbortHandle>>,
+    /// What the client said of its cells.
+    cells: Mutex<Cells>,
     /// True once every living keeper was asked for the first time.
     looked: watch::Sender<bool>,
     /// Held back until the client said `initialized`.
@@ -59,6 +62,7 @@ impl Backend {
             client,
             shared,
             subscriptions: Mutex::default(),
+            cells: Mutex::default(),
             looked: watch::Sender::new(false),
             events: Mutex::default(),
         }
@@ -67,6 +71,15 @@ impl Backend {
     /// The core.
     pub fn sessions(&self) -> Result<&Arc<Sessions>, Error> {
         self.shared.sessions().ok_or_else(|| Error::new(ErrorKind::Internal, "not initialized yet"))
+    }
+
+    /// A cell, as the client told it.
+    pub fn cell(&self, uri: &str) -> Option<Cell> {
+        self.cells().get(uri).cloned()
+    }
+
+    fn cells(&self) -> std::sync::MutexGuard<'_, Cells> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the living keepers were asked once, so that the first list is whole; not for one that is frozen.
@@ -181,11 +194,17 @@ impl LanguageServer for Backend {
     }
 
     async fn notebook_did_open(&self, opened: DidOpenNotebookDocumentParams) {
-        self.opened(opened.notebook_document.uri.as_str()).await;
+        let uri = opened.notebook_document.uri.as_str();
+        self.cells().open(uri, &opened.cell_text_documents);
+        self.opened(uri).await;
     }
 
     async fn notebook_did_change(&self, changed: DidChangeNotebookDocumentParams) {
-        self.edited(changed.notebook_document.uri.as_str(), true);
+        let uri = changed.notebook_document.uri.as_str();
+        if let Some(cells) = &changed.change.cells {
+            self.cells().change(uri, cells);
+        }
+        self.edited(uri, true);
     }
 
     async fn notebook_did_save(&self, saved: DidSaveNotebookDocumentParams) {
@@ -194,7 +213,36 @@ impl LanguageServer for Backend {
     }
 
     async fn notebook_did_close(&self, closed: DidCloseNotebookDocumentParams) {
+        self.cells().close(closed.cell_text_documents.iter().map(|cell| cell.uri.as_str()));
         self.closed(closed.notebook_document.uri.as_str()).await;
+    }
+
+    async fn completion(&self, asked: CompletionParams) -> jsonrpc::Result<Option<CompletionResponse>> {
+        Ok(self.completed(&asked.text_document_position).await)
+    }
+
+    async fn hover(&self, asked: HoverParams) -> jsonrpc::Result<Option<Hover>> {
+        Ok(self.hovered(&asked.text_document_position_params).await)
+    }
+
+    async fn signature_help(&self, asked: SignatureHelpParams) -> jsonrpc::Result<Option<SignatureHelp>> {
+        Ok(self.signed(&asked.text_document_position_params).await)
+    }
+}
+
+fn capabilities_of_help() -> ServerCapabilities {
+    let triggers = |characters: &[&str]| Some(characters.iter().map(|c| (*c).to_owned()).collect());
+    ServerCapabilities {
+        completion_provider: Some(CompletionOptions {
+            trigger_characters: triggers(&["."]),
+            ..CompletionOptions::default()
+        }),
+        hover_provider: Some(HoverProviderCapability::Simple(true)),
+        signature_help_provider: Some(SignatureHelpOptions {
+            trigger_characters: triggers(&["(", ","]),
+            ..SignatureHelpOptions::default()
+        }),
+        ..ServerCapabilities::default()
     }
 }
 
@@ -228,6 +276,6 @@ fn capabilities(ours: Value) -> ServerCapabilities {
             }),
         }),
         experimental: Some(json!({ "kernelKeeper": ours })),
-        ..ServerCapabilities::default()
+        ..capabilities_of_help()
     }
 }

@@ -69,6 +69,8 @@ pub fn register(builder: LspServiceBuilder<Backend>) -> LspServiceBuilder<Backen
         "keeper/cellOutputs" => cell_outputs -> CellOutputsResult,
         "keeper/subscribe" => subscribe -> SubscribeResult,
         "keeper/unsubscribe" => unsubscribe -> Nothing,
+        "keeper/sessionVariables" => session_variables -> SessionVariablesResult,
+        "keeper/inspect" => inspect -> InspectResult,
         "keeper/pruneStore" => prune_store -> PruneStoreResult,
     }
     builder
@@ -252,6 +254,16 @@ async fn unsubscribe(backend: &Backend, params: Value) -> Answer<Nothing> {
         task.abort();
     }
     Ok(Nothing {})
+}
+
+async fn session_variables(backend: &Backend, params: Value) -> Answer<SessionVariablesResult> {
+    let asked: SessionParams = parse(params)?;
+    backend.sessions()?.variables(&asked.session_id).await
+}
+
+async fn inspect(backend: &Backend, params: Value) -> Answer<InspectResult> {
+    let asked: InspectParams = parse(params)?;
+    backend.sessions()?.inspect(&asked.session_id, &asked.code, asked.cursor).await
 }
 
 async fn prune_store(backend: &Backend, params: Value) -> Answer<PruneStoreResult> {

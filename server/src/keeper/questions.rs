@@ -1,0 +1,212 @@
+//! What the kernel is asked beside executions: completions, inspections, and which variables there are.
+//!
+//! Asked only while the kernel is idle, so that nothing waits behind a running cell, and no cell behind many questions.
+//! A question is no execution: it is not in the journal, and no activity. The variables that were known last are kept in
+//! the session's folder, for the time after its end.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::frames::Question;
+use super::kernel;
+use super::run::Keeper;
+use crate::jupyter::{self, Channel, Message};
+use crate::paths::Folders;
+use crate::protocol::{SessionState, SessionVariablesResult, Time, Variable};
+
+/// How long a kernel may take over a question until nobody waits for it any more.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long after the last execution the variables are looked at though nobody asked, in milliseconds.
+const SETTLED: i64 = 1_000;
+/// Of how many questions what the kernel says of them is passed over.
+const REMEMBERED: usize = 16;
+/// Characters of a name's part that say that its value is to stay out of files.
+const SECRETS: [&str; 8] = ["pass", "secret", "token", "key", "credential", "auth", "pwd", "cookie"];
+
+/// The questions that are with the kernel. Owned by the keeper.
+#[derive(Default)]
+pub(super) struct Questions {
+    asked: HashMap<String, Asked>,
+    /// The latest questions' ids.
+    recent: VecDeque<String>,
+    known: Option<SessionVariablesResult>,
+    /// Something ran since the variables were looked at.
+    is_due: bool,
+    /// Who waits for the variables: connection and request.
+    waiting: Vec<(u64, u64)>,
+}
+
+struct Asked {
+    /// Connection and request; `None`: the variables, for whoever waits.
+    by: Option<(u64, u64)>,
+    since: Instant,
+}
+
+impl Questions {
+    /// With what was known of the variables when the last keeper ended.
+    pub(super) fn new(folders: &Folders, id: &str) -> Questions {
+        let known = read_variables(&folders.variables_file(id));
+        Questions { known, is_due: true, ..Questions::default() }
+    }
+
+    /// Whether a message answers a question, or came about by one.
+    pub(super) fn concerns(&self, parent: &str) -> bool {
+        self.recent.iter().any(|id| id == parent)
+    }
+}
+
+/// What was known last; the kernel is not asked.
+pub fn read_variables(path: &Path) -> Option<SessionVariablesResult> {
+    let read: SessionVariablesResult = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    Some(SessionVariablesResult { stale: true, ..read })
+}
+
+impl Keeper {
+    /// Whether the kernel would answer at once.
+    fn is_free(&self) -> bool {
+        self.state == SessionState::Idle
+            && self.channels.is_some()
+            && self.ending.is_none()
+            && !self.rejoining
+            && !self.machine.is_busy()
+            && self.machine.queue.is_empty()
+    }
+
+    pub(super) fn ask(&mut self, connection: u64, id: u64, question: Question) {
+        let known = ["complete_request", "inspect_request", "is_complete_request"];
+        if !self.is_free() || !known.contains(&question.message.as_str()) {
+            return self.answer(connection, id, json!({ "reply": null }));
+        }
+        let message = kernel::question(&question.message, question.content);
+        self.send_question(message, Some((connection, id)));
+    }
+
+    pub(super) fn variables(&mut self, connection: u64, id: u64) {
+        if !kernel::is_python(&self.record.kernel.language) {
+            let none =
+                SessionVariablesResult { variables: Vec::new(), supported: false, stale: false, as_of: None };
+            return self.answer(connection, id, json!(none));
+        }
+        if !self.is_free() {
+            return self.answer_known(connection, id);
+        }
+        if !self.questions.is_due
+            && let Some(known) = &self.questions.known
+        {
+            // Nothing ran since.
+            let known = json!(known);
+            return self.answer(connection, id, known);
+        }
+        self.questions.waiting.push((connection, id));
+        self.look_at_variables();
+    }
+
+    /// Something ran: what is known of the variables may be so no more.
+    pub(super) fn variables_may_differ(&mut self) {
+        self.questions.is_due = true;
+    }
+
+    /// Another kernel: it has none.
+    pub(super) fn variables_are_gone(&mut self) {
+        (self.questions.known, self.questions.is_due) = (None, true);
+    }
+
+    /// From time to time: a question that the kernel leaves open is answered for it, and after the last execution the
+    /// variables are looked at, so that they are known when the kernel is busy or gone.
+    pub(super) fn tick_questions(&mut self, now: Time) {
+        let open: Vec<String> = self
+            .questions
+            .asked
+            .iter()
+            .filter(|(_, a)| a.since.elapsed() > PATIENCE)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in open {
+            self.answered(&id, &Value::Null);
+        }
+        let is_settled = now.since(self.record.last_activity_at) > SETTLED && self.journal.last_seq() > 0;
+        if self.questions.is_due && is_settled && kernel::is_python(&self.record.kernel.language) {
+            self.look_at_variables();
+        }
+    }
+
+    /// The kernel is gone: nothing is answered any more.
+    pub(super) fn forget_questions(&mut self) {
+        for id in self.questions.asked.keys().cloned().collect::<Vec<_>>() {
+            self.answered(&id, &Value::Null);
+        }
+    }
+
+    fn look_at_variables(&mut self) {
+        if self.is_free() && self.questions.asked.values().all(|asked| asked.by.is_some()) {
+            self.questions.is_due = false;
+            self.send_question(kernel::variables_request(), None);
+        }
+    }
+
+    fn send_question(&mut self, message: Message, by: Option<(u64, u64)>) {
+        let questions = &mut self.questions;
+        let id = message.header.msg_id.clone();
+        questions.recent.push_back(id.clone());
+        if questions.recent.len() > REMEMBERED {
+            questions.recent.pop_front();
+        }
+        questions.asked.insert(id, Asked { by, since: Instant::now() });
+        self.outbox.push((Channel::Shell, message));
+    }
+
+    /// The kernel's reply to a question; null where there is none.
+    pub(super) fn answered(&mut self, id: &str, content: &Value) {
+        let Some(asked) = self.questions.asked.remove(id) else { return };
+        if let Some((connection, id)) = asked.by {
+            return self.answer(connection, id, json!({ "reply": content }));
+        }
+        let found = jupyter::variables_of(content);
+        let variables = found.and_then(|found| serde_json::from_value::<Vec<Variable>>(found).ok());
+        let waiting = std::mem::take(&mut self.questions.waiting);
+        let Some(variables) = variables else {
+            for (connection, id) in waiting {
+                self.answer_known(connection, id);
+            }
+            return;
+        };
+        let now =
+            SessionVariablesResult { variables, supported: true, stale: false, as_of: Some(Time::now()) };
+        for (connection, id) in waiting {
+            self.answer(connection, id, json!(now));
+        }
+        let is_news = self.questions.known.as_ref().is_none_or(|known| known.variables != now.variables);
+        if is_news && let Err(e) = write_variables(&self.folders.variables_file(&self.record.id), &now) {
+            tracing::warn!("what is known of the variables cannot be written: {e}");
+        }
+        self.questions.known = Some(now);
+    }
+
+    fn answer_known(&mut self, connection: u64, id: u64) {
+        let nothing =
+            SessionVariablesResult { variables: Vec::new(), supported: true, stale: true, as_of: None };
+        let known = self.questions.known.clone().unwrap_or(nothing);
+        self.answer(connection, id, json!(SessionVariablesResult { stale: true, ..known }));
+    }
+}
+
+/// Replaces the file whole. Texts whose names say that they are secret are left out: nobody has shown them.
+fn write_variables(path: &Path, known: &SessionVariablesResult) -> std::io::Result<()> {
+    let mut known = known.clone();
+    for variable in &mut known.variables {
+        let name = variable.name.to_lowercase();
+        if SECRETS.iter().any(|part| name.contains(part)) {
+            variable.preview = "…".into();
+        }
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::Builder::new().prefix(".variables-").tempfile_in(folder)?;
+    file.write_all(&serde_json::to_vec(&known)?)?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
