@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use crate::protocol::{CellRef, ExecutionError, ExecutionStatus, InputPrompt, Output, Time};
 
-pub use assets::{size_bytes, sweep_assets};
+pub use assets::{sizes, sweep_assets};
 pub use reader::Reader;
 pub use writer::{Journal, NewExecution};
 

@@ -3,6 +3,8 @@
 //! PIDs are reused, so a process is named by an [`Identity`], and nothing is signalled without checking it.
 //! What differs by platform lies in one file a platform: `process/linux.rs`, `process/unix.rs`, `process/elsewhere.rs`.
 
+mod clock;
+mod editor;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 mod environment;
@@ -14,8 +16,10 @@ mod signal;
 #[cfg(unix)]
 mod unix;
 
+pub use clock::{awake_milliseconds, elapsed_milliseconds};
+pub use editor::editor_of;
 pub use environment::{clean, with_interpreter_first};
-pub use identity::{Identity, boot_id, host, identity_of, leader_started_with};
+pub use identity::{Identity, boot_id, host, identity_of, leader_started_with, started_before};
 pub use sample::{Sample, Sampler};
 pub use signal::{Signal, kill, signal_group, wait_for_death};
 

@@ -27,7 +27,7 @@ pub use session::{
     AttachedWindow, CurrentExecution, EndReason, InputPrompt, KernelInfo, Session, SessionState,
 };
 pub use time::Time;
-pub use window::Window;
+pub use window::{AboutWindow, Window, WindowChange, WindowState};
 
 /// The protocol version that `initialize` reports.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -7,6 +7,7 @@
 
 mod bindings;
 mod error;
+mod events;
 mod file;
 mod offers;
 mod sessions;
@@ -19,6 +20,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use bindings::{Binding, FileIdentity};
 pub use error::Error;
+pub use events::Event;
 pub use offers::{BEING_MADE_MILLISECONDS, OfferRow, Raised, being_made};
 pub use sessions::SessionRow;
 pub use windows::Window;

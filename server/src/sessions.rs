@@ -3,14 +3,17 @@
 //! [`Sessions`] is one process's view of all sessions of this user: a connection to each living keeper, the registry, and
 //! the window that it speaks for. The keepers are the truth, the registry an index, and the view follows both.
 
+mod all_windows;
 mod announced;
 mod ask;
 mod attach;
 mod awaited;
+mod clean_up;
 mod ensure;
 mod execute;
 mod feed;
 mod find;
+mod health;
 mod history;
 mod kernelspecs;
 mod list;
@@ -22,12 +25,15 @@ mod prune;
 mod question;
 mod reap;
 mod rebuild;
+mod reconnect;
 mod renamed;
+mod repository;
 mod save;
 mod settings;
 mod start;
 mod stop;
 mod text;
+mod token;
 mod windows;
 
 use std::path::PathBuf;
@@ -91,6 +97,8 @@ pub struct Sessions {
     /// `renamed.rs`.
     doubted:
         Mutex<std::collections::HashMap<(String, u32), (crate::paths::FileIdentity, std::time::Instant)>>,
+    /// Windows that hold their connections and give no sign of life. Owned by `clean_up.rs`.
+    silent: Mutex<std::collections::BTreeSet<String>>,
     /// How far each journal can be read.
     committed: DashMap<String, watch::Sender<u64>>,
     window: RwLock<ThisWindow>,
@@ -135,6 +143,7 @@ impl Sessions {
             existed: dashmap::DashMap::new(),
             displaced: DashSet::new(),
             doubted: Mutex::default(),
+            silent: Mutex::default(),
             committed: DashMap::new(),
             window: RwLock::new(window),
             settings: RwLock::new(settings),

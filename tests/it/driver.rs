@@ -325,6 +325,7 @@ fn code_of(kind: &str) -> i64 {
         "KernelspecNotFound" => -32003,
         "KernelFailed" => -32004,
         "SessionEnded" => -32005,
+        "TokenRejected" => -32006,
         "LimitReached" => -32007,
         "StoreFailed" => -32008,
         "OfferGone" => -32009,

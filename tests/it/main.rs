@@ -24,4 +24,6 @@ mod sharing;
 mod steering;
 mod tidy;
 mod together;
+mod tokens;
+mod windows;
 mod world;

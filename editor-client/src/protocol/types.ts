@@ -6,9 +6,37 @@ export type JsonValue = null | boolean | number | string | JsonValue[] | { [key:
 export type Time = string;
 
 /**
+ * What a client says of its window in `initialize`; every field may be absent.
+ */
+export type AboutWindow = { 
+/**
+ * The editor's process.
+ */
+editorPid: number | null, editorName: string | null, 
+/**
+ * The first workspace folder, as a path.
+ */
+folder: string | null, 
+/**
+ * "owner/name" from the git remote.
+ */
+repo: string | null, issueNumber: number | null, status: string | null, isIntervention: boolean | null, };
+
+/**
  * One answer: what is sent, and what the button says.
  */
 export type Action = { action: string, title: string, };
+
+/**
+ * `keeper/addWindow`: one that has no sidecar. The folder's, where there is one already.
+ * With it comes what is known of it, as in [`WindowChange`](super::WindowChange).
+ */
+export type AddWindowParams = { folder: string, };
+
+/**
+ * Live sessions by the time since their last activity: under 2 minutes, under 10, longer.
+ */
+export type Ages = { healthy: number, aging: number, stale: number, };
 
 /**
  * `keeper/answerOffer`
@@ -281,6 +309,15 @@ match: string | null, candidates: Array<Candidate>, };
  */
 export type Followed = { notebookUri: string, session: Session, };
 
+/**
+ * `keeper/health`
+ */
+export type Health = { sessions: SessionCounts, windows: WindowCounts, ages: Ages, last24h: LastDay, 
+/**
+ * Newest first, at most 50.
+ */
+recent: Array<RecentEvent>, store: StoreSizes, };
+
 export type InputPrompt = { prompt: string, 
 /**
  * The answer must not be shown.
@@ -339,6 +376,11 @@ export type LabelSessionParams = { sessionId: string,
 label: string, };
 
 /**
+ * What windows did in the last 24 hours.
+ */
+export type LastDay = { connects: number, disconnects: number, reconnects: number, expiredTokens: number, rejectedTokens: number, };
+
+/**
  * `keeper/listKernelspecs`
  */
 export type ListKernelspecsParams = { notebookUri?: string, };
@@ -351,6 +393,15 @@ export type ListSessionsParams = {
  * Also those that have ended; default false.
  */
 includeEnded?: boolean, };
+
+/**
+ * `keeper/listWindows`; each that is given narrows it.
+ */
+export type ListWindowsParams = { repo?: string, issueNumber?: number, folder?: string, 
+/**
+ * Also those that are gone; default false.
+ */
+includeDisconnected?: boolean, };
 
 /**
  * `keeper/findActiveSession`, and other requests about one notebook.
@@ -448,6 +499,43 @@ export type PruneStoreResult = { removedSessions: number, freedBytes: number, };
 export type Rebuild = { executionIds: Array<string>, };
 
 /**
+ * One thing that happened.
+ */
+export type RecentEvent = { at: Time, 
+/**
+ * windowConnected | windowReconnected | windowDisconnected | tokenExpired | tokenRejected | sessionStarted |
+ * sessionMigrated | sessionEnded
+ */
+kind: string, sessionId: string | null, windowId: string | null, 
+/**
+ * The session's label, or the window's folder.
+ */
+label: string | null, detail: string | null, };
+
+/**
+ * `keeper/reconnect`
+ */
+export type ReconnectParams = { token: string, };
+
+export type ReconnectResult = { window: Window, reconnectCount: number, };
+
+/**
+ * `keeper/reconnectToken`
+ */
+export type ReconnectTokenResult = { token: string, 
+/**
+ * After that it is of no use.
+ */
+expiresAt: Time, };
+
+/**
+ * `keeper/removeWindow`: what is known of windows of this folder that have no living sidecar is forgotten.
+ */
+export type RemoveWindowParams = { folder: string, };
+
+export type RemoveWindowResult = { removed: boolean, };
+
+/**
  * `keeper/replyInput`
  */
 export type ReplyInputParams = { sessionId: string, executionId: string, value: string, };
@@ -538,6 +626,11 @@ memoryBytes: number | null,
 cpuPercent: number | null, endedAt: Time | null, endReason: EndReason | null, };
 
 /**
+ * A live session is disconnected when no window has it attached, else active; `total` counts all of them.
+ */
+export type SessionCounts = { active: number, disconnected: number, ended: number, total: number, };
+
+/**
  * `keeper/sessionCreated`, `sessionUpdated`, `sessionDisconnected`, `sessionEnded`
  */
 export type SessionNotification = { session: Session, };
@@ -588,6 +681,15 @@ env?: { [key in string]: string }, };
 
 export type StopAllResult = { stopped: number, };
 
+/**
+ * Bytes on disk.
+ */
+export type StoreSizes = { registryBytes: number, journalBytes: number, 
+/**
+ * Outputs too large for the journal.
+ */
+assetBytes: number, };
+
 export type StreamName = "stdout" | "stderr";
 
 /**
@@ -615,6 +717,11 @@ totalBytes: number,
 assetUri: string, };
 
 /**
+ * `keeper/updateWindow`; with it comes what is to change, as in [`WindowChange`](super::WindowChange).
+ */
+export type UpdateWindowParams = { windowId: string, };
+
+/**
  * One of the user's variables. Modules, functions, classes and names that begin with `_` are none.
  */
 export type Variable = { name: string, 
@@ -636,13 +743,9 @@ size: number | null,
 preview: string, };
 
 /**
- * What a client says of its window in `initialize`; every field may be absent.
+ * An editor window as the registry knows it.
  */
-export type Window = { 
-/**
- * The editor's process.
- */
-editorPid: number | null, editorName: string | null, 
+export type Window = { windowId: string, 
 /**
  * The first workspace folder, as a path.
  */
@@ -650,4 +753,41 @@ folder: string | null,
 /**
  * "owner/name" from the git remote.
  */
-repo: string | null, issueNumber: number | null, status: string | null, isIntervention: boolean | null, };
+repo: string | null, 
+/**
+ * From the name of the branch, or set.
+ */
+issueNumber: number | null, status: string | null, isIntervention: boolean, editorPid: number | null, editorName: string | null, startedAt: Time, lastSeenAt: Time, 
+/**
+ * How often it was taken up again by its token.
+ */
+reconnectCount: number, state: WindowState, 
+/**
+ * The ids of the sessions that it has attached, or had when it was disconnected.
+ */
+sessions: Array<string>, 
+/**
+ * Whether it is the window that asked.
+ */
+thisWindow: boolean, };
+
+/**
+ * What is to change of a window: absent fields stay, null takes a value away.
+ */
+export type WindowChange = { folder?: string | null, repo?: string | null, issueNumber?: number | null, status?: string | null, isIntervention?: boolean | null, editorPid?: number | null, editorName?: string | null, };
+
+export type WindowCounts = { active: number, disconnected: number, total: number, };
+
+export type WindowResult = { window: Window, };
+
+export type WindowState = "active" | "disconnected";
+
+export type WindowsResult = { 
+/**
+ * Those seen last first.
+ */
+windows: Array<Window>, 
+/**
+ * How many of them have an editor that runs.
+ */
+active: number, };

@@ -138,9 +138,9 @@ fn folder_bytes(folder: &Path) -> u64 {
     entries.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|m| m.len()).sum()
 }
 
-/// What a session's folder takes on the disk.
-pub fn size_bytes(dir: &Path) -> u64 {
-    folder_bytes(dir) + folder_bytes(&dir.join("assets"))
+/// What a session's folder takes on the disk: its journal with all beside it, and its assets.
+pub fn sizes(dir: &Path) -> (u64, u64) {
+    (folder_bytes(dir), folder_bytes(&dir.join("assets")))
 }
 
 /// Removes the files that were made to be opened and that the journal can do without: see `StoredOutput::whole`.

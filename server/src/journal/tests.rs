@@ -206,7 +206,7 @@ fn a_limit_takes_the_oldest_outputs_and_says_so() {
     }
     journal.commit().unwrap();
     journal.enforce_limits().unwrap();
-    assert!(crate::journal::size_bytes(dir.path()) < 14 << 20);
+    assert!(crate::journal::sizes(dir.path()).0 < 14 << 20);
     let text = text_of(dir.path(), 10 << 20);
     assert!(text.starts_with("[Older output was removed") && text.ends_with(&line));
     let events = Reader::open(dir.path()).unwrap().events(0, usize::MAX).unwrap();

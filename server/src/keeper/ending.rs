@@ -198,6 +198,7 @@ impl Keeper {
                 if let Err(e) = opened.registry.end_session(&self.record.id, now, &document) {
                     tracing::warn!("the registry does not know the end yet: {e}");
                 }
+                self.record.note_end(&opened.registry);
             }
             Err(e) => tracing::warn!("the registry cannot be opened: {e}"),
         }

@@ -195,6 +195,22 @@ impl Record {
         }
     }
 
+    /// Puts its end among the recent events.
+    pub fn note_end(&self, registry: &Registry) {
+        let reason = self.end_reason.and_then(|reason| serde_json::to_value(reason).ok());
+        let event = registry::Event {
+            at: self.ended_at.unwrap_or(Time::now()),
+            kind: "sessionEnded".into(),
+            session_id: Some(self.id.clone()),
+            label: Some(self.label()),
+            detail: reason.and_then(|reason| reason.as_str().map(str::to_owned)),
+            ..registry::Event::default()
+        };
+        if let Err(e) = registry.note(&event) {
+            tracing::warn!("the end could not be noted: {e}");
+        }
+    }
+
     /// The registry's rows of its notebooks.
     pub fn bindings(&self) -> Vec<Binding> {
         let live = self.ended_at.is_none();

@@ -57,6 +57,33 @@ pub(super) fn started_with(arguments: &[String]) -> Vec<u32> {
     system.processes().values().filter(fits).map(|process| process.pid().as_u32()).collect()
 }
 
+/// Milliseconds since the boot; whether those of a sleep count depends on the system.
+pub(super) fn awake_milliseconds() -> i64 {
+    elapsed_milliseconds()
+}
+
+/// The same.
+pub(super) fn elapsed_milliseconds() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as i64 - System::boot_time().unwrap_or(0) as i64 * 1000
+}
+
+/// When a process started, in milliseconds since 1970.
+pub(super) fn started_at(start: u64) -> i64 {
+    start as i64 * 1000
+}
+
+/// A process's name, and its command line.
+pub(super) fn name_and_command(pid: u32) -> Option<(String, Vec<String>)> {
+    let mut system = System::new().ok()?;
+    let pid = Pid::from_u32(pid);
+    let kind = kind().with_cmd(sysinfo::UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
+    let process = system.process(pid)?;
+    let command = process.cmd().iter().map(|word| word.to_string_lossy().into_owned());
+    Some((process.name().to_string_lossy().into_owned(), command.collect()))
+}
+
 /// Not known here.
 pub(super) fn proportional_bytes(_pid: u32) -> Option<u64> {
     None

@@ -26,6 +26,11 @@ impl Identity {
     }
 }
 
+/// Whether a process began before a moment, or about then: one that began later got its number from another.
+pub fn started_before(identity: &Identity, at: crate::protocol::Time) -> bool {
+    platform::started_at(identity.start) <= at.0 + 60_000
+}
+
 /// The process that leads its own group and was started with just these arguments, whatever its program is called.
 /// What it forked has its arguments, too, and leads no group.
 pub fn leader_started_with(arguments: &[String]) -> Option<Identity> {

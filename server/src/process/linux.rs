@@ -115,6 +115,36 @@ fn code(maps: &str) -> Vec<(usize, usize)> {
     ours.filter_map(range).collect()
 }
 
+/// Milliseconds since the boot, without those in which the machine slept.
+pub(super) fn awake_milliseconds() -> i64 {
+    milliseconds(rustix::time::ClockId::Monotonic)
+}
+
+/// The same with them.
+pub(super) fn elapsed_milliseconds() -> i64 {
+    milliseconds(rustix::time::ClockId::Boottime)
+}
+
+fn milliseconds(clock: rustix::time::ClockId) -> i64 {
+    let time = rustix::time::clock_gettime(clock);
+    time.tv_sec as i64 * 1000 + time.tv_nsec as i64 / 1_000_000
+}
+
+/// When a process started, in milliseconds since 1970, from field 22 of its `stat`.
+pub(super) fn started_at(start: u64) -> i64 {
+    let second = rustix::param::clock_ticks_per_second().max(1);
+    let ago = elapsed_milliseconds() - (start * 1000 / second) as i64;
+    crate::protocol::Time::now().0 - ago
+}
+
+/// A process's name, and its command line.
+pub(super) fn name_and_command(pid: u32) -> Option<(String, Vec<String>)> {
+    let name = stat(pid)?.name;
+    let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words = command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+    Some((name, words.filter(|word| !word.is_empty()).collect()))
+}
+
 /// Whether a process is Python's own servant for shared resources, and not something that the user runs.
 pub(super) fn is_servant(pid: u32) -> bool {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

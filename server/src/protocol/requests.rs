@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-use super::{CellOutputs, CellRef, Execution, Offer, Session, Time};
+use super::{CellOutputs, CellRef, Execution, Offer, Session, Time, Window};
 
 macro_rules! wire {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {$(
@@ -227,6 +227,84 @@ wire! {
         /// When it was so; null where nothing is known.
         #[cfg_attr(test, ts(type = "Time | null"))]
         as_of: Option<Time>,
+    }
+
+    /// `keeper/listWindows`; each that is given narrows it.
+    ListWindowsParams {
+        repo: Option<String>,
+        issue_number: Option<u32>,
+        folder: Option<String>,
+        /// Also those that are gone; default false.
+        include_disconnected: Option<bool>,
+    }
+    WindowsResult {
+        /// Those seen last first.
+        windows: Vec<Window>,
+        /// How many of them have an editor that runs.
+        active: u32,
+    }
+    /// `keeper/addWindow`: one that has no sidecar. The folder's, where there is one already.
+    /// With it comes what is known of it, as in [`WindowChange`](super::WindowChange).
+    AddWindowParams { folder: String }
+    /// `keeper/updateWindow`; with it comes what is to change, as in [`WindowChange`](super::WindowChange).
+    UpdateWindowParams { window_id: String }
+    WindowResult { window: Window }
+    /// `keeper/removeWindow`: what is known of windows of this folder that have no living sidecar is forgotten.
+    RemoveWindowParams { folder: String }
+    RemoveWindowResult { removed: bool }
+
+    /// `keeper/reconnectToken`
+    ReconnectTokenResult {
+        token: String,
+        /// After that it is of no use.
+        expires_at: Time,
+    }
+    /// `keeper/reconnect`
+    ReconnectParams { token: String }
+    ReconnectResult { window: Window, reconnect_count: u32 }
+
+    /// `keeper/health`
+    Health {
+        sessions: SessionCounts,
+        windows: WindowCounts,
+        ages: Ages,
+        last24h: LastDay,
+        /// Newest first, at most 50.
+        recent: Vec<RecentEvent>,
+        store: StoreSizes,
+    }
+    /// A live session is disconnected when no window has it attached, else active; `total` counts all of them.
+    SessionCounts { active: u32, disconnected: u32, ended: u32, total: u32 }
+    WindowCounts { active: u32, disconnected: u32, total: u32 }
+    /// Live sessions by the time since their last activity: under 2 minutes, under 10, longer.
+    Ages { healthy: u32, aging: u32, stale: u32 }
+    /// What windows did in the last 24 hours.
+    LastDay { connects: u32, disconnects: u32, reconnects: u32, expired_tokens: u32, rejected_tokens: u32 }
+    /// One thing that happened.
+    RecentEvent {
+        at: Time,
+        /// windowConnected | windowReconnected | windowDisconnected | tokenExpired | tokenRejected | sessionStarted |
+        /// sessionMigrated | sessionEnded
+        kind: String,
+        #[cfg_attr(test, ts(type = "string | null"))]
+        session_id: Option<String>,
+        #[cfg_attr(test, ts(type = "string | null"))]
+        window_id: Option<String>,
+        /// The session's label, or the window's folder.
+        #[cfg_attr(test, ts(type = "string | null"))]
+        label: Option<String>,
+        #[cfg_attr(test, ts(type = "string | null"))]
+        detail: Option<String>,
+    }
+    /// Bytes on disk.
+    StoreSizes {
+        #[cfg_attr(test, ts(type = "number"))]
+        registry_bytes: u64,
+        #[cfg_attr(test, ts(type = "number"))]
+        journal_bytes: u64,
+        /// Outputs too large for the journal.
+        #[cfg_attr(test, ts(type = "number"))]
+        asset_bytes: u64,
     }
 
     /// `keeper/pruneStore`; absent: every ended session.

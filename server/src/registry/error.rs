@@ -15,6 +15,9 @@ pub enum Error {
     /// Another live session holds the notebook.
     #[error("the notebook has the live session {session_id}")]
     Taken { session_id: String },
+    /// As many live sessions as there may be.
+    #[error("{live} sessions live already")]
+    Limit { live: u32 },
     /// The session is bound to another notebook than expected.
     #[error("the session is bound to {key} by now")]
     Moved { key: String, uri: String },

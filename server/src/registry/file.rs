@@ -19,6 +19,9 @@ use crate::protocol::Time;
 /// Each step only adds. The format's number is how many of them a file has.
 const MIGRATIONS: &[&str] = &[include_str!("schema-1.sql")];
 const KNOWN: i64 = MIGRATIONS.len() as i64;
+/// What an earlier build need not know of, and so is not refused by it: a keeper outlives upgrades. Their number stands
+/// in SQLite's `application_id`.
+const ADDITIONS: &[&str] = &[include_str!("additions-1.sql")];
 const BUSY: Duration = Duration::from_secs(5);
 
 /// An open connection, and which file it is a connection to.
@@ -83,6 +86,9 @@ impl Database {
         match version(&connection)? {
             KNOWN => {}
             found => return Err(Error::Newer { found, known: KNOWN }),
+        }
+        if additions(&connection)? < ADDITIONS.len() {
+            return Err(gone(path));
         }
         check(&connection)?;
         // The same before and after: the connection is to this file.
@@ -172,10 +178,15 @@ fn version(connection: &Connection) -> Result<i64> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
+fn additions(connection: &Connection) -> Result<usize> {
+    let count: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// Reads the schema and the first page of every table: what a truncated or overwritten file does not survive,
 /// and cheap enough for every start. Damage deeper down shows as [`Error::Corrupt`] when it is met.
 fn check(connection: &Connection) -> Result<()> {
-    for table in ["sessions", "bindings", "windows", "offers", "dismissals"] {
+    for table in ["sessions", "bindings", "windows", "offers", "dismissals", "events"] {
         let sql = format!("SELECT 1 FROM {table} LIMIT 1");
         match connection.query_row(&sql, [], |_| Ok(())) {
             Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => {}
@@ -211,6 +222,11 @@ fn migrate(path: &Path) -> Result<bool> {
             other => other.into(),
         })?;
     }
+    let added = additions(&transaction)?;
+    for step in ADDITIONS.iter().skip(added) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", added.max(ADDITIONS.len()) as i64)?;
     transaction.pragma_update(None, "user_version", KNOWN)?;
     transaction.commit()?;
     check(&connection)?;

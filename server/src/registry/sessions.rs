@@ -24,7 +24,20 @@ pub struct SessionRow {
 const COLUMNS: &str = "id, host, boot, live, document, created_at, last_activity_at, ended_at";
 
 impl Registry {
-    /// Enters a new session and takes its notebooks, or neither: [`Error::Taken`] names who has one of them.
+    /// The same unless `most` sessions live already: [`Error::Limit`].
+    pub fn reserve_within(&self, most: u32, session: &SessionRow, bindings: &[Binding]) -> Result<()> {
+        self.write(|transaction| {
+            let count = "SELECT COUNT(*) FROM sessions WHERE live = 1";
+            let live: u32 = transaction.prepare_cached(count)?.query_row([], |row| row.get(0))?;
+            if live >= most {
+                return Err(Error::Limit { live });
+            }
+            put(transaction, session)?;
+            bindings.iter().try_for_each(|binding| claim(transaction, binding))
+        })
+    }
+
+    /// Enters a session and takes its notebooks, or neither: [`Error::Taken`] names who has one of them.
     pub fn reserve(&self, session: &SessionRow, bindings: &[Binding]) -> Result<()> {
         self.write(|transaction| {
             put(transaction, session)?;

@@ -1,48 +1,89 @@
-//! The editor windows of the registry, and which notebooks they show.
+//! The editor windows of the registry: what they are, which notebooks they show, and which of them are there.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{Registry, Result};
 use crate::protocol::Time;
 
-/// One editor window, known by its sidecar's process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One editor window: with a sidecar known by its process, else as others say that it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     pub id: String,
+    /// The sidecar's; 0 where there is none.
     pub pid: u32,
     /// When the process started, as the system counts it: with `boot` it tells a PID from its reuse.
     pub start: u64,
     pub boot: String,
     pub host: String,
-    /// The caller's own record (folders, editor, …), as JSON.
+    /// The sidecar's own record (folders, editor, …), as JSON.
     pub document: String,
     /// The keys of the notebooks that it shows.
     pub open_notebooks: Vec<String>,
     pub last_seen: Time,
+    /// What it is said to be, as JSON. Anybody may change it.
+    pub about: String,
+    pub started_at: Time,
+    pub reconnect_count: u32,
+    pub has_sidecar: bool,
+    /// When its sidecar was there last, in milliseconds of a clock that stands still in sleep.
+    pub seen_awake: Option<i64>,
+    pub disconnected_at: Option<Time>,
+    /// Its sidecar said goodbye.
+    pub has_left: bool,
+    /// What is known of the token that takes it up again, as JSON.
+    pub token: Option<String>,
+    /// The fingerprints of those that were used, the latest last.
+    pub used_tokens: Vec<String>,
 }
 
+const COLUMNS: &str = "id, pid, start, boot, host, document, open_notebooks, last_seen, about, started_at, \
+    reconnect_count, has_sidecar, seen_awake, disconnected_at, has_left, token, used_tokens";
+
 impl Registry {
-    /// Writes the window's row, whether it is known or not.
-    pub fn put_window(&self, window: &Window) -> Result<()> {
+    /// A window's sidecar says that it is there. A known window stays what it is said to be; true where it was
+    /// unknown, or known as gone.
+    pub fn put_window(&self, window: &Window) -> Result<bool> {
         self.write(|transaction| {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO windows (id, pid, start, boot, host, document, open_notebooks, last_seen)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                     ON CONFLICT (id) DO UPDATE SET pid = ?2, start = ?3, boot = ?4, host = ?5,
-                        document = ?6, open_notebooks = ?7, last_seen = ?8",
-                )?
-                .execute(params![
-                    window.id,
-                    window.pid,
-                    window.start as i64,
-                    window.boot,
-                    window.host,
-                    window.document,
-                    to_json(&window.open_notebooks),
-                    window.last_seen.0,
-                ])?;
-            Ok(())
+            let before = find(transaction, &window.id)?;
+            let is_news = before.as_ref().is_none_or(|before| before.disconnected_at.is_some());
+            let row = match before {
+                None => window.clone(),
+                Some(before) => Window {
+                    about: before.about,
+                    started_at: before.started_at,
+                    reconnect_count: before.reconnect_count,
+                    token: before.token,
+                    used_tokens: before.used_tokens,
+                    ..window.clone()
+                },
+            };
+            put(transaction, &row)?;
+            Ok(is_news)
+        })
+    }
+
+    /// Changes one window, in one transaction; `None` where it is unknown.
+    pub fn change_window<T>(&self, id: &str, change: impl FnOnce(&mut Window) -> T) -> Result<Option<T>> {
+        self.write(|transaction| {
+            let Some(mut window) = find(transaction, id)? else { return Ok(None) };
+            let answer = change(&mut window);
+            put(transaction, &window)?;
+            Ok(Some(answer))
+        })
+    }
+
+    /// Adds a window that only others know of, or changes the one that `is_it` finds; the row as it is then.
+    pub fn add_window(
+        &self,
+        new: Window,
+        is_it: impl Fn(&Window) -> bool,
+        change: impl FnOnce(&mut Window),
+    ) -> Result<Window> {
+        self.write(|transaction| {
+            let mut row = all(transaction)?.into_iter().find(is_it).unwrap_or(new);
+            change(&mut row);
+            put(transaction, &row)?;
+            Ok(row)
         })
     }
 
@@ -60,14 +101,11 @@ impl Registry {
 
     /// All windows, those last seen first.
     pub fn windows(&self) -> Result<Vec<Window>> {
-        self.read(|connection: &Connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, pid, start, boot, host, document, open_notebooks, last_seen FROM windows
-                 ORDER BY last_seen DESC, id",
-            )?;
-            let rows = statement.query_map([], window_of)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
-        })
+        self.read(all)
+    }
+
+    pub fn window(&self, id: &str) -> Result<Option<Window>> {
+        self.read(|connection| find(connection, id))
     }
 
     /// False where it was unknown.
@@ -76,16 +114,45 @@ impl Registry {
             Ok(transaction.prepare_cached("DELETE FROM windows WHERE id = ?1")?.execute([id])? > 0)
         })
     }
+}
 
-    /// Which notebooks the window shows now, and that it was seen. False where the window is unknown.
-    pub fn set_open_notebooks(&self, id: &str, keys: &[String], seen: Time) -> Result<bool> {
-        self.write(|transaction| {
-            let changed = transaction
-                .prepare_cached("UPDATE windows SET open_notebooks = ?2, last_seen = ?3 WHERE id = ?1")?
-                .execute(params![id, to_json(keys), seen.0])?;
-            Ok(changed > 0)
-        })
-    }
+fn all(connection: &Connection) -> Result<Vec<Window>> {
+    let sql = format!("SELECT {COLUMNS} FROM windows ORDER BY last_seen DESC, id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([], window_of)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn find(connection: &Connection, id: &str) -> Result<Option<Window>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM windows WHERE id = ?1"))?;
+    Ok(statement.query_row([id], window_of).optional()?)
+}
+
+fn put(transaction: &Transaction<'_>, window: &Window) -> Result<()> {
+    let sql = format!(
+        "INSERT OR REPLACE INTO windows ({COLUMNS})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+    );
+    transaction.prepare_cached(&sql)?.execute(params![
+        window.id,
+        window.pid,
+        window.start as i64,
+        window.boot,
+        window.host,
+        window.document,
+        to_json(&window.open_notebooks),
+        window.last_seen.0,
+        window.about,
+        window.started_at.0,
+        window.reconnect_count,
+        window.has_sidecar,
+        window.seen_awake,
+        window.disconnected_at.map(|time| time.0),
+        window.has_left,
+        window.token,
+        to_json(&window.used_tokens),
+    ])?;
+    Ok(())
 }
 
 /// A list of texts, as it is stored.
@@ -108,5 +175,14 @@ fn window_of(row: &Row<'_>) -> rusqlite::Result<Window> {
         document: row.get(5)?,
         open_notebooks: from_json(&row.get::<_, String>(6)?),
         last_seen: Time(row.get(7)?),
+        about: row.get(8)?,
+        started_at: Time(row.get(9)?),
+        reconnect_count: row.get(10)?,
+        has_sidecar: row.get(11)?,
+        seen_awake: row.get(12)?,
+        disconnected_at: row.get::<_, Option<i64>>(13)?.map(Time),
+        has_left: row.get(14)?,
+        token: row.get(15)?,
+        used_tokens: from_json(&row.get::<_, String>(16)?),
     })
 }

@@ -115,6 +115,7 @@ impl Sessions {
         let session = client.call_session(request(bind)).await?;
         self.take_file(id, target);
         tracing::info!(session = id, to = %target.uri, notebooks = session.notebooks.len(), "bound");
+        self.note_session("sessionMigrated", &session, Some(target.file_name()));
         let own = self.window_id();
         let is_attached = self.attached.contains(id) && session.windows.iter().any(|w| w.window_id == own);
         let session = if is_attached {
@@ -134,6 +135,7 @@ impl Sessions {
     pub async fn attach_window(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
         let client = self.keeper(id).await?;
         self.attached.insert(id.to_owned());
+        self.note_attached();
         let session = client.call_session(self.attach_request()).await?;
         if let Some(mut live) = self.live.get_mut(id) {
             live.session = session.clone();
@@ -163,6 +165,7 @@ impl Sessions {
             }
         }
         if self.attached.remove(id).is_some() {
+            self.note_attached();
             client.call(Request::Detach {}).await?;
         }
         Ok(())

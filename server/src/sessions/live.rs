@@ -248,6 +248,10 @@ impl Sessions {
     /// Marks this window, and looks whether the notebook is still there.
     pub(super) fn present(&self, mut session: Session) -> Session {
         let own = self.window_id();
+        {
+            let silent = super::lock(&self.silent);
+            session.windows.retain(|window| !silent.contains(&window.window_id));
+        }
         for window in &mut session.windows {
             window.this_window = window.window_id == own;
         }

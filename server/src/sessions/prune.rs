@@ -20,7 +20,8 @@ impl Sessions {
             // The lock keeps a restart of this very session out until it is gone.
             let Ok(Some(_lock)) = take_lock(&self.folders, &row.id) else { continue };
             let dir = self.folders.session(&row.id);
-            freed += journal::size_bytes(&dir);
+            let (journal, assets) = journal::sizes(&dir);
+            freed += journal + assets;
             if let Err(e) = std::fs::remove_dir_all(&dir)
                 && e.kind() != std::io::ErrorKind::NotFound
             {

@@ -100,6 +100,7 @@ impl Sessions {
         let document = serde_json::to_string(record).unwrap_or_default();
         let at = record.ended_at.unwrap_or_else(Time::now);
         self.registry().end_session(&record.id, at, &document).map_err(store_failed)?;
+        record.note_end(self.registry());
         self.live.remove(&record.id);
         self.ring();
         Ok(())

@@ -2,6 +2,8 @@
 //!
 //! Reading never fails: what makes no sense is as by default.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 /// What happens when a notebook whose kernel lives is opened.
@@ -31,6 +33,14 @@ pub struct Settings {
     pub journal_max_bytes: u64,
     /// Days for which an ended session is kept.
     pub keep_ended_days: u32,
+    /// Live sessions that there may be.
+    pub max_sessions: u32,
+    /// A window whose sidecar gave no sign for so long is disconnected; sleep does not count.
+    pub silent_after: Duration,
+    /// How often windows are looked at for that.
+    pub clean_up_interval: Duration,
+    /// A disconnected window is forgotten after so long.
+    pub forget_after: Duration,
 }
 
 impl Default for Settings {
@@ -40,6 +50,10 @@ impl Default for Settings {
             on_rename: OnRename::default(),
             journal_max_bytes: 1 << 30,
             keep_ended_days: 30,
+            max_sessions: 1_000,
+            silent_after: Duration::from_secs(300),
+            clean_up_interval: Duration::from_secs(60),
+            forget_after: Duration::from_secs(24 * 3_600),
         }
     }
 }
@@ -51,6 +65,10 @@ impl Settings {
         let get = |name: &str| {
             let nested = name.split('.').fold(section, |value, part| &value[part]);
             if nested.is_null() { section[name].clone() } else { nested.clone() }
+        };
+        let seconds = |name: &str, unit: f64| {
+            let number = get(name).as_f64().filter(|n| *n > 0.0)?;
+            Duration::try_from_secs_f64(number * unit).ok()
         };
         Settings {
             on_open: match get("onOpen").as_str() {
@@ -70,6 +88,14 @@ impl Settings {
                 .as_u64()
                 .and_then(|n| u32::try_from(n).ok())
                 .unwrap_or(defaults.keep_ended_days),
+            max_sessions: get("maxSessions")
+                .as_u64()
+                .and_then(|n| u32::try_from(n).ok())
+                .unwrap_or(defaults.max_sessions),
+            silent_after: seconds("windows.silentAfterSeconds", 1.0).unwrap_or(defaults.silent_after),
+            clean_up_interval: seconds("windows.cleanUpIntervalSeconds", 1.0)
+                .unwrap_or(defaults.clean_up_interval),
+            forget_after: seconds("windows.forgetAfterHours", 3_600.0).unwrap_or(defaults.forget_after),
         }
     }
 }
@@ -85,6 +111,10 @@ mod tests {
         assert_eq!(Settings::read(&json!({"onOpen": 3, "journal": "x"})), Settings::default());
         assert_eq!(Settings::read(&json!({"onOpen": "resume"})).on_open, OnOpen::Resume);
         assert_eq!(Settings::read(&json!({"journal": {"keepEndedDays": 2}})).keep_ended_days, 2);
+        let quick =
+            Settings::read(&json!({"windows": {"silentAfterSeconds": 0.5, "cleanUpIntervalSeconds": -1}}));
+        assert_eq!(quick.silent_after, Duration::from_millis(500));
+        assert_eq!(quick.clean_up_interval, Settings::default().clean_up_interval);
         assert_eq!(Settings::read(&json!({"journal.keepEndedDays": 2})).keep_ended_days, 2);
     }
 }

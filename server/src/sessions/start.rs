@@ -49,12 +49,19 @@ impl Sessions {
         record.journal_max_bytes = self.settings().journal_max_bytes;
         let lock = take_lock(&self.folders, &id).map_err(store_failed)?;
         let Some(lock) = lock else { return Err(store_failed("a new session's lock is held already")) };
-        match self.registry().reserve(&record.row(), &record.bindings()) {
+        match self.registry().reserve_within(self.settings().max_sessions, &record.row(), &record.bindings())
+        {
             Ok(()) => self.take_file(&id, notebook),
             Err(registry::Error::Taken { session_id }) => {
                 // Another host's: the error names it.
                 self.known(&session_id)?;
                 return Err(has_session(notebook, None));
+            }
+            Err(registry::Error::Limit { live }) => {
+                let what = format!(
+                    "{live} kernels are running, as many as the setting kernelKeeper.maxSessions allows: stop some of them"
+                );
+                return Err(Error::new(ErrorKind::LimitReached, what).with("limit", live));
             }
             Err(e) => return Err(store_failed(e)),
         }
@@ -153,6 +160,8 @@ impl Sessions {
         }
         self.ring();
         let mut session = self.get(id)?;
+        self.note_attached();
+        self.note_session("sessionStarted", &session, None);
         if self.window_id() != "cli" && !session.windows.iter().any(|w| w.this_window) {
             session = self.attach_window(id).await?;
         }

@@ -1,14 +1,14 @@
 //! The window that this process speaks for, and the others as far as offers need them.
 
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 use std::sync::PoisonError;
 
-use super::{OnOpen, OnRename, Sessions, Settings, store_failed};
+use serde::{Deserialize, Serialize};
+
+use super::{OnOpen, OnRename, Sessions, Settings, repository, store_failed};
 use crate::keeper::frames::Request;
 use crate::process::Identity;
-use crate::protocol::{Error, NotebookName, Time, Window};
+use crate::protocol::{AboutWindow, Error, NotebookName, Time};
 use crate::registry::Window as WindowRow;
 
 /// This process's window.
@@ -17,25 +17,60 @@ pub struct ThisWindow {
     /// Its id, or `cli`.
     pub id: String,
     /// What the client says of it.
-    pub about: Window,
+    pub about: AboutWindow,
     /// Its workspace folders.
     pub folders: Vec<PathBuf>,
     /// The keys of the notebooks that it shows.
     pub open: Vec<String>,
     /// Those of them with edits that are not saved.
     pub unsaved: Vec<String>,
+    /// What it says that it is, as the registry has it; filled in when it is registered.
+    pub said: String,
 }
 
 /// How long a window whose sidecar crashed can be taken up again, in milliseconds.
 const FORGOTTEN: i64 = 600_000;
 
 /// A window's row, as far as others read it.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    about: Window,
-    folders: Vec<PathBuf>,
-    unsaved: Vec<String>,
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Document {
+    /// What its client says.
+    pub about: AboutWindow,
+    pub folders: Vec<PathBuf>,
+    pub unsaved: Vec<String>,
+    /// The ids of the sessions that it has attached.
+    pub attached: Vec<String>,
+}
+
+/// What a window is said to be, by itself or by others.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Said {
+    #[serde(flatten)]
+    pub about: AboutWindow,
+    /// The editor's process, where its PID was one of an editor when it was told.
+    pub editor: Option<Identity>,
+}
+
+impl Said {
+    pub fn new(about: AboutWindow) -> Said {
+        Said { editor: about.editor_pid.and_then(crate::process::editor_of), about }
+    }
+
+    pub fn of(row: &WindowRow) -> Said {
+        serde_json::from_str(&row.about).unwrap_or_default()
+    }
+
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Document {
+    pub fn of(row: &WindowRow) -> Document {
+        serde_json::from_str(&row.document).unwrap_or_default()
+    }
 }
 
 impl Sessions {
@@ -83,18 +118,17 @@ impl Sessions {
 
     /// Takes up the window whose sidecar crashed under the same editor process: its id is in the keys of its untitled
     /// notebooks, and questions are addressed to it.
-    pub fn succeed_window(&self) {
-        let Some(editor) = self.this_window().about.editor_pid else { return };
+    pub fn succeed_window(&self, editor: u32) {
         let Some(own) = crate::process::identity_of(std::process::id()) else { return };
         let host = crate::process::host();
         for row in self.registry().windows().unwrap_or_default() {
-            let same_editor = serde_json::from_str::<Document>(&row.document)
-                .is_ok_and(|document| document.about.editor_pid == Some(editor));
-            let process = Identity { pid: row.pid, start: row.start, boot: row.boot.clone() };
-            if same_editor
+            let crashed = !row.has_left && Time::now().since(row.last_seen).abs() < FORGOTTEN;
+            if crashed
+                && row.has_sidecar
+                && Document::of(&row).about.editor_pid == Some(editor)
                 && row.host == host
                 && row.boot == own.boot
-                && !process.is_alive()
+                && !sidecar(&row).is_alive()
                 && self.registry().succeed_window(&row, own.pid, own.start).unwrap_or(false)
             {
                 self.window.write().unwrap_or_else(PoisonError::into_inner).id = row.id;
@@ -110,7 +144,15 @@ impl Sessions {
         else {
             return Ok(());
         };
-        let document = Document { about: window.about, folders: window.folders, unsaved: window.unsaved };
+        let mut attached: Vec<String> = self.attached.iter().map(|id| id.clone()).collect();
+        attached.sort();
+        let document = Document {
+            about: window.about.clone(),
+            folders: window.folders,
+            unsaved: window.unsaved,
+            attached,
+        };
+        let now = Time::now();
         let row = WindowRow {
             id: window.id,
             pid: process.pid,
@@ -119,38 +161,64 @@ impl Sessions {
             host: crate::process::host(),
             document: serde_json::to_string(&document).unwrap_or_default(),
             open_notebooks: window.open,
-            last_seen: Time::now(),
+            last_seen: now,
+            about: self.said(),
+            started_at: now,
+            has_sidecar: true,
+            seen_awake: Some(crate::process::awake_milliseconds()),
+            ..WindowRow::default()
         };
-        self.registry().put_window(&row).map_err(store_failed)
+        let (id, folder) = (row.id.clone(), window.about.folder);
+        if self.registry().put_window(&row).map_err(store_failed)? {
+            self.note_window("windowConnected", &id, folder.as_deref(), None);
+        }
+        Ok(())
+    }
+
+    /// Which sessions it has attached is known to who takes it up again.
+    pub(super) fn note_attached(&self) {
+        if let Err(e) = self.register_window() {
+            tracing::warn!("what the window has attached could not be noted: {e}");
+        }
+    }
+
+    /// What the window says that it is; read from its folder once.
+    fn said(&self) -> String {
+        let mut window = self.window.write().unwrap_or_else(PoisonError::into_inner);
+        if window.said.is_empty() {
+            window.said = Said::new(repository::complete(&window.about)).to_json();
+        }
+        window.said.clone()
     }
 
     /// The window's end: what it was asked goes to another.
     pub fn leave(&self) {
         let id = self.window_id();
-        if let Err(e) = self.registry().remove_window(&id) {
-            tracing::warn!("the window could not be taken from the registry: {e}");
+        let left = self.registry().change_window(&id, |row| {
+            (row.disconnected_at, row.has_left) = (Some(Time::now()), true);
+            row.open_notebooks.clear();
+        });
+        match left {
+            Ok(_) => {
+                self.note_window("windowDisconnected", &id, self.this_window().about.folder.as_deref(), None);
+            }
+            Err(e) => tracing::warn!("the registry does not know that the window is gone: {e}"),
         }
         self.ring();
     }
 
-    /// The living windows of this host; dead ones are forgotten.
+    /// The living windows of this host.
     pub(super) fn living_windows(&self) -> Vec<LivingWindow> {
         let rows = self.registry().windows().unwrap_or_default();
         let host = crate::process::host();
-        let mut living = Vec::new();
-        for row in rows.into_iter().filter(|row| row.host == host) {
-            let process = Identity { pid: row.pid, start: row.start, boot: row.boot };
-            if !process.is_alive() {
-                if Time::now().since(row.last_seen).abs() > FORGOTTEN {
-                    let _ = self.registry().remove_window(&row.id);
-                }
-                continue;
-            }
-            let document = serde_json::from_str::<Document>(&row.document);
-            let (folders, unsaved) = document.map(|d| (d.folders, d.unsaved)).unwrap_or_default();
-            living.push(LivingWindow { id: row.id, folders, open: row.open_notebooks, unsaved });
-        }
+        let is_here = |row: &WindowRow| row.has_sidecar && !row.has_left && row.host == host;
+        let living = rows.into_iter().filter(|row| is_here(row) && sidecar(row).is_alive());
         living
+            .map(|row| {
+                let Document { folders, unsaved, .. } = Document::of(&row);
+                LivingWindow { id: row.id, folders, open: row.open_notebooks, unsaved }
+            })
+            .collect()
     }
 
     pub fn settings(&self) -> Settings {
@@ -169,6 +237,11 @@ impl Sessions {
     pub(super) fn on_rename(&self) -> OnRename {
         self.settings().on_rename
     }
+}
+
+/// The process of a window's sidecar.
+pub(super) fn sidecar(row: &WindowRow) -> Identity {
+    Identity { pid: row.pid, start: row.start, boot: row.boot.clone() }
 }
 
 /// Another window, or this one.

@@ -17,7 +17,7 @@ use tower_lsp::{Client, LanguageServer};
 use super::cells::{Cell, Cells};
 use super::{documents, outgoing, params, watch as disk};
 use crate::paths::Folders;
-use crate::protocol::{Error, ErrorKind, NotebookName, PROTOCOL_VERSION};
+use crate::protocol::{AboutWindow, Error, ErrorKind, NotebookName, PROTOCOL_VERSION};
 use crate::sessions::{Sessions, Settings, ThisWindow};
 
 /// What outlives the LSP library's service: set once, by `initialize`.
@@ -89,23 +89,37 @@ impl Backend {
         let _ = tokio::time::timeout(std::time::Duration::from_secs(3), wait).await;
     }
 
-    fn start(&self, asked: &InitializeParams) -> Result<Value, Error> {
+    async fn start(&self, asked: &InitializeParams) -> Result<Value, Error> {
         let options = asked.initialization_options.clone().unwrap_or_default();
-        let mut about: crate::protocol::Window = match options.get("window") {
+        let mut about: AboutWindow = match options.get("window") {
             Some(window) if !window.is_null() => params::parse(window.clone())?,
-            _ => crate::protocol::Window::default(),
+            _ => AboutWindow::default(),
         };
+        let editor = about.editor_pid;
+        about.editor_pid = editor.or(asked.process_id);
         let named = asked.workspace_folders.iter().flatten().map(|folder| folder.uri.as_str().to_owned());
         let folders: Vec<_> =
             named.filter_map(|uri| NotebookName::any_file(&uri).ok().and_then(|name| name.path)).collect();
         if about.folder.is_none() {
             about.folder = folders.first().map(|f| f.to_string_lossy().into_owned());
         }
-        let window =
-            ThisWindow { id: crate::ids::session(), about, folders, open: Vec::new(), unsaved: Vec::new() };
+        let window = ThisWindow { id: crate::ids::session(), about, folders, ..ThisWindow::default() };
         let settings = Settings::read(options.get("settings").unwrap_or(&Value::Null));
         let (sessions, events) = Sessions::open(self.shared.folders.clone(), window, settings)?;
-        sessions.succeed_window();
+        let reconnect = match options.get("reconnectToken").and_then(Value::as_str) {
+            Some(token) => match sessions.take_up(token).await {
+                Ok(Ok(window)) => json!({ "outcome": "reconnected", "count": window.reconnect_count }),
+                Ok(Err(why)) => json!({ "outcome": why.reason(), "count": 0 }),
+                Err(e) => {
+                    tracing::warn!("the window could not be taken up again: {e}");
+                    json!({ "outcome": "invalid", "count": 0 })
+                }
+            },
+            None => json!({ "outcome": "new", "count": 0 }),
+        };
+        if let Some(editor) = editor.filter(|_| reconnect["outcome"] != "reconnected") {
+            sessions.succeed_window(editor);
+        }
         let window_id = sessions.window_id();
         if let Err(e) = sessions.register_window() {
             // On a full disk, say: kernels are to be seen and stopped all the same, and it is tried again.
@@ -120,14 +134,13 @@ impl Backend {
             }
             looked.send_replace(true);
         });
-        let reconnect = json!({ "outcome": "new", "count": 0 });
         Ok(json!({ "protocolVersion": PROTOCOL_VERSION, "windowId": window_id, "reconnect": reconnect }))
     }
 }
 
 impl LanguageServer for Backend {
     async fn initialize(&self, asked: InitializeParams) -> jsonrpc::Result<InitializeResult> {
-        let ours = self.start(&asked).map_err(params::to_rpc)?;
+        let ours = self.start(&asked).await.map_err(params::to_rpc)?;
         Ok(InitializeResult {
             capabilities: capabilities(ours),
             server_info: Some(ServerInfo {

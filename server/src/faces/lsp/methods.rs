@@ -71,6 +71,13 @@ pub fn register(builder: LspServiceBuilder<Backend>) -> LspServiceBuilder<Backen
         "keeper/unsubscribe" => unsubscribe -> Nothing,
         "keeper/sessionVariables" => session_variables -> SessionVariablesResult,
         "keeper/inspect" => inspect -> InspectResult,
+        "keeper/health" => health -> Health,
+        "keeper/listWindows" => list_windows -> WindowsResult,
+        "keeper/addWindow" => add_window -> WindowResult,
+        "keeper/updateWindow" => update_window -> WindowResult,
+        "keeper/removeWindow" => remove_window -> RemoveWindowResult,
+        "keeper/reconnectToken" => reconnect_token -> ReconnectTokenResult,
+        "keeper/reconnect" => reconnect -> ReconnectResult,
         "keeper/pruneStore" => prune_store -> PruneStoreResult,
     }
     builder
@@ -264,6 +271,44 @@ async fn session_variables(backend: &Backend, params: Value) -> Answer<SessionVa
 async fn inspect(backend: &Backend, params: Value) -> Answer<InspectResult> {
     let asked: InspectParams = parse(params)?;
     backend.sessions()?.inspect(&asked.session_id, &asked.code, asked.cursor).await
+}
+
+async fn health(backend: &Backend, _: Value) -> Answer<Health> {
+    backend.looked().await;
+    backend.sessions()?.health().await
+}
+
+async fn list_windows(backend: &Backend, params: Value) -> Answer<WindowsResult> {
+    let asked: ListWindowsParams = parse(params)?;
+    backend.looked().await;
+    let (windows, active) = backend.sessions()?.windows(&asked)?;
+    Ok(WindowsResult { windows, active })
+}
+
+async fn add_window(backend: &Backend, params: Value) -> Answer<WindowResult> {
+    let asked: AddWindowParams = parse(params.clone())?;
+    Ok(WindowResult { window: backend.sessions()?.add_window(&asked.folder, parse(params)?)? })
+}
+
+async fn update_window(backend: &Backend, params: Value) -> Answer<WindowResult> {
+    let asked: UpdateWindowParams = parse(params.clone())?;
+    let change: WindowChange = parse(params)?;
+    Ok(WindowResult { window: backend.sessions()?.change_window(&asked.window_id, &change)? })
+}
+
+async fn remove_window(backend: &Backend, params: Value) -> Answer<RemoveWindowResult> {
+    let asked: RemoveWindowParams = parse(params)?;
+    Ok(RemoveWindowResult { removed: backend.sessions()?.forget_window(&asked.folder)? })
+}
+
+async fn reconnect_token(backend: &Backend, _: Value) -> Answer<ReconnectTokenResult> {
+    backend.sessions()?.reconnect_token()
+}
+
+async fn reconnect(backend: &Backend, params: Value) -> Answer<ReconnectResult> {
+    let asked: ReconnectParams = parse(params)?;
+    backend.looked().await;
+    backend.sessions()?.reconnect(&asked.token).await
 }
 
 async fn prune_store(backend: &Backend, params: Value) -> Answer<PruneStoreResult> {

@@ -34,6 +34,13 @@ pub async fn follow(sessions: Arc<Sessions>) {
     };
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Often enough that a short limit for silence, should someone set one, is not reached.
+    let settings = sessions.settings();
+    let mut sign = tokio::time::interval(LOOK.min(settings.silent_after / 3).max(Duration::from_millis(50)));
+    let mut clean_up = tokio::time::interval(settings.clean_up_interval.max(Duration::from_millis(50)));
+    for interval in [&mut sign, &mut clean_up] {
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
     let mut watched: Vec<PathBuf> = Vec::new();
     let mut bound = BTreeSet::new();
     let mut missed: Vec<Instant> = Vec::new();
@@ -52,12 +59,13 @@ pub async fn follow(sessions: Arc<Sessions>) {
                 let sessions = sessions.clone();
                 tokio::spawn(async move { sessions.look_for_moved(true).await });
             }
-            _ = tick.tick() => {
+            _ = sign.tick() => {
                 if let Err(e) = sessions.still_here() {
                     tracing::warn!("the window could not be registered: {e}");
                 }
-                look(&sessions);
             }
+            _ = clean_up.tick() => sessions.clean_up(),
+            _ = tick.tick() => look(&sessions),
         }
         if let Some(watcher) = &watcher {
             let (folders, notebooks) = sessions.watched();

@@ -142,17 +142,62 @@ fn windows_are_kept() {
         document: "{}".into(),
         open_notebooks: vec!["/a \"quoted\".ipynb".into()],
         last_seen: Time(1),
+        has_sidecar: true,
+        seen_awake: Some(5),
+        ..Window::default()
     };
-    registry.put_window(&window).unwrap();
+    assert!(registry.put_window(&window).unwrap());
     assert_eq!(registry.windows().unwrap(), std::slice::from_ref(&window));
-    assert!(registry.set_open_notebooks("w", &[], Time(2)).unwrap());
-    assert!(!registry.set_open_notebooks("x", &[], Time(2)).unwrap());
-    assert_eq!(
-        registry.windows().unwrap(),
-        [Window { open_notebooks: vec![], last_seen: Time(2), ..window.clone() }]
-    );
+    // What it is said to be, and its token, are not the sidecar's to forget.
+    let said = registry.change_window("w", |w| {
+        (w.about, w.token, w.reconnect_count) = ("{\"status\":\"x\"}".into(), Some("t".into()), 3);
+    });
+    assert!(said.unwrap().is_some());
+    assert_eq!(registry.change_window("x", |_| ()).unwrap(), None);
+    assert!(!registry.put_window(&Window { last_seen: Time(2), ..window.clone() }).unwrap());
+    let found = registry.window("w").unwrap().unwrap();
+    assert_eq!((found.last_seen, found.reconnect_count, found.token.as_deref()), (Time(2), 3, Some("t")));
+    registry.change_window("w", |w| w.disconnected_at = Some(Time(3))).unwrap();
+    assert!(registry.put_window(&window).unwrap());
+    assert_eq!(registry.window("w").unwrap().unwrap().disconnected_at, None);
+    let other = Window { id: "v".into(), ..Window::default() };
+    let added = registry.add_window(other.clone(), |w| w.id == "v", |w| w.about = "1".into()).unwrap();
+    let again = registry.add_window(Window { id: "u".into(), ..other }, |w| w.about == "1", |_| ()).unwrap();
+    assert_eq!((added.id.as_str(), again.id.as_str()), ("v", "v"));
     assert!(registry.remove_window("w").unwrap());
     assert!(!registry.remove_window("w").unwrap());
+}
+
+#[test]
+fn events_are_counted_and_forgotten() {
+    let (_folder, registry) = fresh();
+    for (at, kind) in [(1, "a"), (2, "b"), (3, "a")] {
+        registry.note(&Event { at: Time(at), kind: kind.into(), ..Event::default() }).unwrap();
+    }
+    assert_eq!(registry.events(2).unwrap().iter().map(|e| e.at.0).collect::<Vec<_>>(), [3, 2]);
+    assert_eq!(registry.event_counts(Time(2)).unwrap(), [("a".into(), 1), ("b".into(), 1)].into());
+    registry.forget_events(Time(3)).unwrap();
+    assert_eq!(registry.events(9).unwrap().len(), 1);
+}
+
+#[test]
+fn an_earlier_build_is_not_refused_for_what_was_added() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("registry.db");
+    // As the first build left it.
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(include_str!("../schema-1.sql")).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    let old = "INSERT INTO windows (id, pid, start, boot, host, document, open_notebooks, last_seen)
+        VALUES ('w', 1, 1, '', '', '{}', '[]', 1)";
+    connection.execute_batch(old).unwrap();
+    let registry = open(folder.path());
+    assert_eq!(registry.windows().unwrap()[0].about, "{}");
+    // It goes on writing as it did, and finds the format that it knows.
+    connection.execute_batch(&old.replace("'w'", "'v'")).unwrap();
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 1);
+    assert_eq!(registry.windows().unwrap().len(), 2);
 }
 
 #[test]
