@@ -98,6 +98,36 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the editor windows, and tell of those that have no Kernel Keeper
+    #[command(args_conflicts_with_subcommands = true)]
+    Windows {
+        #[command(subcommand)]
+        command: Option<WindowsCommand>,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+        /// Also those that are gone
+        #[arg(long)]
+        all: bool,
+        /// Those of a repository, "owner/name"
+        #[arg(long)]
+        repo: Option<String>,
+        /// Those of an issue
+        #[arg(long)]
+        issue: Option<u32>,
+        /// Those of a folder
+        #[arg(long)]
+        folder: Option<String>,
+    },
+    /// Show how it all is: kernels, windows, what happened lately, and the space on disk
+    Health {
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+        /// Go on as it changes
+        #[arg(long)]
+        watch: bool,
+    },
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the man page
@@ -114,4 +144,50 @@ pub enum Command {
         #[arg(long)]
         launch: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WindowsCommand {
+    /// Tell of a window that has no Kernel Keeper, or change the one that the folder has
+    Add {
+        folder: PathBuf,
+        #[command(flatten)]
+        about: AboutArgs,
+    },
+    /// Change what a window is said to be
+    Set {
+        /// Its id, as `windows` lists it
+        window: String,
+        #[command(flatten)]
+        about: AboutArgs,
+    },
+    /// Forget a folder's windows that are not open
+    Remove { folder: PathBuf },
+    /// Write all windows into a coordinator's file
+    Export { file: PathBuf },
+    /// Take in the windows of a coordinator's file; by default its own place
+    Import { file: Option<PathBuf> },
+}
+
+/// What a window is said to be; what is not given stays as it is, an empty word takes it away.
+#[derive(Debug, clap::Args)]
+pub struct AboutArgs {
+    /// "owner/name"
+    #[arg(long)]
+    pub repo: Option<String>,
+    #[arg(long)]
+    pub issue: Option<u32>,
+    #[arg(long)]
+    pub status: Option<String>,
+    /// The editor's process
+    #[arg(long)]
+    pub editor_pid: Option<u32>,
+    #[arg(long)]
+    pub editor_name: Option<String>,
+    /// Whether a person has to look
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub intervention: Option<bool>,
+    /// As a JSON object
+    #[arg(long)]
+    pub json: bool,
 }

@@ -5,12 +5,12 @@ mod args;
 use std::io::Write;
 use std::process::ExitCode;
 
-use args::{Args, Command};
+use args::{AboutArgs, Args, Command, WindowsCommand};
 use clap::{CommandFactory, Parser};
 use kernel_keeper::faces::{cli, lsp};
 use kernel_keeper::keeper::{self, Purpose};
 use kernel_keeper::paths::Folders;
-use kernel_keeper::protocol::{Error, ErrorKind};
+use kernel_keeper::protocol::{Error, ErrorKind, ListWindowsParams, WindowChange};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -82,9 +82,55 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
             cli::run(folders, |s| async move { cli::logs(&s, &which, follow).await })
         }
         Command::Kernelspecs { json } => cli::run(folders, |s| async move { cli::kernelspecs(&s, json) }),
+        Command::Windows { command: None, json, all, repo, issue, folder } => {
+            cli::run(folders, |s| async move {
+                let include_disconnected = Some(all);
+                let asked = ListWindowsParams { repo, issue_number: issue, folder, include_disconnected };
+                cli::windows::windows(&s, &asked, json)
+            })
+        }
+        Command::Windows { command: Some(command), .. } => {
+            cli::run(folders, |s| async move { windows(&s, command) })
+        }
+        Command::Health { json, watch } => {
+            cli::run(folders, |s| async move { cli::health(&s, json, watch).await })
+        }
         Command::Completions { .. } | Command::Man => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+fn windows(
+    sessions: &std::sync::Arc<kernel_keeper::sessions::Sessions>,
+    command: WindowsCommand,
+) -> Result<(), Error> {
+    match command {
+        WindowsCommand::Add { folder, about } => {
+            let json = about.json;
+            cli::windows::add(sessions, &folder, change(about), json)
+        }
+        WindowsCommand::Set { window, about } => {
+            let json = about.json;
+            cli::windows::set(sessions, &window, &change(about), json)
+        }
+        WindowsCommand::Remove { folder } => cli::windows::remove(sessions, &folder),
+        WindowsCommand::Export { file } => cli::windows::export(sessions, &file),
+        WindowsCommand::Import { file } => cli::windows::import(sessions, file.as_deref()),
+    }
+}
+
+/// An empty word takes a value away.
+fn change(about: AboutArgs) -> WindowChange {
+    let text = |text: Option<String>| text.map(|text| Some(text).filter(|text| !text.is_empty()));
+    WindowChange {
+        folder: None,
+        repo: text(about.repo),
+        issue_number: about.issue.map(Some),
+        status: text(about.status),
+        is_intervention: about.intervention.map(Some),
+        editor_pid: about.editor_pid.map(Some),
+        editor_name: text(about.editor_name),
+    }
 }
 
 fn io_failed(e: std::io::Error) -> Error {

@@ -10,6 +10,7 @@ mod attach;
 mod awaited;
 mod clean_up;
 mod ensure;
+mod exchange;
 mod execute;
 mod feed;
 mod find;
@@ -47,6 +48,7 @@ use crate::paths::Folders;
 use crate::protocol::{Error, ErrorKind, Offer, Session};
 use crate::registry::Registry;
 
+pub use exchange::default_store;
 pub use execute::Submitted;
 pub use feed::Feed;
 pub use notebook_file::NotebookFile;

@@ -219,3 +219,74 @@ fn health_tells_what_happened() {
     }
     assert_eq!(health["store"]["assetBytes"], 0);
 }
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn windows_and_health_from_a_shell() {
+    let world = World::new();
+    let mut window = world.window();
+    let folder = world.work().join("elsewhere");
+    let shown = folder.to_string_lossy().into_owned();
+    let added = world.cli_ok(["windows", "add", "elsewhere/", "--repo", "o/n", "--issue", "7", "--json"]);
+    let added = json_of(&added);
+    assert_eq!((&added["folder"], &added["issueNumber"]), (&json!(shown), &json!(7)));
+    let id = id_of(&added["windowId"]);
+    world.cli_ok(["windows", "set", &id, "--status", "review", "--intervention", "--repo", ""]);
+    let found = json_of(&world.cli_ok(["windows", "--json", "--issue", "7"]));
+    let found = &found["windows"][0];
+    assert_eq!(
+        (&found["status"], &found["isIntervention"], &found["repo"]),
+        (&json!("review"), &json!(true), &Value::Null)
+    );
+    let text = world.cli_ok(["windows"]);
+    assert!(text.contains(&window.id) && text.contains(&shown), "{text}");
+    // A coordinator's file, there and back.
+    let file = world.work().join("a/b/store.json");
+    world.cli_ok(["windows", "export", &file.to_string_lossy()]);
+    let store = json_of(&std::fs::read_to_string(&file).unwrap());
+    let entry = store["sessions"].as_array().unwrap().iter().find(|e| e["folder"] == shown.as_str()).unwrap();
+    let fields: Vec<&str> = entry.as_object().unwrap().keys().map(String::as_str).collect();
+    let expected =
+        ["folder", "repo", "issue_number", "status", "vscode_pid", "started_at", "is_intervention"];
+    assert_eq!(fields, expected);
+    assert!(store["last_updated"].is_string());
+    assert_eq!(world.cli_ok(["windows", "remove", "elsewhere"]), format!("Forgot {shown}.\n"));
+    assert_eq!(json_of(&world.cli_ok(["windows", "--json"]))["windows"].as_array().unwrap().len(), 1);
+    world.cli_ok(["windows", "import", &file.to_string_lossy()]);
+    let back = json_of(&world.cli_ok(["windows", "--json", "--issue", "7"]))["windows"][0].clone();
+    assert_eq!((&back["status"], &back["startedAt"]), (&json!("review"), &entry["started_at"]));
+    // Absent, damaged, and half right.
+    let gone = world.cli(["windows", "import", "no/such.json"]);
+    assert!(gone.status.success() && gone.stderr.is_empty(), "{gone:?}");
+    std::fs::write(&file, "{ not json").unwrap();
+    let damaged = world.cli(["windows", "import", &file.to_string_lossy()]);
+    assert!(damaged.status.success(), "{damaged:?}");
+    assert!(String::from_utf8_lossy(&damaged.stderr).starts_with("warning: "), "{damaged:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{ not json");
+    let editor = Editor::start(&world.work(), "cursor");
+    let entries = json!([{ "folder": "/f", "repo": "x/y", "issue_number": 3, "status": "s", "vscode_pid": editor.pid(),
+        "started_at": "2020-01-01T00:00:00Z", "is_intervention": false }, { "nothing": 1 }]);
+    std::fs::write(&file, json!({ "sessions": entries, "last_updated": "2020-01-01T00:00:00Z" }).to_string())
+        .unwrap();
+    let half = world.cli(["windows", "import", &file.to_string_lossy()]);
+    assert!(String::from_utf8_lossy(&half.stderr).contains("passed over"), "{half:?}");
+    // The process of that number began later than the window: it is another one.
+    let all = json_of(&world.cli_ok(["windows", "--json", "--all", "--repo", "x/y"]));
+    assert_eq!((&all["windows"][0]["state"], &all["active"]), (&json!("disconnected"), &json!(0)));
+    let missing = world.cli(["windows", "set", "nobody", "--status", "x"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&missing.stderr).contains("help: kernel-keeper windows --all"),
+        "{missing:?}"
+    );
+    let health = world.cli_ok(["health"]);
+    assert!(health.contains("Windows") && health.contains("window connected"), "{health}");
+    let same = window.ok("keeper/health", json!({}));
+    let shell = json_of(&world.cli_ok(["health", "--json"]));
+    for part in ["sessions", "windows", "last24h"] {
+        assert_eq!(shell[part], same[part], "{part}");
+    }
+}

@@ -2,7 +2,9 @@
 //! `--json` for programs.
 
 mod exec;
+mod health;
 mod show;
+pub mod windows;
 
 use std::future::Future;
 use std::io::{IsTerminal, Write};
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use exec::{exec, run_notebook};
+pub use health::health;
 
 use crate::paths::Folders;
 use crate::protocol::{AttachSessionParams, Error, ErrorKind, NotebookName};
@@ -49,6 +52,8 @@ pub fn help(error: &Error) -> Option<&'static str> {
             "kernel-keeper stop NOTEBOOK stops the kernel that it has; attach --replace does both"
         }
         ErrorKind::KernelspecNotFound => "kernel-keeper kernelspecs lists the kernels that can be started",
+        ErrorKind::NotFound => "kernel-keeper windows --all shows every window",
+        ErrorKind::LimitReached => "kernel-keeper stop SESSION stops a kernel; the limit is a setting",
         ErrorKind::StoreFailed => {
             "the state folder is $KERNEL_KEEPER_STATE_DIR, by default ~/.local/state/kernel-keeper"
         }

@@ -228,7 +228,9 @@ fn apply(row: &mut WindowRow, change: &WindowChange, started_at: Option<Time>) {
             .and_then(crate::process::editor_of)
             .filter(|editor| started_at.is_none_or(|at| crate::process::started_before(editor, at)));
     }
-    row.started_at = started_at.unwrap_or(row.started_at);
+    if let Some(at) = started_at.filter(|_| !row.has_sidecar) {
+        row.started_at = at;
+    }
     row.about = said.to_json();
 }
 

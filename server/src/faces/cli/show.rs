@@ -4,7 +4,10 @@
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 
-use crate::protocol::{EndReason, Execution, ExecutionStatus, Kernelspec, Session, SessionState, Time};
+use crate::protocol::{
+    EndReason, Execution, ExecutionStatus, Kernelspec, RecentEvent, Session, SessionState, Time, Window,
+    WindowState,
+};
 use crate::sessions::since;
 
 /// Sessions, one a line.
@@ -79,6 +82,58 @@ pub fn kernelspecs(all: &[Kernelspec]) -> Table {
     for spec in all {
         let ready = if spec.ready { "yes" } else { "no ipykernel" };
         table.add_row([&spec.name, &spec.display_name, &spec.language, &spec.source, ready]);
+    }
+    table
+}
+
+/// Windows, one a line.
+pub fn windows(all: &[Window]) -> Table {
+    let mut table =
+        table(&["WINDOW", "STATE", "FOLDER", "REPOSITORY", "ISSUE", "STATUS", "EDITOR", "SINCE", "KERNELS"]);
+    for window in all {
+        let (word, color) = match window.state {
+            WindowState::Active => ("active", Color::Green),
+            WindowState::Disconnected => ("disconnected", Color::DarkGrey),
+        };
+        let text = |text: &Option<String>| Cell::new(plain(text.as_deref().unwrap_or_default()));
+        let number = |n: Option<u32>| Cell::new(n.map(|n| n.to_string()).unwrap_or_default());
+        table.add_row([
+            Cell::new(&window.window_id),
+            coloured(word, color),
+            text(&window.folder),
+            text(&window.repo),
+            number(window.issue_number),
+            text(&window.status),
+            number(window.editor_pid),
+            Cell::new(when(window.started_at)),
+            Cell::new(window.sessions.len()),
+        ]);
+    }
+    table
+}
+
+/// What happened, newest first.
+pub fn events(all: &[RecentEvent]) -> Table {
+    let mut table = table(&["WHEN", "WHAT", "WHICH", "DETAIL"]);
+    for event in all {
+        let words = match event.kind.as_str() {
+            "windowConnected" => "window connected",
+            "windowReconnected" => "window reconnected",
+            "windowDisconnected" => "window disconnected",
+            "tokenExpired" => "token expired",
+            "tokenRejected" => "token refused",
+            "sessionStarted" => "kernel started",
+            "sessionMigrated" => "kernel moved",
+            "sessionEnded" => "kernel ended",
+            other => other,
+        };
+        let which = event.label.as_ref().or(event.session_id.as_ref()).or(event.window_id.as_ref());
+        table.add_row([
+            when(event.at),
+            plain(words),
+            plain(which.map_or("", String::as_str)),
+            plain(event.detail.as_deref().unwrap_or_default()),
+        ]);
     }
     table
 }
