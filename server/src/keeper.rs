@@ -9,6 +9,7 @@ mod client;
 mod clients;
 mod ending;
 pub mod frames;
+mod idling;
 mod kernel;
 mod machine;
 mod messages;

@@ -8,6 +8,7 @@ mod editor;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 mod environment;
+mod gpu;
 mod identity;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -19,6 +20,7 @@ mod unix;
 pub use clock::{awake_milliseconds, elapsed_milliseconds};
 pub use editor::editor_of;
 pub use environment::{clean, with_interpreter_first};
+pub use gpu::{gpu_bytes, uses_gpu};
 pub use identity::{Identity, boot_id, host, identity_of, leader_started_with, started_before};
 pub use sample::{Sample, Sampler};
 pub use signal::{Signal, kill, signal_group, wait_for_death};

@@ -101,6 +101,8 @@ pub struct Sessions {
         Mutex<std::collections::HashMap<(String, u32), (crate::paths::FileIdentity, std::time::Instant)>>,
     /// Windows that hold their connections and give no sign of life. Owned by `clean_up.rs`.
     silent: Mutex<std::collections::BTreeSet<String>>,
+    /// This window shows figures of kernels to somebody.
+    is_visible: std::sync::atomic::AtomicBool,
     /// How far each journal can be read.
     committed: DashMap<String, watch::Sender<u64>>,
     window: RwLock<ThisWindow>,
@@ -146,6 +148,7 @@ impl Sessions {
             displaced: DashSet::new(),
             doubted: Mutex::default(),
             silent: Mutex::default(),
+            is_visible: Default::default(),
             committed: DashMap::new(),
             window: RwLock::new(window),
             settings: RwLock::new(settings),

@@ -11,6 +11,7 @@ mod cli;
 mod damage;
 mod driver;
 mod executing;
+mod figures;
 mod kernels;
 mod moves;
 mod nothing_lost;

@@ -623,7 +623,15 @@ memoryBytes: number | null,
 /**
  * Kernel with its children; 100 is one core; null when ended.
  */
-cpuPercent: number | null, endedAt: Time | null, endReason: EndReason | null, };
+cpuPercent: number | null, 
+/**
+ * Of an NVIDIA card, in bytes; null where it uses none, or nobody can tell.
+ */
+gpuMemoryBytes: number | null, 
+/**
+ * When the idle policy stops it if nothing changes; null where it does not.
+ */
+stopsAt: Time | null, endedAt: Time | null, endReason: EndReason | null, };
 
 /**
  * A live session is disconnected when no window has it attached, else active; `total` counts all of them.
@@ -665,6 +673,11 @@ asOf: Time | null, };
  * Newest activity first.
  */
 export type SessionsResult = { sessions: Array<Session>, };
+
+/**
+ * `keeper/setVisible`: the window shows memory and processor to somebody; they are sampled more often meanwhile.
+ */
+export type SetVisibleParams = { visible: boolean, };
 
 /**
  * `keeper/startSession`

@@ -2,7 +2,7 @@
 
 use super::kernel::{self, Greeted};
 use super::machine::Job;
-use super::run::{Keeper, TICK};
+use super::run::Keeper;
 use crate::journal::{NewExecution, Reader};
 use crate::jupyter::{ConnectionFile, Decoded, Heartbeat};
 use crate::process::{self, Identity};
@@ -211,10 +211,15 @@ impl Keeper {
             old.abort();
         }
         let (beats, heard) = tokio::sync::watch::channel(true);
+        let mut pace = self.pace.subscribe();
         let listen = tokio::spawn(async move {
             let mut heart = Heartbeat::new(&connection);
             loop {
-                tokio::time::sleep(TICK).await;
+                let wait = *pace.borrow_and_update();
+                // A quiet kernel that is no more is listened to sooner.
+                if let Ok(Ok(())) = tokio::time::timeout(wait, pace.changed()).await {
+                    continue;
+                }
                 let beat = heart.beat(HEARTBEAT).await;
                 beats.send_if_modified(|known| std::mem::replace(known, beat) != beat);
             }

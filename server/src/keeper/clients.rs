@@ -40,6 +40,8 @@ pub enum FromClient {
 struct Connection {
     replies: mpsc::Sender<Vec<u8>>,
     window: Option<AttachedWindow>,
+    /// It shows figures to somebody.
+    watches: bool,
 }
 
 /// The listening socket and everybody on it. Owned by the run loop.
@@ -95,7 +97,7 @@ impl Clients {
         self.next += 1;
         let connection = self.next;
         let (replies, unread) = mpsc::channel(UNREAD_REPLIES);
-        self.connections.insert(connection, Connection { replies, window: None });
+        self.connections.insert(connection, Connection { replies, window: None, watches: false });
         let (read, write) = stream.into_split();
         tokio::spawn(read_requests(read, connection, self.inbox.clone()));
         tokio::spawn(write_answers(write, unread, self.published.subscribe()));
@@ -139,9 +141,16 @@ impl Clients {
         windows
     }
 
-    /// Whether anybody is connected.
-    pub fn any(&self) -> bool {
-        !self.connections.is_empty()
+    /// Marks whether a connection shows figures.
+    pub fn watch(&mut self, connection: u64, visible: bool) {
+        if let Some(client) = self.connections.get_mut(&connection) {
+            client.watches = visible;
+        }
+    }
+
+    /// Whether anybody looks at figures.
+    pub fn is_watched(&self) -> bool {
+        self.connections.values().any(|connection| connection.watches)
     }
 
     /// Ends: no more connections, and what is written already goes out to those who read.

@@ -64,6 +64,10 @@ pub enum Request {
     Ask(Question),
     /// → what `keeper/sessionVariables` answers
     Variables {},
+    /// This connection's window shows figures, or none any more. → `{}`
+    Watch { visible: bool },
+    /// The user's idle policy, in milliseconds; `None`: off. → `{}`
+    StopIdleAfter { milliseconds: Option<u64> },
     /// An op of a newer face. → an error
     #[serde(other)]
     Unknown,
@@ -128,6 +132,8 @@ pub struct Sample {
     pub memory_bytes: Option<u64>,
     pub cpu_percent: Option<f64>,
     pub runs: Option<String>,
+    #[serde(default)]
+    pub gpu_memory_bytes: Option<u64>,
 }
 
 /// An error on the socket.

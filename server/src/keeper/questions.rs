@@ -54,6 +54,11 @@ impl Questions {
         Questions { known, is_due: true, ..Questions::default() }
     }
 
+    /// Whether the kernel is still to be asked, or to answer.
+    pub(super) fn is_pending(&self) -> bool {
+        self.is_due || !self.asked.is_empty()
+    }
+
     /// Whether a message answers a question, or came about by one.
     pub(super) fn concerns(&self, parent: &str) -> bool {
         self.recent.iter().any(|id| id == parent)

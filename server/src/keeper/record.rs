@@ -47,6 +47,9 @@ pub struct Record {
     /// Limit of the journal, from the settings of the window that started the session.
     #[serde(default = "default_journal_limit")]
     pub journal_max_bytes: u64,
+    /// The idle policy, in milliseconds; `None`: off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_idle_after: Option<u64>,
     #[serde(default)]
     pub busy_seconds: f64,
     #[serde(default)]
@@ -132,6 +135,7 @@ impl Record {
             keeper: None,
             kernel_process: None,
             journal_max_bytes: default_journal_limit(),
+            stop_idle_after: None,
             busy_seconds: 0.0,
             ended_at: None,
             end_reason: None,
@@ -269,6 +273,8 @@ impl Record {
             windows: Vec::new(),
             memory_bytes: None,
             cpu_percent: None,
+            gpu_memory_bytes: None,
+            stops_at: None,
             ended_at: self.ended_at,
             end_reason: self.end_reason,
         }

@@ -104,6 +104,21 @@ impl Keeper {
             }
             Request::Ask(question) => self.ask(connection, id, question),
             Request::Variables {} => self.variables(connection, id),
+            Request::Watch { visible } => {
+                self.clients.watch(connection, visible);
+                if visible {
+                    self.take_sample();
+                }
+                self.answer(connection, id, json!({}));
+            }
+            Request::StopIdleAfter { milliseconds } => {
+                if self.record.stop_idle_after != milliseconds {
+                    self.record.stop_idle_after = milliseconds;
+                    self.status_changed = true;
+                    self.record_changed()?;
+                }
+                self.answer(connection, id, json!({}));
+            }
             Request::Unknown => {
                 let what = "this kernel's keeper is of an earlier version and does not know that request: \
                             restart the kernel when it suits you";

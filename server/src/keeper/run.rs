@@ -25,8 +25,10 @@ use crate::protocol::{Error, ErrorKind, SessionState, Time};
 
 /// How long a row waits for the next one, where nobody waits for it.
 const LINGER: Duration = Duration::from_millis(5);
-/// How often the keeper looks after itself; memory is sampled as often while somebody looks.
-pub(super) const TICK: Duration = Duration::from_secs(2);
+/// How often the keeper looks after itself and samples its kernel while that is at something, or somebody looks.
+const LIVELY: Duration = Duration::from_secs(2);
+/// The same for the rest: with a hundred kernels at hand, looking after them must not be felt.
+const QUIET: Duration = Duration::from_secs(10);
 
 type Death = Pin<Box<dyn Future<Output = Option<i32>>>>;
 type Greeting = Pin<Box<dyn Future<Output = Result<Greeted, String>>>>;
@@ -73,7 +75,16 @@ pub(super) struct Keeper {
     /// The sample is to be taken anew before the next status.
     pub resample: bool,
     pub committed: u64,
+    /// What had been committed at the last tick.
+    pub seen: u64,
+    pub ticked: Instant,
     pub ticks: u64,
+    /// How often the heart is listened to.
+    pub pace: tokio::sync::watch::Sender<Duration>,
+    pub idling: super::idling::Idling,
+    /// What the graphics card's driver is asked.
+    pub gpu: Option<Pin<Box<dyn Future<Output = Option<u64>>>>>,
+    pub gpu_asked: Option<Instant>,
     pub questions: super::questions::Questions,
 }
 
@@ -171,7 +182,13 @@ impl Keeper {
             sample: Sample::default(),
             resample: false,
             committed,
+            seen: 0,
+            ticked: Instant::now(),
             ticks: 0,
+            pace: tokio::sync::watch::Sender::new(LIVELY),
+            idling: super::idling::Idling::default(),
+            gpu: None,
+            gpu_asked: None,
             questions,
         };
         keeper.clients.publish(|p| p.committed = committed);
@@ -179,14 +196,15 @@ impl Keeper {
     }
 
     async fn serve(&mut self, mut requests: Receiver<FromClient>) {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        self.tick();
         let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
         let mut terminate = terminate.ok();
         let mut lingering: Option<Instant> = None;
         while !self.over {
             let ending_at = self.ending.as_ref().map(|e| e.next);
             let behind = self.is_behind();
+            let pace = self.pace();
+            self.pace.send_if_modified(|known| std::mem::replace(known, pace) != pace);
             tokio::select! {
                 // What was read and is not in the journal yet comes first: a flood waits in the kernel, not here.
                 incoming = next_message(&mut self.channels), if !behind => match incoming {
@@ -217,7 +235,8 @@ impl Keeper {
                 () = at(ending_at) => self.press_on(),
                 () = at(lingering) => self.urgent = true,
                 () = tokio::task::yield_now(), if behind => {}
-                _ = tick.tick() => self.tick(),
+                () = tokio::time::sleep_until(self.ticked + pace) => self.tick(),
+                bytes = at_last(&mut self.gpu) => self.gpu_told(bytes),
                 () = terminated(&mut terminate) => {
                     tracing::info!("asked to terminate: the kernel runs on, the next face adopts it");
                     self.settle_up();
@@ -237,6 +256,20 @@ impl Keeper {
             }
         }
         self.settle_up();
+    }
+
+    fn pace(&self) -> Duration {
+        let is_at_something = !matches!(self.state, SessionState::Idle | SessionState::Ended)
+            || self.machine.is_busy()
+            || self.adopting
+            || self.rejoining
+            || self.ending.is_some()
+            || self.disk_full
+            || self.questions.is_pending();
+        // Of a short limit, as tests set it, the end is not missed by much either.
+        let is_short = self.record.stop_idle_after.is_some_and(|limit| limit < 60_000);
+        let is_lively = is_at_something || is_short || self.clients.is_watched();
+        if is_lively { LIVELY } else { QUIET }
     }
 
     /// Whether what waits for its commit may wait a moment for more: of a short execution begin, result and end then go

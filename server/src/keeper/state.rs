@@ -1,12 +1,20 @@
 //! The session as it is now, and what the keeper looks after from time to time: gaps, samples, limits, swept files.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::frames::{Answer, Sample};
 use super::run::Keeper;
 use crate::process;
 use crate::protocol::{CurrentExecution, EventBody, Session, SessionState, Time};
 
-/// Every so many ticks: limits, swept files, samples that nobody sees.
-const SLOW: u64 = 5;
+/// Every so many ticks: limits, and what grew too large.
+const SELDOM: u64 = 5;
+/// How often the graphics card's driver is asked at most.
+const GPU_EVERY: Duration = Duration::from_secs(10);
+/// Every so many ticks of a quiet kernel memory is given back: each time costs what is read again.
+const QUIET_GIVES_BACK: u64 = 30;
 /// A gap is noticed this long after it came about at most, in milliseconds.
 const GAP_NOTICED: i64 = 4_000;
 /// A kernel that floods its own standard output: the log starts again.
@@ -15,10 +23,12 @@ const LONGEST_KERNEL_LOG: u64 = 10 << 20;
 impl Keeper {
     pub(super) fn tick(&mut self) {
         self.ticks += 1;
+        self.ticked = Instant::now();
         let now = Time::now();
         let effects = self.machine.tick(now);
         self.carry_out(effects, now);
         self.tick_questions(now);
+        self.tick_idling();
         if let Some(lost) = self.gaps.missing(now) {
             let body = EventBody::Gap { from: Time(now.0 - GAP_NOTICED), to: now, lost_at_most: Some(lost) };
             self.journal.append(None, now, body);
@@ -29,7 +39,11 @@ impl Keeper {
             // The kernel does not answer yet. Who waits for us is told how things are, and can stop it.
             self.owe_no_more(Ok(()));
         }
-        process::let_go();
+        if std::mem::replace(&mut self.seen, self.committed) != self.committed
+            || self.ticks % QUIET_GIVES_BACK == 0
+        {
+            process::let_go();
+        }
         match self.clients.listen_again_if_swept() {
             Ok(false) => {}
             Ok(true) => {
@@ -39,11 +53,8 @@ impl Keeper {
             }
             Err(e) => tracing::error!("the socket cannot be made anew: {e}"),
         }
-        let slow = self.ticks % SLOW == 1;
-        if slow || self.clients.any() {
-            self.take_sample();
-        }
-        if !slow {
+        self.take_sample();
+        if self.ticks % SELDOM != 1 {
             return;
         }
         if let Err(e) = self.journal.enforce_limits() {
@@ -58,11 +69,25 @@ impl Keeper {
     pub(super) fn take_sample(&mut self) {
         let Some(kernel) = &self.kernel else { return };
         let found = self.sampler.sample(kernel.pid);
-        let sample = Sample {
+        let is_time = self.gpu_asked.is_none_or(|at| at.elapsed() >= GPU_EVERY);
+        if is_time && self.gpu.is_none() && process::uses_gpu(&found.pids) {
+            self.gpu_asked = Some(Instant::now());
+            self.gpu = Some(Box::pin(process::gpu_bytes(found.pids)));
+        }
+        self.tell_sample(Sample {
             memory_bytes: Some(found.memory_bytes),
             cpu_percent: Some((found.cpu_percent * 10.0).round() / 10.0),
             runs: found.runs,
-        };
+            gpu_memory_bytes: self.sample.gpu_memory_bytes,
+        });
+    }
+
+    /// The graphics card's driver answered.
+    pub(super) fn gpu_told(&mut self, bytes: Option<u64>) {
+        self.tell_sample(Sample { gpu_memory_bytes: bytes, ..self.sample.clone() });
+    }
+
+    fn tell_sample(&mut self, sample: Sample) {
         if sample != self.sample {
             self.sample = sample;
             let bytes =
@@ -87,11 +112,19 @@ impl Keeper {
         session.memory_bytes = self.sample.memory_bytes;
         session.cpu_percent = self.sample.cpu_percent;
         session.runs.clone_from(&self.sample.runs);
+        session.gpu_memory_bytes = self.sample.gpu_memory_bytes;
+        if let Some((at, is_soon)) = self.stops_at() {
+            session.stops_at = Some(at);
+            if is_soon {
+                session.warnings.push("It is stopped within the hour, because it is idle and no window has it open: open it, or pin it, to keep it.".into());
+            }
+        }
         if session.state == SessionState::Starting {
             session.pid = None;
         }
         if session.state == SessionState::Starting || session.ended_at.is_some() {
             (session.memory_bytes, session.cpu_percent, session.runs) = (None, None, None);
+            (session.gpu_memory_bytes, session.stops_at) = (None, None);
         }
         session.current_execution = self.machine.running.as_ref().map(|running| CurrentExecution {
             execution_id: running.job.execution_id.clone(),

@@ -8,9 +8,11 @@ use std::time::Instant;
 
 use super::platform;
 
-/// Trees up to this are measured exactly each time, larger ones each [`EXACT_EVERY`]th time.
+/// Trees up to this are measured exactly whenever they changed, larger ones each [`EXACT_EVERY`]th time at most.
 const EXACT_UP_TO_BYTES: u64 = 256 << 20;
 const EXACT_EVERY: u32 = 6;
+/// What shares is divided anew when resident memory differs by more than a part in this many.
+const CHANGED: u64 = 64;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
@@ -20,6 +22,8 @@ pub struct Sample {
     pub cpu_percent: f64,
     /// The program that the kernel runs, such as `git`: its newest descendant.
     pub runs: Option<String>,
+    /// The processes that were measured, the kernel's first.
+    pub pids: Vec<u32>,
 }
 
 /// Remembers the last sample to compute the share of the processor.
@@ -31,6 +35,8 @@ pub struct Sampler {
     /// Proportional to resident memory, as it was when both were measured.
     share: f64,
     until_exact: u32,
+    /// When both were measured: resident bytes, and the processes.
+    exact: (u64, Vec<u32>),
 }
 
 /// One process as it is now.
@@ -60,19 +66,24 @@ impl Sampler {
             memory_bytes: self.memory(&tree),
             cpu_percent: self.cpu(&tree, elapsed),
             runs: runs(&tree, platform::is_servant),
+            pids: tree.iter().map(|p| p.pid).collect(),
         }
     }
 
     fn memory(&mut self, tree: &Tree) -> u64 {
         let resident: u64 = tree.iter().map(|p| p.resident_bytes).sum();
-        if resident <= EXACT_UP_TO_BYTES || self.until_exact == 0 {
+        let pids: Vec<u32> = tree.iter().map(|p| p.pid).collect();
+        let is_as_before = self.exact.1 == pids && self.exact.0.abs_diff(resident) <= self.exact.0 / CHANGED;
+        let may_take_time = resident <= EXACT_UP_TO_BYTES || self.until_exact == 0;
+        if !is_as_before && may_take_time {
+            self.exact = (resident, pids);
             self.until_exact = EXACT_EVERY;
             let exact: u64 =
                 tree.iter().map(|p| platform::proportional_bytes(p.pid).unwrap_or(p.resident_bytes)).sum();
             self.share = exact as f64 / resident.max(1) as f64;
             return exact;
         }
-        self.until_exact -= 1;
+        self.until_exact = self.until_exact.saturating_sub(1);
         (resident as f64 * self.share) as u64
     }
 

@@ -263,6 +263,8 @@ wire! {
     ReconnectParams { token: String }
     ReconnectResult { window: Window, reconnect_count: u32 }
 
+    /// `keeper/setVisible`: the window shows memory and processor to somebody; they are sampled more often meanwhile.
+    SetVisibleParams { visible: bool }
     /// `keeper/health`
     Health {
         sessions: SessionCounts,

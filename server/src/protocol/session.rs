@@ -55,6 +55,13 @@ pub struct Session {
     pub memory_bytes: Option<u64>,
     /// Kernel with its children; 100 is one core; null when ended.
     pub cpu_percent: Option<f64>,
+    /// Of an NVIDIA card, in bytes; null where it uses none, or nobody can tell.
+    #[serde(default)]
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub gpu_memory_bytes: Option<u64>,
+    /// When the idle policy stops it if nothing changes; null where it does not.
+    #[serde(default)]
+    pub stops_at: Option<Time>,
     pub ended_at: Option<Time>,
     pub end_reason: Option<EndReason>,
 }

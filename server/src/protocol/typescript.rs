@@ -92,6 +92,7 @@ fn generated_types_are_current() {
         ReconnectTokenResult,
         ReconnectParams,
         ReconnectResult,
+        SetVisibleParams,
         Health,
         SessionCounts,
         WindowCounts,

@@ -105,6 +105,7 @@ impl Sessions {
         let last_seq = answer["lastSeq"].as_u64().unwrap_or(0);
         self.position(id).send_modify(|seq| *seq = last_seq.max(*seq));
         self.live.insert(id.to_owned(), Live { session, client: Some(client.clone()) });
+        self.tell_keeper(&client);
         if self.attached.contains(id) {
             let _ = client.send(self.attach_request());
         }
@@ -124,6 +125,7 @@ impl Sessions {
                             Some(mut live) => {
                                 live.session.memory_bytes = sample.memory_bytes;
                                 live.session.cpu_percent = sample.cpu_percent;
+                                live.session.gpu_memory_bytes = sample.gpu_memory_bytes;
                                 let before = std::mem::replace(&mut live.session.runs, sample.runs);
                                 before != live.session.runs
                             }

@@ -33,6 +33,8 @@ pub struct Settings {
     pub journal_max_bytes: u64,
     /// Days for which an ended session is kept.
     pub keep_ended_days: u32,
+    /// A kernel that is idle, attached nowhere and not pinned is stopped after so long; `None`: never.
+    pub stop_idle_after: Option<Duration>,
     /// Live sessions that there may be.
     pub max_sessions: u32,
     /// A window whose sidecar gave no sign for so long is disconnected; sleep does not count.
@@ -50,6 +52,7 @@ impl Default for Settings {
             on_rename: OnRename::default(),
             journal_max_bytes: 1 << 30,
             keep_ended_days: 30,
+            stop_idle_after: None,
             max_sessions: 1_000,
             silent_after: Duration::from_secs(300),
             clean_up_interval: Duration::from_secs(60),
@@ -88,6 +91,7 @@ impl Settings {
                 .as_u64()
                 .and_then(|n| u32::try_from(n).ok())
                 .unwrap_or(defaults.keep_ended_days),
+            stop_idle_after: seconds("stopIdleAfter", 60.0),
             max_sessions: get("maxSessions")
                 .as_u64()
                 .and_then(|n| u32::try_from(n).ok())

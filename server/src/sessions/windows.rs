@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
 use super::{OnOpen, OnRename, Sessions, Settings, repository, store_failed};
+use crate::keeper::KeeperClient;
 use crate::keeper::frames::Request;
 use crate::process::Identity;
 use crate::protocol::{AboutWindow, Error, NotebookName, Time};
@@ -228,6 +230,33 @@ impl Sessions {
     /// Takes new settings.
     pub fn set_settings(&self, settings: Settings) {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        for live in &self.live {
+            if let Some(client) = &live.client {
+                self.tell_keeper(client);
+            }
+        }
+    }
+
+    /// What each keeper is to know of this window; its answers mean nothing.
+    pub(super) fn tell_keeper(&self, client: &KeeperClient) {
+        if self.window_id() == "cli" {
+            return;
+        }
+        let limit = self.settings().stop_idle_after.map(|limit| limit.as_millis() as u64);
+        let _ = client.send(Request::StopIdleAfter { milliseconds: limit });
+        if self.is_visible.load(Ordering::Relaxed) {
+            let _ = client.send(Request::Watch { visible: true });
+        }
+    }
+
+    /// The window shows figures of kernels to somebody, or does no more.
+    pub fn set_visible(&self, visible: bool) {
+        self.is_visible.store(visible, Ordering::Relaxed);
+        for live in &self.live {
+            if let Some(client) = &live.client {
+                let _ = client.send(Request::Watch { visible });
+            }
+        }
     }
 
     pub(super) fn on_open(&self) -> OnOpen {

@@ -71,6 +71,7 @@ pub fn register(builder: LspServiceBuilder<Backend>) -> LspServiceBuilder<Backen
         "keeper/unsubscribe" => unsubscribe -> Nothing,
         "keeper/sessionVariables" => session_variables -> SessionVariablesResult,
         "keeper/inspect" => inspect -> InspectResult,
+        "keeper/setVisible" => set_visible -> Nothing,
         "keeper/health" => health -> Health,
         "keeper/listWindows" => list_windows -> WindowsResult,
         "keeper/addWindow" => add_window -> WindowResult,
@@ -271,6 +272,12 @@ async fn session_variables(backend: &Backend, params: Value) -> Answer<SessionVa
 async fn inspect(backend: &Backend, params: Value) -> Answer<InspectResult> {
     let asked: InspectParams = parse(params)?;
     backend.sessions()?.inspect(&asked.session_id, &asked.code, asked.cursor).await
+}
+
+async fn set_visible(backend: &Backend, params: Value) -> Answer<Nothing> {
+    let asked: SetVisibleParams = parse(params)?;
+    backend.sessions()?.set_visible(asked.visible);
+    Ok(Nothing {})
 }
 
 async fn health(backend: &Backend, _: Value) -> Answer<Health> {
