@@ -54,11 +54,6 @@ impl Questions {
         Questions { known, is_due: true, ..Questions::default() }
     }
 
-    /// Whether the kernel is still to be asked, or to answer.
-    pub(super) fn is_pending(&self) -> bool {
-        self.is_due || !self.asked.is_empty()
-    }
-
     /// Whether a message answers a question, or came about by one.
     pub(super) fn concerns(&self, parent: &str) -> bool {
         self.recent.iter().any(|id| id == parent)
@@ -121,6 +116,13 @@ impl Keeper {
         (self.questions.known, self.questions.is_due) = (None, true);
     }
 
+    /// Whether the kernel is still to be asked unasked, or to answer.
+    pub(super) fn has_questions(&self) -> bool {
+        let questions = &self.questions;
+        let is_due = questions.is_due && self.journal.last_seq() > 0;
+        is_due && kernel::is_python(&self.record.kernel.language) || !questions.asked.is_empty()
+    }
+
     /// From time to time: a question that the kernel leaves open is answered for it, and after the last execution the
     /// variables are looked at, so that they are known when the kernel is busy or gone.
     pub(super) fn tick_questions(&mut self, now: Time) {
@@ -134,8 +136,8 @@ impl Keeper {
         for id in open {
             self.answered(&id, &Value::Null);
         }
-        let is_settled = now.since(self.record.last_activity_at) > SETTLED && self.journal.last_seq() > 0;
-        if self.questions.is_due && is_settled && kernel::is_python(&self.record.kernel.language) {
+        let is_settled = now.since(self.record.last_activity_at) > SETTLED;
+        if is_settled && self.has_questions() {
             self.look_at_variables();
         }
     }

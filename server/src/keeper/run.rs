@@ -265,7 +265,7 @@ impl Keeper {
             || self.rejoining
             || self.ending.is_some()
             || self.disk_full
-            || self.questions.is_pending();
+            || self.has_questions();
         // Of a short limit, as tests set it, the end is not missed by much either.
         let is_short = self.record.stop_idle_after.is_some_and(|limit| limit < 60_000);
         let is_lively = is_at_something || is_short || self.clients.is_watched();
