@@ -128,6 +128,19 @@ pub enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// List the kernels of yours that other programs started and that are not kept
+    Others {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep a kernel that another program started: what it puts out from now on is journaled
+    Adopt {
+        #[arg(value_name = "PID|CONNECTION_FILE")]
+        which: String,
+        /// The notebook that is to have it; by default the one that it was started for
+        notebook: Option<PathBuf>,
+    },
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the man page
@@ -139,7 +152,7 @@ pub enum Command {
     Keep {
         #[arg(long)]
         session: String,
-        #[arg(long, value_parser = ["start", "adopt"])]
+        #[arg(long, value_parser = ["start", "adopt", "join"])]
         purpose: String,
         #[arg(long)]
         launch: bool,

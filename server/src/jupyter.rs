@@ -11,6 +11,7 @@ mod heartbeat;
 mod kernelspec;
 mod message;
 mod repair;
+mod running;
 mod search;
 mod silent;
 
@@ -21,5 +22,6 @@ pub use gaps::Counter;
 pub use heartbeat::Heartbeat;
 pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed};
 pub use message::{Decoded, Header, Message, Signer, Unreadable};
+pub use running::{Found, connection_files};
 pub use search::Search;
 pub use silent::{Unlimited, list_variables, unlimited_iopub, unlimited_iopub_outcome, variables_of};

@@ -53,8 +53,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
             keeper::run_launcher(&session, &purpose).map_err(io_failed)
         }
         Command::Keep { session, purpose, launch: false } => {
-            let purpose = if purpose == "adopt" { Purpose::Adopt } else { Purpose::Start };
-            keeper::run(folders, &session, purpose)
+            keeper::run(folders, &session, Purpose::parse(&purpose))
         }
         Command::List { json, all } => cli::run(folders, |s| async move { cli::list(&s, json, all).await }),
         Command::Stop { which, all } => {
@@ -94,6 +93,10 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Health { json, watch } => {
             cli::run(folders, |s| async move { cli::health(&s, json, watch).await })
+        }
+        Command::Others { json } => cli::run(folders, |s| async move { cli::others(&s, json).await }),
+        Command::Adopt { which, notebook } => {
+            cli::run(folders, |s| async move { cli::adopt(&s, &which, notebook.as_deref()).await })
         }
         Command::Completions { .. } | Command::Man => Ok(()),
     };

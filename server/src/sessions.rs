@@ -3,6 +3,7 @@
 //! [`Sessions`] is one process's view of all sessions of this user: a connection to each living keeper, the registry, and
 //! the window that it speaks for. The keepers are the truth, the registry an index, and the view follows both.
 
+mod adopt;
 mod all_windows;
 mod announced;
 mod ask;

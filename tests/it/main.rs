@@ -16,6 +16,7 @@ mod kernels;
 mod moves;
 mod nothing_lost;
 mod offers;
+mod others;
 mod questions;
 mod races;
 mod recovering;

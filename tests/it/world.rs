@@ -64,6 +64,11 @@ impl World {
         self.root.path().join("jupyter")
     }
 
+    /// Where other programs' kernels have their connection files.
+    pub fn runtime_of_jupyter(&self) -> PathBuf {
+        self.root.path().join("home/jupyter/runtime")
+    }
+
     /// A session's folder in the state folder.
     pub fn session_dir(&self, id: &str) -> PathBuf {
         self.state().join("sessions").join(id)

@@ -3,6 +3,7 @@
 
 mod exec;
 mod health;
+mod others;
 mod show;
 pub mod windows;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub use exec::{exec, run_notebook};
 pub use health::health;
+pub use others::{adopt, others};
 
 use crate::paths::Folders;
 use crate::protocol::{AttachSessionParams, Error, ErrorKind, NotebookName};
@@ -52,6 +54,9 @@ pub fn help(error: &Error) -> Option<&'static str> {
             "kernel-keeper stop NOTEBOOK stops the kernel that it has; attach --replace does both"
         }
         ErrorKind::KernelspecNotFound => "kernel-keeper kernelspecs lists the kernels that can be started",
+        ErrorKind::NotFound if error.data.get("what").is_some_and(|what| what == "kernel") => {
+            "kernel-keeper others shows the kernels of other programs"
+        }
         ErrorKind::NotFound => "kernel-keeper windows --all shows every window",
         ErrorKind::LimitReached => "kernel-keeper stop SESSION stops a kernel; the limit is a setting",
         ErrorKind::StoreFailed => {

@@ -45,10 +45,14 @@ impl Search {
         folders
     }
 
-    fn user_folders(&self) -> Vec<PathBuf> {
-        let mut folders = vec![];
+    /// Where running kernels keep their connection files (`jupyter_core.paths.jupyter_runtime_dir`).
+    pub fn runtime_folder(&self) -> Option<PathBuf> {
+        self.path("JUPYTER_RUNTIME_DIR").or_else(|| self.user_data_folder().map(|data| data.join("runtime")))
+    }
+
+    fn user_data_folder(&self) -> Option<PathBuf> {
         let home = self.home.as_deref();
-        folders.extend(self.path("JUPYTER_DATA_DIR").or_else(|| {
+        self.path("JUPYTER_DATA_DIR").or_else(|| {
             if cfg!(target_os = "macos") {
                 return home.map(|h| h.join("Library/Jupyter"));
             }
@@ -57,7 +61,13 @@ impl Search {
             }
             let data = self.path("XDG_DATA_HOME").or_else(|| home.map(|h| h.join(".local/share")));
             data.map(|d| d.join("jupyter"))
-        }));
+        })
+    }
+
+    fn user_folders(&self) -> Vec<PathBuf> {
+        let mut folders = vec![];
+        let home = self.home.as_deref();
+        folders.extend(self.user_data_folder());
         let base = self.path("PYTHONUSERBASE").or_else(|| home.map(|h| h.join(".local")));
         folders.extend(base.map(|b| share(&b)));
         folders

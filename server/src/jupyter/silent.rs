@@ -73,9 +73,11 @@ pub enum Unlimited {
 /// The request for ipykernel, of client session `session`; counts as no execution. On the shell channel it runs
 /// when the kernel is idle. On control it runs at once, also beside a running cell (ipykernel 7.4: 6 ms), whose
 /// outputs stay its own: for adoption, and for [`super::Channels::replace_iopub`].
-pub fn unlimited_iopub(session: &str) -> Message {
+/// With `move_pipe` ipykernel's port for forked children becomes a socket beside the connection file.
+pub fn unlimited_iopub(session: &str, move_pipe: bool) -> Message {
     // A JSON string is a string of Python too.
-    request(session, &CODE.replace("MOVE_PIPE", &json!(MOVE_PIPE).to_string()))
+    let code = if move_pipe { MOVE_PIPE } else { "" };
+    request(session, &CODE.replace("MOVE_PIPE", &json!(code).to_string()))
 }
 
 /// Asks what variables there are; counts as no execution, and leaves nothing behind. For idle Python kernels.

@@ -50,6 +50,7 @@ impl Keeper {
         self.status_changed = true;
         match kernel::spawn(&self.record, &self.folders) {
             Ok((child, identity, connection)) => {
+                self.record.foreign = false;
                 self.record.started_at = Time::now();
                 self.watch(identity, Some(child));
                 self.save_record();
@@ -79,6 +80,7 @@ impl Keeper {
                     connection,
                     self.record.id.clone(),
                     self.record.kernel.language.clone(),
+                    self.record.foreign,
                 )));
             }
             (Some(_), Err(e)) => {
@@ -170,6 +172,16 @@ impl Keeper {
         // Only now is anything known that could be told of it.
         self.adopting = false;
         self.status_changed = true;
+        if std::mem::take(&mut self.joining) {
+            let effects = self.machine.restore(None, Vec::new());
+            self.carry_out(effects, now);
+            self.state = SessionState::Busy;
+            let what =
+                format!("Another program started this kernel: what it printed before {now} is not kept.");
+            self.record.warnings.push(what);
+            self.save_record();
+            return;
+        }
         let unfinished = self.journal.unfinished().unwrap_or_default();
         let from = self.journal.last_at().unwrap_or(self.record.last_activity_at);
         self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });

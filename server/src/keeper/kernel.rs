@@ -15,7 +15,7 @@ use crate::paths::Folders;
 use crate::process::{self, Identity};
 
 /// The client session that our own requests name.
-const CLIENT: &str = "kernel-keeper";
+pub const CLIENT: &str = "kernel-keeper";
 
 /// How often an unanswered probe is repeated: the first may be sent before the kernel listens to us.
 const PROBE_AGAIN: Duration = Duration::from_millis(500);
@@ -23,6 +23,8 @@ const PROBE_AGAIN: Duration = Duration::from_millis(500);
 const SUBSCRIBED_AFTER: Duration = Duration::from_millis(50);
 /// How long a kernel may take to answer at all.
 const START_LIMIT: Duration = Duration::from_secs(120);
+/// How long a kernel of another program may take to be connected.
+const FOREIGN_LIMIT: Duration = Duration::from_secs(10);
 /// How long it may take to answer the request about its high-water mark.
 const SILENT_LIMIT: Duration = Duration::from_secs(3);
 
@@ -103,7 +105,9 @@ pub async fn greet(
             Channels::connect(&connection, &identity, START_LIMIT).await.map_err(|e| e.to_string())?;
         let mut leftovers = Vec::new();
         probe(&mut channels, Channel::Shell, &mut leftovers).await?;
-        let warning = raise_high_water_mark(&mut channels, Channel::Shell, &language, &mut leftovers).await;
+        let request = jupyter::unlimited_iopub(CLIENT, true);
+        let warning =
+            raise_high_water_mark(&mut channels, Channel::Shell, request, &language, &mut leftovers).await;
         Ok(Greeted { channels, leftovers, warning })
     });
     greeted
@@ -117,15 +121,20 @@ pub async fn meet_again(
     connection: ConnectionFile,
     identity: String,
     language: String,
+    foreign: bool,
 ) -> Result<Greeted, String> {
-    let mut channels =
-        Channels::connect(&connection, &identity, START_LIMIT).await.map_err(|e| e.to_string())?;
+    // It bound its sockets long ago.
+    let limit = if foreign { FOREIGN_LIMIT } else { START_LIMIT };
+    let mut channels = Channels::connect(&connection, &identity, limit).await.map_err(|e| e.to_string())?;
     let mut leftovers = Vec::new();
     let asked =
         tokio::time::timeout(Duration::from_secs(2), probe(&mut channels, Channel::Control, &mut leftovers));
     let mut warning = None;
     if matches!(asked.await, Ok(Ok(()))) {
-        warning = raise_high_water_mark(&mut channels, Channel::Control, &language, &mut leftovers).await;
+        // In the folder of another program's connection file nothing of ours is made.
+        let request = jupyter::unlimited_iopub(CLIENT, !foreign);
+        warning =
+            raise_high_water_mark(&mut channels, Channel::Control, request, &language, &mut leftovers).await;
     }
     Ok(Greeted { channels, leftovers, warning })
 }
@@ -164,13 +173,13 @@ async fn probe(channels: &mut Channels, on: Channel, leftovers: &mut Vec<Incomin
 async fn raise_high_water_mark(
     channels: &mut Channels,
     on: Channel,
+    message: Message,
     language: &str,
     leftovers: &mut Vec<Incoming>,
 ) -> Option<String> {
     if !is_python(language) {
         return None;
     }
-    let message = jupyter::unlimited_iopub(CLIENT);
     let id = [message.header.msg_id.clone()];
     channels.send(on, &message).await.ok()?;
     let wait = async {
@@ -240,7 +249,7 @@ pub fn variables_request() -> Message {
 
 /// Makes an exchanged iopub socket as lossless as the one before.
 pub fn unlimited_request() -> Message {
-    jupyter::unlimited_iopub(CLIENT)
+    jupyter::unlimited_iopub(CLIENT, false)
 }
 
 /// The user's line.

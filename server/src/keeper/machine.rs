@@ -4,6 +4,8 @@
 //! One execution at a time is at the kernel, sent with `stop_on_error: false`: the queue and what a failure does to it
 //! are ours, so that another notebook's cells are never aborted by it.
 
+mod others;
+
 use std::collections::VecDeque;
 
 use serde_json::{Map, Value, json};
@@ -44,6 +46,8 @@ pub enum Effect {
     Send(Job),
     /// Asks the kernel whether it is through; the question's id goes to `Machine::probed`.
     Probe,
+    /// Another program runs code: into the journal, as begun.
+    Other { execution_id: String, code: String },
     /// An execution took that many milliseconds.
     Busy(i64),
 }
@@ -63,6 +67,9 @@ pub struct Incoming<'a> {
     pub kind: &'a str,
     /// `parent_header.msg_id`, "" where there is none.
     pub parent: &'a str,
+    /// `parent_header.session`: whose request it was; and ours.
+    pub session: &'a str,
+    pub own_session: &'a str,
     /// Taken apart as it is read: a huge text is moved, not copied.
     pub content: &'a mut Value,
     /// All but the content, for comms.
@@ -103,6 +110,8 @@ pub struct Machine {
     settling: Option<Settling>,
     /// The kernel said that it exits because code asked for it.
     pub exiting: bool,
+    /// What other programs run on it.
+    others: Vec<others::Other>,
     /// The latest batches in which something failed: what still arrives of them is not run.
     failed: VecDeque<String>,
 }
@@ -149,7 +158,7 @@ impl Machine {
 
     /// Whether the kernel is at something.
     pub fn is_busy(&self) -> bool {
-        self.running.is_some() || self.settling.is_some()
+        self.running.is_some() || self.settling.is_some() || !self.others.is_empty()
     }
 
     /// Takes a job that the journal has as pending.
@@ -197,7 +206,7 @@ impl Machine {
     pub fn kernel_replaced(&mut self, running: ExecutionStatus, now: Time) -> Vec<Effect> {
         self.ready = false;
         self.settling = None;
-        let mut effects = Vec::new();
+        let mut effects = self.others_gone(now);
         if let Some(mut gone) = self.running.take() {
             // A reply that came before the end tells how it ended, whatever became of the kernel.
             let (status, error, at) = gone.reply.take().unwrap_or((running, None, now));
@@ -255,6 +264,10 @@ impl Machine {
 
     fn iopub(&mut self, m: &mut Incoming, now: Time) -> Vec<Effect> {
         let ours = self.running.as_ref().is_some_and(|r| r.job.execution_id == m.parent);
+        self.exiting |= others::ends(m.kind, m.content);
+        if !ours && let Some(effects) = self.other(m, now) {
+            return effects;
+        }
         if m.kind == "status" {
             if ours && m.content["execution_state"] == "idle" {
                 if let Some(running) = self.running.as_mut() {
@@ -479,6 +492,8 @@ fn event_of(m: &mut Incoming) -> Option<EventBody> {
     };
     Some(EventBody::Output { output })
 }
+
+pub use others::ORIGIN as OTHER_ORIGIN;
 
 #[cfg(test)]
 mod tests;

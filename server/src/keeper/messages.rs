@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::kernel;
-use super::machine::{Effect, From, Incoming, Job};
+use super::machine::{Effect, From, Incoming, Job, OTHER_ORIGIN};
 use super::run::{Keeper, next_message};
 use crate::journal::NewExecution;
 use crate::jupyter::{self, Channel, Channels, ConnectionFile, Decoded, Message};
@@ -90,6 +90,8 @@ impl Keeper {
             from,
             kind: &message.header.msg_type,
             parent: message.parent_header.as_ref().map_or("", |parent| &parent.msg_id),
+            session: message.parent_header.as_ref().map_or("", |parent| &parent.session),
+            own_session: kernel::CLIENT,
             content: &mut message.content,
             envelope,
         };
@@ -133,6 +135,21 @@ impl Keeper {
                     let probe = kernel::kernel_info_request();
                     self.machine.probed(probe.header.msg_id.clone());
                     self.outbox.push((Channel::Shell, probe));
+                }
+                Effect::Other { execution_id, code } => {
+                    self.status_changed = true;
+                    let (notebook, origin) = (self.record.notebooks[0].number, OTHER_ORIGIN.to_owned());
+                    let (cell, stop_on_error, queued_at) = (None, false, now);
+                    self.journal.queue(NewExecution {
+                        execution_id: execution_id.clone(),
+                        notebook,
+                        cell,
+                        code,
+                        origin,
+                        stop_on_error,
+                        queued_at,
+                    });
+                    self.journal.sent(&execution_id);
                 }
                 Effect::Busy(milliseconds) => self.record.busy_seconds += milliseconds as f64 / 1000.0,
             }
@@ -183,9 +200,10 @@ impl Keeper {
         };
         self.rejoining = true;
         let (id, language) = (self.record.id.clone(), self.record.kernel.language.clone());
+        let foreign = self.record.foreign;
         self.greeting = Some(Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            kernel::meet_again(connection, id, language).await
+            kernel::meet_again(connection, id, language, foreign).await
         }));
     }
 }

@@ -47,6 +47,9 @@ pub struct Record {
     /// Limit of the journal, from the settings of the window that started the session.
     #[serde(default = "default_journal_limit")]
     pub journal_max_bytes: u64,
+    /// Another program started its kernel, and may use it, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
     /// The idle policy, in milliseconds; `None`: off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_idle_after: Option<u64>,
@@ -135,6 +138,7 @@ impl Record {
             keeper: None,
             kernel_process: None,
             journal_max_bytes: default_journal_limit(),
+            foreign: false,
             stop_idle_after: None,
             busy_seconds: 0.0,
             ended_at: None,
@@ -273,6 +277,7 @@ impl Record {
             windows: Vec::new(),
             memory_bytes: None,
             cpu_percent: None,
+            adopted: self.foreign,
             gpu_memory_bytes: None,
             stops_at: None,
             ended_at: self.ended_at,

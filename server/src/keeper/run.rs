@@ -65,6 +65,8 @@ pub(super) struct Keeper {
     pub log_from: u64,
     /// The kernel is another keeper's, which died.
     pub adopting: bool,
+    /// The kernel is another program's, and seen for the first time.
+    pub joining: bool,
     /// The channels broke under a kernel that lives: they are made anew, and nothing else changes.
     pub rejoining: bool,
     pub exchange_iopub: bool,
@@ -99,7 +101,7 @@ pub fn run(folders: Folders, session_id: &str, purpose: Purpose) -> Result<(), E
                 keeper.rebuild();
                 keeper.start_kernel();
             }
-            Purpose::Adopt => keeper.adopt_kernel(),
+            Purpose::Adopt | Purpose::Join => keeper.adopt_kernel(),
         }
         keeper.serve(requests).await;
         keeper.clients.close().await;
@@ -173,7 +175,8 @@ impl Keeper {
             status_changed: true,
             warnings,
             log_from: 0,
-            adopting: purpose == Purpose::Adopt,
+            adopting: purpose != Purpose::Start,
+            joining: purpose == Purpose::Join,
             rejoining: false,
             exchange_iopub: false,
             heartbeat: None,

@@ -24,6 +24,8 @@ pub enum Purpose {
     Start,
     /// To take over a kernel whose keeper died.
     Adopt,
+    /// To keep a kernel that another program started.
+    Join,
 }
 
 impl Purpose {
@@ -32,7 +34,13 @@ impl Purpose {
         match self {
             Self::Start => "start",
             Self::Adopt => "adopt",
+            Self::Join => "join",
         }
+    }
+
+    /// The reverse of [`as_str`](Self::as_str).
+    pub fn parse(word: &str) -> Self {
+        [Self::Adopt, Self::Join].into_iter().find(|p| p.as_str() == word).unwrap_or(Self::Start)
     }
 }
 

@@ -138,6 +138,16 @@ impl Keeper {
             started_at: running.started_at,
             input: running.input.clone(),
         });
+        if let Some((execution_id, started_at)) = self.machine.other_running() {
+            session.current_execution.get_or_insert_with(|| CurrentExecution {
+                execution_id: execution_id.to_owned(),
+                notebook_uri: self.record.notebooks[0].uri.clone(),
+                cell_id: None,
+                cell_index: None,
+                started_at: Some(started_at),
+                input: None,
+            });
+        }
         session
     }
 }

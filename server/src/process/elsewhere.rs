@@ -84,6 +84,34 @@ pub(super) fn name_and_command(pid: u32) -> Option<(String, Vec<String>)> {
     Some((process.name().to_string_lossy().into_owned(), command.collect()))
 }
 
+/// The commands of all processes that can be seen.
+pub(super) fn own_commands() -> Vec<(u32, Vec<String>)> {
+    let Ok(mut system) = System::new() else { return Vec::new() };
+    let kind = kind().with_cmd(sysinfo::UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    let words = |process: &sysinfo::Process| {
+        process.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect()
+    };
+    system.processes().values().map(|process| (process.pid().as_u32(), words(process))).collect()
+}
+
+pub(super) fn parent(pid: u32) -> Option<u32> {
+    let mut system = System::new().ok()?;
+    let pid = Pid::from_u32(pid);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind());
+    system.process(pid)?.parent().map(Pid::as_u32)
+}
+
+/// Not known here.
+pub(super) fn working_folder(_pid: u32) -> Option<std::path::PathBuf> {
+    None
+}
+
+/// Not known here.
+pub(super) fn variable(_pid: u32, _name: &str) -> Option<String> {
+    None
+}
+
 /// Not known here.
 pub(super) fn proportional_bytes(_pid: u32) -> Option<u64> {
     None

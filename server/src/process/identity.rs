@@ -26,9 +26,14 @@ impl Identity {
     }
 }
 
+/// When a process began.
+pub fn started_at(identity: &Identity) -> crate::protocol::Time {
+    crate::protocol::Time(platform::started_at(identity.start))
+}
+
 /// Whether a process began before a moment, or about then: one that began later got its number from another.
 pub fn started_before(identity: &Identity, at: crate::protocol::Time) -> bool {
-    platform::started_at(identity.start) <= at.0 + 60_000
+    started_at(identity).0 <= at.0 + 60_000
 }
 
 /// The process that leads its own group and was started with just these arguments, whatever its program is called.

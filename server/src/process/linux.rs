@@ -145,6 +145,29 @@ pub(super) fn name_and_command(pid: u32) -> Option<(String, Vec<String>)> {
     Some((name, words.filter(|word| !word.is_empty()).collect()))
 }
 
+/// The commands of this user's processes.
+pub(super) fn own_commands() -> Vec<(u32, Vec<String>)> {
+    use std::os::unix::fs::MetadataExt;
+    let own = rustix::process::geteuid().as_raw();
+    let is_own = |pid: &u32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == own);
+    pids().filter(is_own).filter_map(|pid| Some((pid, name_and_command(pid)?.1))).collect()
+}
+
+pub(super) fn parent(pid: u32) -> Option<u32> {
+    stat(pid).map(|stat| stat.parent)
+}
+
+pub(super) fn working_folder(pid: u32) -> Option<std::path::PathBuf> {
+    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
+/// A variable of a process's environment, as it was started.
+pub(super) fn variable(pid: u32, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    variables.find_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+}
+
 /// Whether a process is Python's own servant for shared resources, and not something that the user runs.
 pub(super) fn is_servant(pid: u32) -> bool {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

@@ -16,7 +16,7 @@ pub enum Signal {
     Kill,
 }
 
-/// Signals the process group that `leader` leads, after checking that it is still that process. A leader that is
+/// Signals the process group that `leader` leads, or it alone where it leads none, after checking that it is still that process. A leader that is
 /// dead is an error of kind `NotFound`, also when children of it live on.
 pub fn signal_group(leader: &Identity, signal: Signal) -> io::Result<()> {
     if !leader.is_alive() {

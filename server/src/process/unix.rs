@@ -16,7 +16,11 @@ pub(super) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
         Signal::Terminate => rustix::process::Signal::TERM,
         Signal::Kill => rustix::process::Signal::KILL,
     };
-    kill_process_group(number(leader)?, signal)?;
+    // A kernel that somebody else started may be one of a terminal's group.
+    match leads_group(leader) {
+        true => kill_process_group(number(leader)?, signal)?,
+        false => rustix::process::kill_process(number(leader)?, signal)?,
+    }
     Ok(())
 }
 

@@ -263,6 +263,31 @@ wire! {
     ReconnectParams { token: String }
     ReconnectResult { window: Window, reconnect_count: u32 }
 
+    /// A living kernel of this user that another program started.
+    OtherKernel {
+        /// The absolute path of its connection file, by which it is named.
+        connection_file: String,
+        pid: u32,
+        kernel_name: String,
+        display_name: String,
+        language: String,
+        started_at: Time,
+        /// The program that started it, such as "jupyter-lab"; null where that is gone.
+        #[cfg_attr(test, ts(type = "string | null"))]
+        started_by: Option<String>,
+        /// The notebook that it was started for, where its program told it.
+        #[cfg_attr(test, ts(type = "string | null"))]
+        notebook_path: Option<String>,
+    }
+    /// `keeper/listOtherKernels`: newest first.
+    OtherKernelsResult { kernels: Vec<OtherKernel> }
+    /// `keeper/adoptKernel`
+    AdoptKernelParams {
+        connection_file: String,
+        /// The notebook that is to have it; default: the one that it was started for.
+        notebook_uri: Option<String>,
+        label: Option<String>,
+    }
     /// `keeper/setVisible`: the window shows memory and processor to somebody; they are sampled more often meanwhile.
     SetVisibleParams { visible: bool }
     /// `keeper/health`
@@ -286,7 +311,7 @@ wire! {
     RecentEvent {
         at: Time,
         /// windowConnected | windowReconnected | windowDisconnected | tokenExpired | tokenRejected | sessionStarted |
-        /// sessionMigrated | sessionEnded
+        /// sessionAdopted | sessionMigrated | sessionEnded
         kind: String,
         #[cfg_attr(test, ts(type = "string | null"))]
         session_id: Option<String>,

@@ -59,6 +59,9 @@ pub struct Session {
     #[serde(default)]
     #[cfg_attr(test, ts(type = "number | null"))]
     pub gpu_memory_bytes: Option<u64>,
+    /// Another program started the kernel, and may use or end it, too.
+    #[serde(default)]
+    pub adopted: bool,
     /// When the idle policy stops it if nothing changes; null where it does not.
     #[serde(default)]
     pub stops_at: Option<Time>,

@@ -57,12 +57,7 @@ impl Sessions {
                 self.known(&session_id)?;
                 return Err(has_session(notebook, None));
             }
-            Err(registry::Error::Limit { live }) => {
-                let what = format!(
-                    "{live} kernels are running, as many as the setting kernelKeeper.maxSessions allows: stop some of them"
-                );
-                return Err(Error::new(ErrorKind::LimitReached, what).with("limit", live));
-            }
+            Err(registry::Error::Limit { live }) => return Err(too_many(live)),
             Err(e) => return Err(store_failed(e)),
         }
         let launched = self.launch_recorded(&record, lock, None).await;
@@ -209,6 +204,14 @@ impl Sessions {
             own.into_iter().chain(window.folders).chain(std::env::var_os("HOME").map(PathBuf::from));
         Ok(choices.into_iter().find(|dir| dir.is_dir()).unwrap_or_else(|| PathBuf::from("/")))
     }
+}
+
+/// The refusal of one kernel more than the setting allows.
+pub(super) fn too_many(live: u32) -> Error {
+    let what = format!(
+        "{live} kernels are running, as many as the setting kernelKeeper.maxSessions allows: stop some of them"
+    );
+    Error::new(ErrorKind::LimitReached, what).with("limit", live)
 }
 
 /// The refusal of a second kernel on a notebook.

@@ -5,8 +5,8 @@
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 
 use crate::protocol::{
-    EndReason, Execution, ExecutionStatus, Kernelspec, RecentEvent, Session, SessionState, Time, Window,
-    WindowState,
+    EndReason, Execution, ExecutionStatus, Kernelspec, OtherKernel, RecentEvent, Session, SessionState, Time,
+    Window, WindowState,
 };
 use crate::sessions::since;
 
@@ -112,6 +112,23 @@ pub fn windows(all: &[Window]) -> Table {
     table
 }
 
+/// Kernels of other programs, one a line.
+pub fn others(all: &[OtherKernel]) -> Table {
+    let mut table = table(&["PID", "KERNEL", "SINCE", "STARTED BY", "NOTEBOOK", "CONNECTION FILE"]);
+    for kernel in all {
+        let text = |text: &Option<String>| plain(text.as_deref().unwrap_or_default());
+        table.add_row([
+            kernel.pid.to_string(),
+            plain(&kernel.display_name),
+            when(kernel.started_at),
+            text(&kernel.started_by),
+            text(&kernel.notebook_path),
+            plain(&kernel.connection_file),
+        ]);
+    }
+    table
+}
+
 /// What happened, newest first.
 pub fn events(all: &[RecentEvent]) -> Table {
     let mut table = table(&["WHEN", "WHAT", "WHICH", "DETAIL"]);
@@ -123,6 +140,7 @@ pub fn events(all: &[RecentEvent]) -> Table {
             "tokenExpired" => "token expired",
             "tokenRejected" => "token refused",
             "sessionStarted" => "kernel started",
+            "sessionAdopted" => "kernel adopted",
             "sessionMigrated" => "kernel moved",
             "sessionEnded" => "kernel ended",
             other => other,

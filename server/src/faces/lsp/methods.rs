@@ -71,6 +71,8 @@ pub fn register(builder: LspServiceBuilder<Backend>) -> LspServiceBuilder<Backen
         "keeper/unsubscribe" => unsubscribe -> Nothing,
         "keeper/sessionVariables" => session_variables -> SessionVariablesResult,
         "keeper/inspect" => inspect -> InspectResult,
+        "keeper/listOtherKernels" => list_other_kernels -> OtherKernelsResult,
+        "keeper/adoptKernel" => adopt_kernel -> SessionResult,
         "keeper/setVisible" => set_visible -> Nothing,
         "keeper/health" => health -> Health,
         "keeper/listWindows" => list_windows -> WindowsResult,
@@ -272,6 +274,17 @@ async fn session_variables(backend: &Backend, params: Value) -> Answer<SessionVa
 async fn inspect(backend: &Backend, params: Value) -> Answer<InspectResult> {
     let asked: InspectParams = parse(params)?;
     backend.sessions()?.inspect(&asked.session_id, &asked.code, asked.cursor).await
+}
+
+async fn list_other_kernels(backend: &Backend, _: Value) -> Answer<OtherKernelsResult> {
+    backend.looked().await;
+    Ok(OtherKernelsResult { kernels: backend.sessions()?.other_kernels().await? })
+}
+
+async fn adopt_kernel(backend: &Backend, params: Value) -> Answer<SessionResult> {
+    let asked: AdoptKernelParams = parse(params)?;
+    backend.looked().await;
+    session_answer(backend.sessions()?.adopt(&asked).await?)
 }
 
 async fn set_visible(backend: &Backend, params: Value) -> Answer<Nothing> {

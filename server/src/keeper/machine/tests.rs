@@ -11,7 +11,15 @@ fn play(machine: &mut Machine, script: &[(From, &str, &str, Value)]) -> Vec<Stri
     let mut out = Vec::new();
     for (i, (from, kind, parent, content)) in script.iter().enumerate() {
         let mut content = content.clone();
-        let mut m = Incoming { from: *from, kind, parent, content: &mut content, envelope: json!({}) };
+        let mut m = Incoming {
+            from: *from,
+            kind,
+            parent,
+            session: "us",
+            own_session: "us",
+            content: &mut content,
+            envelope: json!({}),
+        };
         out.extend(machine.message(&mut m, Time(i as i64)).iter().map(short));
     }
     out
@@ -33,6 +41,7 @@ fn short(effect: &Effect) -> String {
             }
         }
         Effect::Send(job) => format!("send {}", job.execution_id),
+        Effect::Other { code, .. } => format!("other {code}"),
         Effect::Raw => "raw".into(),
         Effect::Probe => "probe".into(),
         Effect::Busy(_) => "busy".into(),
