@@ -2,6 +2,7 @@
 //! `--json` for programs.
 
 mod exec;
+mod print;
 mod show;
 
 use std::future::Future;
