@@ -1,6 +1,7 @@
 //! The command line: what the editor does, from a shell. Tables and words for people, the protocol's own objects with
 //! `--json` for programs.
 
+mod console;
 mod exec;
 mod print;
 mod show;
@@ -12,15 +13,28 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tokio::sync::mpsc::UnboundedReceiver;
 
+pub use console::console;
 pub use exec::{exec, run_notebook};
 
 use crate::paths::Folders;
 use crate::protocol::{AttachSessionParams, Error, ErrorKind, NotebookName};
-use crate::sessions::{Sessions, Settings, ThisWindow};
+use crate::sessions::{Event, Sessions, Settings, ThisWindow};
 
 /// Opens the core for one command.
 pub fn run<T, F>(folders: Folders, command: impl FnOnce(Arc<Sessions>) -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    run_following(folders, |sessions, _| command(sessions))
+}
+
+/// The same, for a command that follows what happens to sessions.
+pub fn run_following<T, F>(
+    folders: Folders,
+    command: impl FnOnce(Arc<Sessions>, UnboundedReceiver<Event>) -> F,
+) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
@@ -31,11 +45,11 @@ where
     let done = runtime.block_on(async {
         let window = ThisWindow { id: "cli".into(), ..ThisWindow::default() };
         let (sessions, mut events) = Sessions::open(folders, window, Settings::default())?;
-        while let Ok(crate::sessions::Event::Warning(text)) = events.try_recv() {
+        while let Ok(Event::Warning(text)) = events.try_recv() {
             eprintln!("warning: {text}");
         }
         sessions.refresh(false).await?;
-        command(sessions).await
+        command(sessions, events).await
     });
     runtime.shutdown_background();
     done

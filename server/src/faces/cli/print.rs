@@ -8,23 +8,31 @@ use serde_json::Value;
 
 use crate::protocol::{Output, StreamName};
 
-/// Prints outputs.
+/// Prints outputs, and knows whether the last of them ended its line.
 #[derive(Default)]
-pub(super) struct Printer {}
+pub(super) struct Printer {
+    is_mid_line: bool,
+}
 
 impl Printer {
     /// Prints one output at once, whole.
     pub(super) fn put(&mut self, output: Output) {
         match output {
             Output::Stream { name: StreamName::Stdout, text } => self.text(&text),
-            Output::Stream { name: StreamName::Stderr, text } => eprint!("{text}"),
+            Output::Stream { name: StreamName::Stderr, text } => {
+                eprint!("{text}");
+                self.note(&text);
+            }
             Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. } => {
                 self.text(&format!("{}\n", plain(&data)));
             }
-            Output::Error { traceback, ename, evalue } => match traceback.is_empty() {
-                true => eprintln!("{ename}: {evalue}"),
-                false => eprintln!("{}", traceback.join("\n")),
-            },
+            Output::Error { traceback, ename, evalue } => {
+                match traceback.is_empty() {
+                    true => eprintln!("{ename}: {evalue}"),
+                    false => eprintln!("{}", traceback.join("\n")),
+                }
+                self.is_mid_line = false;
+            }
         }
     }
 
@@ -33,6 +41,26 @@ impl Printer {
         let mut out = std::io::stdout();
         let _ = write!(out, "{text}");
         let _ = out.flush();
+        self.note(text);
+    }
+
+    /// Begins a line where text stands in the present one.
+    pub(super) fn fresh_line(&mut self) {
+        if self.is_mid_line {
+            self.text("\n");
+        }
+    }
+
+    /// The terminal itself wrote into the present line, as it does with `^C`.
+    pub(super) fn was_written_to(&mut self) {
+        self.is_mid_line = true;
+    }
+
+    fn note(&mut self, text: &str) {
+        self.is_mid_line = match text.chars().next_back() {
+            Some(last) => last != '\n',
+            None => self.is_mid_line,
+        };
     }
 }
 
