@@ -232,21 +232,36 @@ fn interrupts_and_questions() {
     terminal.until("\nMore? ");
     terminal.press(CTRL_C);
     terminal.until("KeyboardInterrupt");
-    // Answered by somebody else.
+    // Code that does not listen is followed all the same.
     terminal.until("In [7]: ");
+    terminal
+        .press("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf'); time.sleep(5)\r");
+    terminal.until("\ndeaf\n");
+    terminal.press(CTRL_C);
+    terminal.until("It was interrupted, and has not ended yet. Ctrl+C interrupts it again.");
+    // Lines that were begun come back to be mended.
+    terminal.until("In [8]: ");
+    terminal.press("def wrong():\r");
+    terminal.until("...:     ");
+    terminal.press(CTRL_C);
+    terminal.until("In [8]: ");
+    terminal.press(UP);
+    terminal.until("def wrong():");
+    terminal.press(CTRL_C);
+    // Answered by somebody else.
+    terminal.until("In [8]: ");
     terminal.press("input('Else? ')\r");
     terminal.until("\nElse? ");
     let asking = eventually("the question is told", PATIENCE, || {
         let current = window.session(&id)["currentExecution"].clone();
         (current["input"]["prompt"] == "Else? ").then(|| id_of(&current["executionId"]))
     });
-    // The console looks before it is answered, too.
     let answer = json!({ "sessionId": id, "executionId": asking, "value": "42" });
     window.ok("keeper/replyInput", answer);
     terminal.until("It is not asked any more. Enter goes on.");
     terminal.press("\r");
-    terminal.until("Out[7]: '42'");
-    terminal.until("In [8]: ");
+    terminal.until("Out[8]: '42'");
+    terminal.until("In [9]: ");
     terminal.press(CTRL_D);
     assert_eq!(terminal.end(), Some(0));
 }

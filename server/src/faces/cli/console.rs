@@ -105,21 +105,22 @@ impl Console {
 
     /// Reads lines until they are complete. `None`: the person leaves.
     async fn read_code(&mut self) -> Result<Option<String>, Error> {
+        // What was pressed while the last code ended is over with it.
+        while self.interrupts.try_recv().is_ok() {}
         let prompt = self.prompt();
         let mut code = String::new();
         let mut reading = Reading { prompt: prompt.clone(), ..Reading::default() };
         loop {
             match self.read(reading).await? {
                 Typed::Line(line) => code += &line,
-                // What was typed can be brought back, to be mended.
-                Typed::Interrupted | Typed::Left if !code.is_empty() => {
-                    self.editor.remember(code.trim_end().to_owned());
-                    return Ok(Some(String::new()));
-                }
-                Typed::Interrupted => return Ok(Some(String::new())),
-                Typed::Left => return Ok(None),
+                Typed::Left if code.is_empty() => return Ok(None),
+                Typed::Interrupted | Typed::Left => return Ok(Some(self.forgo(&code))),
             }
-            let Some(indent) = self.goes_on(&code).await else { return Ok(Some(code)) };
+            let indent = tokio::select! {
+                indent = goes_on(&self.sessions, &self.id, &code) => indent,
+                Some(()) = self.interrupts.recv() => return Ok(Some(self.forgo(&code))),
+            };
+            let Some(indent) = indent else { return Ok(Some(code)) };
             code.push('\n');
             reading = Reading {
                 prompt: text::continued(&prompt),
@@ -128,6 +129,14 @@ impl Console {
                 ..Reading::default()
             };
         }
+    }
+
+    /// Nothing is run. Lines that were complete can be brought back, to be mended.
+    fn forgo(&self, code: &str) -> String {
+        if !code.is_empty() {
+            self.editor.remember(code.trim_end().to_owned());
+        }
+        String::new()
     }
 
     /// Reads one line, and tells what happens meanwhile.
@@ -144,21 +153,6 @@ impl Console {
                     }
                 },
             }
-        }
-    }
-
-    /// Whether another line follows, with its indent.
-    async fn goes_on(&self, code: &str) -> Option<String> {
-        if code.trim().is_empty() {
-            return None;
-        }
-        let asked = json!({ "code": code });
-        let reply = self.sessions.question_within(PATIENCE, &self.id, "is_complete_request", asked).await;
-        match reply.as_ref().and_then(|reply| reply["status"].as_str()) {
-            Some("incomplete") => Some(reply?["indent"].as_str().unwrap_or_default().to_owned()),
-            // What is wrong is run: the kernel says best what is wrong.
-            Some("complete" | "invalid") => None,
-            _ => text::goes_on(code),
         }
     }
 
@@ -181,6 +175,21 @@ impl Console {
             None => Some(1),
             Some(_) => ran.find_map(|execution| execution.execution_count).map(|count| count + 1),
         }
+    }
+}
+
+/// Whether another line follows, with its indent.
+async fn goes_on(sessions: &Arc<Sessions>, id: &str, code: &str) -> Option<String> {
+    if code.trim().is_empty() {
+        return None;
+    }
+    let asked = json!({ "code": code });
+    let reply = sessions.question_within(PATIENCE, id, "is_complete_request", asked).await;
+    match reply.as_ref().and_then(|reply| reply["status"].as_str()) {
+        Some("incomplete") => Some(reply?["indent"].as_str().unwrap_or_default().to_owned()),
+        // What is wrong is run: the kernel says best what is wrong.
+        Some("complete" | "invalid") => None,
+        _ => text::goes_on(code),
     }
 }
 

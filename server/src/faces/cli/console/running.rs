@@ -11,8 +11,8 @@ use super::editor::{Kind, Reading, Typed};
 use super::news::{self, News};
 use super::{Console, show};
 use crate::protocol::{
-    Error, ErrorKind, EventBody, ExecuteParams, Execution, ExecutionStatus, NotebookName, Output, Session,
-    SessionState,
+    Error, ErrorKind, EventBody, ExecuteParams, Execution, ExecutionEvent, ExecutionStatus, NotebookName,
+    Output, Session, SessionState,
 };
 use crate::sessions::Feed;
 
@@ -34,8 +34,6 @@ struct Run {
 impl Console {
     /// Runs code, and prints what it puts out until it has ended.
     pub(super) async fn run(&mut self, code: &str) -> Result<(), Error> {
-        // Typed before: it is not meant.
-        while self.interrupts.try_recv().is_ok() {}
         let (mut feed, _) = self.sessions.feed(&self.id, None)?;
         let asked = ExecuteParams {
             session_id: self.id.clone(),
@@ -85,7 +83,9 @@ impl Console {
                             (Some(id), EventBody::Finished { status, .. }) if *id == run.execution => {
                                 return Ok(status);
                             }
-                            (Some(id), body) if *id == run.execution => self.take(run, body).await?,
+                            (Some(id), body) if *id == run.execution => {
+                                self.take(run, event.seq, body).await?;
+                            }
                             _ => {}
                         }
                     }
@@ -109,11 +109,15 @@ impl Console {
         }
     }
 
-    async fn take(&mut self, run: &mut Run, body: EventBody) -> Result<(), Error> {
+    async fn take(&mut self, run: &mut Run, seq: u64, body: EventBody) -> Result<(), Error> {
         match body {
             EventBody::Started { .. } => run.has_started = true,
             EventBody::Output { output } => self.print(output),
-            EventBody::InputRequest { prompt, password } => self.answer(run, prompt, password).await?,
+            EventBody::InputRequest { prompt, password } => {
+                let kind = if password { Kind::Secret } else { Kind::Answer };
+                let (later, _) = self.sessions.feed(&self.id, Some(seq))?;
+                self.answer(run, Reading { kind, prompt, ..Reading::default() }, later).await?;
+            }
             _ => {}
         }
         Ok(())
@@ -160,14 +164,11 @@ impl Console {
         }
     }
 
-    /// Asks for what the code wants, unless somebody else answers first.
-    async fn answer(&mut self, run: &mut Run, prompt: String, password: bool) -> Result<(), Error> {
+    /// Asks for what the code wants, unless somebody else answers first: `later` tells what comes after the question.
+    async fn answer(&mut self, run: &mut Run, reading: Reading, mut later: Feed) -> Result<(), Error> {
         self.printer.fresh_line();
-        let kind = if password { Kind::Secret } else { Kind::Answer };
-        let mut typed = self.editor.read(Reading { kind, prompt, ..Reading::default() });
-        let mut look = tokio::time::interval(SOON);
-        // The session is told of its question, and of its end, a moment after the journal.
-        let (mut was_asked, mut is_moot) = (false, false);
+        let mut typed = self.editor.read(reading);
+        let mut is_moot = false;
         let typed = loop {
             tokio::select! {
                 line = &mut typed => break line.unwrap_or(Typed::Left),
@@ -178,10 +179,13 @@ impl Console {
                         return Err(error);
                     }
                 },
-                _ = look.tick(), if !is_moot => {
-                    let is_asked = self.sessions.get(&self.id).is_ok_and(|s| asks(&s, &run.execution));
-                    is_moot = was_asked && !is_asked;
-                    was_asked |= is_asked;
+                events = later.next(), if !is_moot => {
+                    let Some(events) = events? else {
+                        // The session's end is told, too.
+                        is_moot = true;
+                        continue;
+                    };
+                    is_moot = events.iter().any(|event| is_end_of_question(event, &run.execution));
                     if is_moot {
                         self.editor.say("It is not asked any more. Enter goes on.".into()).await;
                     }
@@ -231,7 +235,7 @@ fn reason(session: &Session, execution: &str) -> Option<String> {
     Some(format!("the kernel is busy with {place}{asks}"))
 }
 
-fn asks(session: &Session, execution: &str) -> bool {
-    let current = session.current_execution.as_ref();
-    current.is_some_and(|current| current.execution_id == execution && current.input.is_some())
+fn is_end_of_question(event: &ExecutionEvent, execution: &str) -> bool {
+    event.execution_id.as_deref() == Some(execution)
+        && matches!(event.event, EventBody::InputReplied {} | EventBody::Finished { .. })
 }
