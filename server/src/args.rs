@@ -67,6 +67,11 @@ pub enum Command {
         /// The code; "-" reads it from standard input
         code: String,
     },
+    /// Type code into a kernel, line by line; leaving lets it run on
+    Console {
+        #[arg(value_name = "SESSION|PID|NOTEBOOK")]
+        which: String,
+    },
     /// Run all code cells of a notebook in a kept kernel; outputs go into its journal
     Run {
         notebook: PathBuf,

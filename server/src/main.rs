@@ -68,6 +68,12 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Exec { which, code } => {
             return cli::run(folders, |s| async move { cli::exec(&s, &which, &code).await });
         }
+        Command::Console { which } => {
+            return cli::run_following(
+                folders,
+                |s, events| async move { cli::console(&s, events, &which).await },
+            );
+        }
         Command::Run { notebook, kernel, detach } => {
             return cli::run(
                 folders,

@@ -8,6 +8,7 @@ mod asking;
 mod attaching;
 mod bad_input;
 mod cli;
+mod console;
 mod damage;
 mod driver;
 mod executing;

@@ -38,6 +38,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("clap_complete", &["main", "args"]),
     ("clap_mangen", &["main", "args"]),
     ("comfy_table", &["faces/cli"]),
+    ("rustyline", &["faces/cli"]),
 ];
 
 fn source_files(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -1,9 +1,11 @@
 //! The command line: what the editor does, from a shell. Tables and words for people, the protocol's own objects with
 //! `--json` for programs.
 
+mod console;
 mod exec;
 mod health;
 mod others;
+mod print;
 mod show;
 pub mod windows;
 
@@ -14,17 +16,30 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tokio::sync::mpsc::UnboundedReceiver;
 
+pub use console::console;
 pub use exec::{exec, run_notebook};
 pub use health::health;
 pub use others::{adopt, others};
 
 use crate::paths::Folders;
 use crate::protocol::{AttachSessionParams, Error, ErrorKind, NotebookName};
-use crate::sessions::{Sessions, Settings, ThisWindow};
+use crate::sessions::{Event, Sessions, Settings, ThisWindow};
 
 /// Opens the core for one command.
 pub fn run<T, F>(folders: Folders, command: impl FnOnce(Arc<Sessions>) -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    run_following(folders, |sessions, _| command(sessions))
+}
+
+/// The same, for a command that follows what happens to sessions.
+pub fn run_following<T, F>(
+    folders: Folders,
+    command: impl FnOnce(Arc<Sessions>, UnboundedReceiver<Event>) -> F,
+) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
@@ -35,11 +50,11 @@ where
     let done = runtime.block_on(async {
         let window = ThisWindow { id: "cli".into(), ..ThisWindow::default() };
         let (sessions, mut events) = Sessions::open(folders, window, Settings::default())?;
-        while let Ok(crate::sessions::Event::Warning(text)) = events.try_recv() {
+        while let Ok(Event::Warning(text)) = events.try_recv() {
             eprintln!("warning: {text}");
         }
         sessions.refresh(false).await?;
-        command(sessions).await
+        command(sessions, events).await
     });
     runtime.shutdown_background();
     done

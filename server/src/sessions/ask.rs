@@ -81,8 +81,19 @@ impl Sessions {
 
     /// Asks a kernel by its session. `None`: it is busy or slow.
     pub async fn question(self: &Arc<Self>, id: &str, message: &str, content: Value) -> Option<Value> {
+        self.question_within(PATIENCE, id, message, content).await
+    }
+
+    /// The same for who waits so long: the first answer of a kernel may take seconds. A busy one is not waited for.
+    pub async fn question_within(
+        self: &Arc<Self>,
+        patience: Duration,
+        id: &str,
+        message: &str,
+        content: Value,
+    ) -> Option<Value> {
         let keeper = self.joined(id)?;
-        let answer = tokio::time::timeout(PATIENCE, keeper.call(question(message, content))).await;
+        let answer = tokio::time::timeout(patience, keeper.call(question(message, content))).await;
         let reply = answer.ok()?.ok()?["reply"].clone();
         // The status of `is_complete_reply` is its answer.
         (reply.is_object() && reply["status"] != "error").then_some(reply)

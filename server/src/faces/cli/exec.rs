@@ -1,17 +1,14 @@
 //! `exec` and `run`: code from a shell, its outputs on the terminal.
 
 use std::collections::HashMap;
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::print::Printer;
 use super::{code, name, show};
-use crate::protocol::{
-    CellRef, Error, ErrorKind, EventBody, ExecuteParams, ExecutionStatus, Output, StreamName,
-};
+use crate::protocol::{CellRef, Error, ErrorKind, EventBody, ExecuteParams, ExecutionStatus};
 use crate::sessions::{Feed, NotebookFile, Sessions, Start};
 
 /// `exec`: runs code, prints what it puts out. Ctrl-C interrupts the execution, not this program alone.
@@ -28,8 +25,7 @@ pub async fn exec(sessions: &Arc<Sessions>, which: &str, typed: &str) -> Result<
     };
     let (feed, _) = sessions.feed(&id, None)?;
     let execution = submit(sessions, &id, source, None, None).await?;
-    let mut print =
-        Print { waits: HashMap::from([(execution.clone(), "the code".to_owned())]), failed: false };
+    let mut print = Print::new(HashMap::from([(execution.clone(), "the code".to_owned())]));
     tokio::select! {
         done = print.follow(sessions, &id, feed) => done?,
         _ = tokio::signal::ctrl_c() => {
@@ -93,7 +89,7 @@ pub async fn run_notebook(
         eprintln!("Follow it with: kernel-keeper history {}", path.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let mut print = Print { waits, failed: false };
+    let mut print = Print::new(waits);
     tokio::select! {
         done = print.follow(sessions, &session.id, feed) => done?,
         _ = tokio::signal::ctrl_c() => {
@@ -125,10 +121,15 @@ async fn submit(
 /// Prints what the awaited executions put out.
 struct Print {
     waits: HashMap<String, String>,
+    printer: Printer,
     failed: bool,
 }
 
 impl Print {
+    fn new(waits: HashMap<String, String>) -> Print {
+        Print { waits, printer: Printer::default(), failed: false }
+    }
+
     async fn follow(
         &mut self,
         sessions: &Arc<Sessions>,
@@ -157,21 +158,8 @@ impl Print {
     }
 
     fn print(&mut self, id: &str, body: EventBody) {
-        let mut out = std::io::stdout();
         match body {
-            EventBody::Output { output } => match output {
-                Output::Stream { name: StreamName::Stdout, text } => {
-                    let _ = write!(out, "{text}");
-                }
-                Output::Stream { name: StreamName::Stderr, text } => eprint!("{text}"),
-                Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. } => {
-                    let _ = writeln!(out, "{}", plain(&data));
-                }
-                Output::Error { traceback, ename, evalue } if traceback.is_empty() => {
-                    eprintln!("{ename}: {evalue}")
-                }
-                Output::Error { traceback, .. } => eprintln!("{}", traceback.join("\n")),
-            },
+            EventBody::Output { output } => self.printer.put(output),
             EventBody::Finished { status, .. } => {
                 let place = self.waits.remove(id).unwrap_or_default();
                 if status != ExecutionStatus::Ok {
@@ -182,7 +170,6 @@ impl Print {
             }
             _ => {}
         }
-        let _ = out.flush();
     }
 }
 
@@ -199,16 +186,4 @@ async fn answer(sessions: &Arc<Sessions>, session_id: &str, id: &str, prompt: &s
     let line = read.await.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
     let line = line.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
     sessions.reply_input(session_id, id, line.trim_end_matches(['\r', '\n'])).await
-}
-
-/// A MIME bundle on a terminal.
-fn plain(data: &Value) -> String {
-    match data["text/plain"].as_str() {
-        Some(text) => text.to_owned(),
-        None => {
-            let kinds: Vec<&str> =
-                data.as_object().into_iter().flatten().map(|(mime, _)| mime.as_str()).collect();
-            format!("<{}>", kinds.join(", "))
-        }
-    }
 }
