@@ -40,7 +40,7 @@ impl Keeper {
             self.owe_no_more(Ok(()));
         }
         if std::mem::replace(&mut self.seen, self.committed) != self.committed
-            || self.ticks % QUIET_GIVES_BACK == 0
+            || self.ticks.is_multiple_of(QUIET_GIVES_BACK)
         {
             process::let_go();
         }

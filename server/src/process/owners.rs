@@ -30,7 +30,7 @@ pub fn owners(files: &[&Path]) -> Vec<Option<Owner>> {
         .map(|file| file.file_name().unwrap_or_default().to_string_lossy().into_owned())
         .collect();
     // Told to use it as kernels are, since when, which.
-    let mut found: Vec<Option<(bool, u64, u32, Vec<String>)>> = vec![None; files.len()];
+    let mut found: Vec<Option<(bool, Identity)>> = vec![None; files.len()];
     for (pid, command) in platform::own_commands() {
         if is_other(&command) {
             continue;
@@ -44,18 +44,19 @@ pub fn owners(files: &[&Path]) -> Vec<Option<Owner>> {
             let Some(identity) = identity_of(pid) else { continue };
             let is_told = is_told(&command, name);
             let rank = (!is_told, identity.start);
-            if oldest.as_ref().is_none_or(|(told, start, ..)| rank < (!told, *start)) {
-                *oldest = Some((is_told, identity.start, pid, command.clone()));
+            if oldest.as_ref().is_none_or(|(told, other)| rank < (!told, other.start)) {
+                *oldest = Some((is_told, identity));
             }
         }
     }
-    found.into_iter().map(|found| owner(found?)).collect()
+    found.into_iter().map(|found| owner(found?.1)).collect()
 }
 
-fn owner((_, _, pid, command): (bool, u64, u32, Vec<String>)) -> Option<Owner> {
+fn owner(process: Identity) -> Option<Owner> {
+    let pid = process.pid;
     Some(Owner {
-        process: identity_of(pid)?,
-        command,
+        command: platform::name_and_command(pid)?.1,
+        process,
         started_by: platform::parent(pid).and_then(program_name),
         folder: platform::working_folder(pid),
         notebook: platform::variable(pid, NOTEBOOK),
