@@ -145,7 +145,7 @@ fn a_kernel_of_another_program_is_taken_in_and_journaled() {
     window.close();
     assert!(is_alive(program.kernel));
     // The program that started it ends it: the session has ended, and nothing was left behind.
-    let mut window = world.window();
+    let window = world.window();
     program.end();
     let ended = window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
     assert_eq!(ended["session"]["endReason"], "exited");
