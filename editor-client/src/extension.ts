@@ -3,8 +3,10 @@
  * The end of the extension is a detach: kernels go on.
  */
 import * as vscode from 'vscode';
+import { Acknowledged } from './acknowledged';
 import { Sidecar } from './client';
 import { registerAttachCommands } from './commands/attach';
+import { registerFreshCommands } from './commands/fresh';
 import { type Parts, registerSessionCommands } from './commands/sessions';
 import { registerSidecarCommands } from './commands/sidecar';
 import { Targets } from './commands/target';
@@ -23,6 +25,7 @@ import { AsItRan } from './views/code';
 import { keepContexts } from './views/contexts';
 import { HistoryView } from './views/history';
 import { StatusItem } from './views/status';
+import { Tooltips } from './views/tooltip';
 import { SessionTree } from './views/tree';
 
 export function activate(context: vscode.ExtensionContext): void {
@@ -48,7 +51,19 @@ export function activate(context: vscode.ExtensionContext): void {
   const follow = new Follow(sidecar, sessions, offers, attachments, renames, selection);
   const code = new AsItRan(sessions);
   const history = new HistoryView(sidecar, sessions, code);
-  const parts: Parts = { sidecar, sessions, offers, attachments, controllers, follow, targets: new Targets(sessions, attachments) };
+  const acknowledged = new Acknowledged(context.globalState);
+  const tree = new SessionTree(sessions, acknowledged, new Tooltips(sidecar, controllers));
+  const targets = new Targets(sessions, attachments, tree);
+  const parts: Parts = {
+    sidecar,
+    sessions,
+    offers,
+    attachments,
+    controllers,
+    follow,
+    targets,
+    acknowledged,
+  };
 
   context.subscriptions.push(
     { dispose: () => sidecar.end() },
@@ -62,16 +77,20 @@ export function activate(context: vscode.ExtensionContext): void {
     attachments,
     renames,
     follow,
-    new SessionTree(sessions),
+    acknowledged,
+    tree,
     code,
     history,
     new StatusItem(sidecar, sessions, offers),
     new CellStatus(attachments, inputs),
     keepContexts(sidecar, attachments),
     registerSessionCommands(parts),
+    registerFreshCommands(parts),
     registerAttachCommands(parts),
     registerSidecarCommands(parts, inputs, version),
     offers.onDidAnswer(({ offer, action }) => {
+      // What became of a kernel was read there.
+      if (offer.kind === 'recover') for (const session of offer.sessions) acknowledged.add(session);
       if (action === 'history') void history.show(offer.notebookUri);
     }),
   );

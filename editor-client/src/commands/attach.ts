@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import { dataOf, isKind } from '../errors';
 import type { Offer, Session } from '../protocol/types';
 import { sameUri } from '../sessions';
-import type { SharedNotebook } from '../views/tree';
+import type { SharedNotebook } from '../views/session-item';
 import { confirm, guard, isTrusted, type Parts } from './sessions';
 
 export function registerAttachCommands(parts: Parts): vscode.Disposable {

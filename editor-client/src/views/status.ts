@@ -4,10 +4,9 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
-import { sessionDescription, stateText, statusText } from '../describe';
+import { sessionDescription, statusText } from '../describe';
 import type { Offers } from '../offers';
 import type { Sessions } from '../sessions';
-import { VIEW } from './tree';
 
 /** Memory alone is not pushed. */
 const POLL_MS = 15_000;
@@ -63,7 +62,7 @@ export class StatusItem implements vscode.Disposable {
     }
     const own = notebook && this.sessions.of(notebook.uri);
     const icon = own?.state === 'busy' ? 'sync~spin' : 'vm-active';
-    this.set(`$(${icon}) ${text}`, this.lines(), `${VIEW}.focus`);
+    this.set(`$(${icon}) ${text}`, this.lines(), 'kernelKeeper.sessions.focus');
   }
 
   private set(text: string, tooltip: string, command: string): void {
@@ -78,7 +77,7 @@ export class StatusItem implements vscode.Disposable {
     const now = new Date();
     return this.sessions
       .live()
-      .map((session) => `${session.label}: ${stateText(session, vscode.l10n.t)} · ${sessionDescription(session, now, vscode.l10n.t)}`)
+      .map((session) => `${session.label}: ${sessionDescription(session, now, vscode.l10n.t)}`)
       .join('\n');
   }
 }
