@@ -94,6 +94,17 @@ export function choiceText(session: Session, now: Date, translate: Translate): s
   return parts.join(' · ');
 }
 
+/** What it matters most not to lose by stopping these: "Busy: a.ipynb", "Open in another window: b.ipynb". */
+export function stakes(live: readonly Session[], translate: Translate): string {
+  const labels = (sessions: readonly Session[]) => sessions.map(({ label }) => label).join(', ');
+  const busy = live.filter(isBusy);
+  const elsewhere = live.filter(({ windows }) => windows.some(({ thisWindow }) => !thisWindow));
+  const lines = [];
+  if (busy.length > 0) lines.push(translate('Busy: {0}', labels(busy)));
+  if (elsewhere.length > 0) lines.push(translate('Open in another window: {0}', labels(elsewhere)));
+  return lines.join('\n');
+}
+
 /** Whether a cell runs in it, or waits. */
 export const isBusy = (session: Session): boolean => session.state === 'busy' || session.queued > 0;
 

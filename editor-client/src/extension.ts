@@ -7,6 +7,7 @@ import { Acknowledged } from './acknowledged';
 import { Sidecar } from './client';
 import { registerAttachCommands } from './commands/attach';
 import { registerFreshCommands } from './commands/fresh';
+import { registerPicker } from './commands/picker';
 import { type Parts, registerSessionCommands } from './commands/sessions';
 import { registerSidecarCommands } from './commands/sidecar';
 import { Targets } from './commands/target';
@@ -51,6 +52,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const follow = new Follow(sidecar, sessions, offers, attachments, renames, selection);
   const code = new AsItRan(sessions);
   const history = new HistoryView(sidecar, sessions, code);
+  const status = new StatusItem(sidecar, sessions, offers);
   const acknowledged = new Acknowledged(context.globalState);
   const tree = new SessionTree(sessions, acknowledged, new Tooltips(sidecar, controllers));
   const targets = new Targets(sessions, attachments, tree);
@@ -62,6 +64,8 @@ export function activate(context: vscode.ExtensionContext): void {
     controllers,
     follow,
     targets,
+    runner,
+    selection,
     acknowledged,
   };
 
@@ -81,11 +85,14 @@ export function activate(context: vscode.ExtensionContext): void {
     tree,
     code,
     history,
-    new StatusItem(sidecar, sessions, offers),
+    status,
     new CellStatus(attachments, inputs),
     keepContexts(sidecar, attachments),
     registerSessionCommands(parts),
     registerFreshCommands(parts),
+    registerPicker(parts, () => {
+      status.looked();
+    }),
     registerAttachCommands(parts),
     registerSidecarCommands(parts, inputs, version),
     offers.onDidAnswer(({ offer, action }) => {

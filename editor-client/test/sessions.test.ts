@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { activityText, choiceText, hasState, sessionDescription, span } from '../src/describe';
+import { activityText, choiceText, hasState, sessionDescription, span, stakes } from '../src/describe';
 import { executionLine } from '../src/executions';
 import { groupsOf } from '../src/groups';
+import { keptRunning } from '../src/kept';
 import type { Execution, Session } from '../src/protocol/types';
 
 const translate = (message: string, ...values: (string | number)[]) =>
@@ -110,6 +111,11 @@ test('what is at stake', () => {
   assert.ok(hasState(session()));
   assert.ok(!hasState(session({ lastActivityAt: ago(60) })));
   assert.ok(!hasState(session(ended('stopped', 1))));
+  const busy = session({ state: 'busy' }, 'busy.ipynb');
+  const elsewhere = session({ windows: [window(false)] }, 'there.ipynb');
+  const here = session({ windows: [window(true)] }, 'here.ipynb');
+  assert.equal(stakes([busy, elsewhere, here], translate), 'Busy: busy.ipynb\nOpen in another window: there.ipynb');
+  assert.equal(stakes([here], translate), '');
 });
 
 test('each session has one heading', () => {
@@ -144,6 +150,15 @@ test('a notebook with a new kernel needs nobody to look after its old one; of wh
   const [group] = groupsOf(many, now, () => false);
   assert.equal(group?.sessions.length, 20);
   assert.equal(group.sessions[0]?.id, '29.ipynb');
+});
+
+test('what was kept running is told where no other window shows a kernel', () => {
+  const [here, there, nowhere] = [session({ windows: [window(true)] }), session({ windows: [window(false)] }), session()];
+  assert.equal(keptRunning([here, nowhere], now).length, 1);
+  assert.equal(keptRunning([here], now).length, 0);
+  assert.equal(keptRunning([there, nowhere], now).length, 0);
+  assert.equal(keptRunning([session({ startedAt: ago(-1) })], now).length, 0);
+  assert.equal(keptRunning([], now).length, 0);
 });
 
 test('a line of the history', () => {

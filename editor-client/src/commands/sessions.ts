@@ -12,6 +12,8 @@ import type { Follow } from '../follow';
 import type { Attachments } from '../kernels/attachments';
 import type { Controllers } from '../kernels/controllers';
 import { openNotebook } from '../kernels/documents';
+import type { Runner } from '../kernels/runner';
+import type { Selection } from '../kernels/selection';
 import type { Offers } from '../offers';
 import type { Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
@@ -25,6 +27,8 @@ export interface Parts {
   readonly controllers: Controllers;
   readonly follow: Follow;
   readonly targets: Targets;
+  readonly runner: Runner;
+  readonly selection: Selection;
   readonly acknowledged: Acknowledged;
 }
 
