@@ -12,7 +12,8 @@ export function sessionChoice(session: Session, now: Date): SessionChoice {
   const pinned = session.pinned ? ' $(pinned)' : '';
   return {
     label: session.label,
-    iconPath: iconOf(session),
+    // Turning icons are drawn beside their place in such lists.
+    iconPath: new vscode.ThemeIcon(iconOf(session).id.replace('~spin', '')),
     description: `${choiceText(session, now, vscode.l10n.t)}${pinned}`,
     detail: whatAndWhere(session),
     session,

@@ -4,7 +4,7 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
-import { moment, size, stateText } from '../describe';
+import { endedText, moment, size, stateText } from '../describe';
 import { messageOf } from '../errors';
 import { executionLine } from '../executions';
 import type { Controllers } from '../kernels/controllers';
@@ -41,7 +41,9 @@ export class Tooltips {
     };
     text.appendMarkdown('**');
     text.appendText(session.label);
-    text.appendMarkdown(`** — ${stateText(session, vscode.l10n.t)}${session.pinned ? ' $(pinned)' : ''}\n`);
+    const isOver = session.state === 'ended';
+    const how = isOver ? endedText(session, now, vscode.l10n.t) : stateText(session, vscode.l10n.t);
+    text.appendMarkdown(`** — ${how}${session.pinned ? ' $(pinned)' : ''}\n`);
     for (const warning of session.warnings) {
       text.appendMarkdown('\n$(warning) ');
       text.appendText(warning);
@@ -52,15 +54,14 @@ export class Tooltips {
     const interpreter = this.controllers.interpreterOf(session.kernel.name);
     if (interpreter !== undefined) line(vscode.l10n.t('Interpreter'), interpreter);
     if (session.pid !== null) line('PID', String(session.pid));
-    line(vscode.l10n.t('Running since'), moment(session.startedAt, now));
+    line(isOver ? vscode.l10n.t('Started') : vscode.l10n.t('Running since'), moment(session.startedAt, now));
     line(vscode.l10n.t('Last activity'), moment(session.lastActivityAt, now));
-    if (session.endedAt !== null) line(vscode.l10n.t('Ended'), moment(session.endedAt, now));
     line(vscode.l10n.t('Time spent executing'), vscode.l10n.t('{0} s', Math.round(session.busySeconds)));
     if (session.memoryBytes !== null) line(vscode.l10n.t('Memory'), size(session.memoryBytes));
     if (session.cpuPercent !== null) line(vscode.l10n.t('Processor'), `${Math.round(session.cpuPercent)} %`);
     if (session.queued > 0) line(vscode.l10n.t('Cells waiting'), String(session.queued));
     if (session.runs !== null) line(vscode.l10n.t('Runs'), session.runs);
-    line(vscode.l10n.t('Windows'), windowsText(session));
+    if (!isOver) line(vscode.l10n.t('Windows'), windowsText(session));
     line(vscode.l10n.t('Session'), session.id);
   }
 
