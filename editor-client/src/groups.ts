@@ -20,7 +20,7 @@ const ENDED_SHOWN = 20;
 /** The headings that have sessions, in their order; within one as `sessions` are. `isSeen`: the person knows how that one ended. */
 export function groupsOf(sessions: readonly Session[], now: Date, isSeen: (session: Session) => boolean): Group[] {
   const ids: readonly GroupId[] = ['thisWindow', 'otherWindows', 'detached', 'attention', 'ended'];
-  const listed = sessions.filter((session) => isListed(session, now));
+  const listed = sessions.filter((session) => isListable(session, now));
   const isReplaced = replacedBy(listed);
   const heading = (session: Session) => groupOf(session, isSeen(session) || isReplaced(session));
   const groups = ids.map((id) => ({ id, sessions: listed.filter((session) => heading(session) === id) }));
@@ -30,7 +30,7 @@ export function groupsOf(sessions: readonly Session[], now: Date, isSeen: (sessi
 }
 
 /** Whether it is worth a line: all that live, and what ended lately. */
-export function isListed(session: Session, now: Date): boolean {
+export function isListable(session: Session, now: Date): boolean {
   return session.state !== 'ended' || endedFor(session, now) < (hasDied(session) ? UNSEEN_MS : DAY_MS);
 }
 

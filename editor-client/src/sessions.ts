@@ -6,7 +6,7 @@
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
 import { messageOf } from './errors';
-import { isListed } from './groups';
+import { isListable } from './groups';
 import type { Session } from './protocol/types';
 
 export class Sessions implements vscode.Disposable {
@@ -102,7 +102,7 @@ export class Sessions implements vscode.Disposable {
     for (const session of listed) {
       const entry = this.known.get(session.id);
       // Months of ended ones are not kept in memory.
-      if (entry ? entry.change <= asked : isListed(session, now)) this.known.set(session.id, { session, change: asked });
+      if (entry ? entry.change <= asked : isListable(session, now)) this.known.set(session.id, { session, change: asked });
     }
     this.isListed = true;
     this.changeEmitter.fire();

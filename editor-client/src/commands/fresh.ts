@@ -41,9 +41,13 @@ export async function newSession(notebook: vscode.NotebookDocument, parts: Parts
 
 async function stopAll({ sidecar, sessions }: Parts): Promise<void> {
   const live = sessions.live();
-  if (live.length === 0) return;
+  const [only] = live;
+  if (!only) return;
   const detail = live.map((session) => `${session.label}${isBusy(session) ? vscode.l10n.t(' (busy)') : ''}`).join('\n');
-  const question = vscode.l10n.t('Stop all {0} kernels? Their variables are lost.', live.length);
+  const question =
+    live.length === 1
+      ? vscode.l10n.t('Stop the kernel of {0}? Its variables are lost.', only.label)
+      : vscode.l10n.t('Stop all {0} kernels? Their variables are lost.', live.length);
   if (!(await confirm(question, vscode.l10n.t('Stop All'), detail))) return;
   await progress(vscode.l10n.t('Stopping all kernels…'), async () => {
     await sidecar.request('keeper/stopAllSessions', {});
