@@ -50,10 +50,10 @@ export function activate(context: vscode.ExtensionContext): void {
   const attachments: Attachments = new Attachments(sidecar, sessions, controllers, selection, inputs, seen);
   const renames = new Renames(sidecar, sessions, attachments);
   const follow = new Follow(sidecar, sessions, offers, attachments, renames, selection);
-  const code = new AsItRan(sessions);
-  const history = new HistoryView(sidecar, sessions, code);
-  const status = new StatusItem(sidecar, sessions, offers);
   const acknowledged = new Acknowledged(context.globalState);
+  const code = new AsItRan(sessions);
+  const history = new HistoryView(sidecar, sessions, code, acknowledged);
+  const status = new StatusItem(sidecar, sessions, offers);
   const tree = new SessionTree(sessions, acknowledged, new Tooltips(sidecar, controllers));
   const targets = new Targets(sessions, attachments, tree);
   const parts: Parts = {

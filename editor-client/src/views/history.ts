@@ -4,6 +4,7 @@
  * Guarantees: read only while visible, anew when something ran; a click goes to the cell, and where that is gone to the code as it ran.
  */
 import * as vscode from 'vscode';
+import type { Acknowledged } from '../acknowledged';
 import type { Sidecar } from '../client';
 import { moment } from '../describe';
 import { messageOf } from '../errors';
@@ -12,7 +13,7 @@ import { openNotebook, shownNotebook } from '../kernels/documents';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { findCell } from '../kernels/runs';
 import { tabsOf } from '../kernels/selection';
-import type { Execution, ExecutionStatus } from '../protocol/types';
+import type { Execution, ExecutionStatus, Session } from '../protocol/types';
 import { sameUri, type Sessions } from '../sessions';
 import type { AsItRan } from './code';
 
@@ -37,6 +38,7 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
     private readonly sidecar: Sidecar,
     sessions: Sessions,
     private readonly code: AsItRan,
+    private readonly acknowledged: Acknowledged,
   ) {
     this.view = vscode.window.createTreeView<Line>(HISTORY_VIEW, { treeDataProvider: this });
     this.subscriptions = [
@@ -141,6 +143,8 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
   /** Called on a line of the tree of kernels, or for the notebook in front. */
   private async showOf(argument: unknown): Promise<void> {
     const named = typeof argument === 'object' && argument !== null && 'notebookUri' in argument ? argument.notebookUri : undefined;
+    // How a kernel died is read there.
+    if (isSession(argument)) this.acknowledged.add(argument);
     const notebookUri = typeof named === 'string' ? named : vscode.window.activeNotebookEditor?.notebook.uri.toString();
     if (notebookUri !== undefined) await this.show(notebookUri);
     else await vscode.commands.executeCommand(`${HISTORY_VIEW}.focus`);
@@ -159,6 +163,8 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
     editor.revealRange(range, vscode.NotebookEditorRevealType.InCenterIfOutsideViewport);
   }
 }
+
+const isSession = (value: unknown): value is Session => typeof value === 'object' && value !== null && 'endedAt' in value;
 
 /** The notebook is opened for it where it is there. */
 async function cellOf(execution: Execution): Promise<vscode.NotebookCell | undefined> {
