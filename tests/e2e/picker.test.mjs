@@ -74,7 +74,10 @@ story('picker', 'kernels are found again', {
     const { workbench: editor } = run;
     await editor.row('first.ipynb').click();
     await editor.page.keyboard.press('Enter');
+    // Once it is drawn it has the keyboard, and asks.
     await editor.tab('first.ipynb').waitFor();
+    await editor.cell(1).waitFor();
+    await editor.toast('has been running since').waitFor();
     await editor.row('third.ipynb').click();
     await editor.page.keyboard.press('Delete');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'Stop the kernel of third.ipynb?' }).waitFor();
