@@ -46,19 +46,75 @@ export function statusText(live: readonly Session[], translate: Translate): stri
   return memory > 0 ? `${count} · ${size(memory)}` : count;
 }
 
-/** "PID 4711 · since 17:00 · Python 3" */
+/** "5 m", "2 h", "3 d"; empty below a minute, which says nothing. */
+export function span(milliseconds: number): string {
+  const minutes = Math.floor(milliseconds / 60_000);
+  if (minutes < 1) return '';
+  if (minutes < 60) return `${minutes} m`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 24 ? `${hours} h` : `${Math.floor(hours / 24)} d`;
+}
+
+/** What a kernel is at: "idle 5 m", "cell 3", "cell 3 (git)", "waiting for input". */
+export function activityText(session: Session, now: Date, translate: Translate): string {
+  const { state, responding, currentExecution, runs, lastActivityAt } = session;
+  const child = runs === null ? '' : ` (${runs})`;
+  if (responding && state === 'idle') {
+    const idle = span(now.getTime() - Date.parse(lastActivityAt));
+    return `${idle === '' ? translate('idle') : translate('idle {0}', idle)}${child}`;
+  }
+  const index = currentExecution?.cellIndex ?? null;
+  if (!responding || state !== 'busy' || currentExecution?.input) return stateText(session, translate);
+  if (index === null) return runs ?? stateText(session, translate);
+  return `${translate('cell {0}', index + 1)}${child}`;
+}
+
+/** "PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %" */
 export function sessionDescription(session: Session, now: Date, translate: Translate): string {
   const parts = [];
   // First, for the line is cut where the sidebar ends.
-  if (!session.notebookExists && session.notebookPath !== null) parts.push(translate('notebook is gone'));
+  if (isGone(session)) parts.push(session.notebooks.length > 1 ? translate('a notebook is gone') : translate('notebook is gone'));
   if (session.state === 'ended') parts.push(endedText(session, now, translate));
   else {
     if (session.pid !== null) parts.push(`PID ${session.pid}`);
-    parts.push(translate('since {0}', moment(session.startedAt, now)));
+    parts.push(translate('since {0}', moment(session.startedAt, now)), activityText(session, now, translate));
+    if (session.memoryBytes !== null) parts.push(size(session.memoryBytes));
+    if (session.cpuPercent !== null) parts.push(`${Math.round(session.cpuPercent)} %`);
   }
-  parts.push(session.kernel.displayName);
+  if (session.pinned) parts.push(translate('pinned'));
   return parts.join(' · ');
 }
+
+/** "3 h old · idle 5 m · 812 MB · (open)": what tells kernels apart where one is chosen. */
+export function choiceText(session: Session, now: Date, translate: Translate): string {
+  const age = span(now.getTime() - Date.parse(session.startedAt));
+  const parts = [age === '' ? translate('just started') : translate('{0} old', age), activityText(session, now, translate)];
+  if (session.memoryBytes !== null) parts.push(size(session.memoryBytes));
+  if (session.windows.length > 0) parts.push(translate('(open)'));
+  return parts.join(' · ');
+}
+
+/** What it matters most not to lose by stopping these: "Busy: a.ipynb", "Open in another window: b.ipynb". */
+export function stakes(live: readonly Session[], translate: Translate): string {
+  const labels = (sessions: readonly Session[]) => sessions.map(({ label }) => label).join(', ');
+  const busy = live.filter(isBusy);
+  const elsewhere = live.filter(({ windows }) => windows.some(({ thisWindow }) => !thisWindow));
+  const lines = [];
+  if (busy.length > 0) lines.push(translate('Busy: {0}', labels(busy)));
+  if (elsewhere.length > 0) lines.push(translate('Open in another window: {0}', labels(elsewhere)));
+  return lines.join('\n');
+}
+
+/** Whether a cell runs in it, or waits. */
+export const isBusy = (session: Session): boolean => session.state === 'busy' || session.queued > 0;
+
+/** Whether anything ran in it since it was started, so that it has variables to lose. */
+export const hasState = (session: Session): boolean =>
+  session.state !== 'ended' && Date.parse(session.lastActivityAt) > Date.parse(session.startedAt);
+
+/** Whether one of its notebooks is there no more. */
+export const isGone = (session: Session): boolean =>
+  session.notebooks.some(({ notebookPath, notebookExists }) => notebookPath !== null && !notebookExists);
 
 /** One or two words for a state. */
 export function stateText(session: Session, translate: Translate): string {

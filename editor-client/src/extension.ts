@@ -3,8 +3,11 @@
  * The end of the extension is a detach: kernels go on.
  */
 import * as vscode from 'vscode';
+import { Acknowledged } from './acknowledged';
 import { Sidecar } from './client';
 import { registerAttachCommands } from './commands/attach';
+import { registerFreshCommands } from './commands/fresh';
+import { registerPicker } from './commands/picker';
 import { type Parts, registerSessionCommands } from './commands/sessions';
 import { registerSidecarCommands } from './commands/sidecar';
 import { Targets } from './commands/target';
@@ -23,6 +26,7 @@ import { AsItRan } from './views/code';
 import { keepContexts } from './views/contexts';
 import { HistoryView } from './views/history';
 import { StatusItem } from './views/status';
+import { Tooltips } from './views/tooltip';
 import { SessionTree } from './views/tree';
 
 export function activate(context: vscode.ExtensionContext): void {
@@ -46,9 +50,24 @@ export function activate(context: vscode.ExtensionContext): void {
   const attachments: Attachments = new Attachments(sidecar, sessions, controllers, selection, inputs, seen);
   const renames = new Renames(sidecar, sessions, attachments);
   const follow = new Follow(sidecar, sessions, offers, attachments, renames, selection);
+  const acknowledged = new Acknowledged(context.globalState);
   const code = new AsItRan(sessions);
-  const history = new HistoryView(sidecar, sessions, code);
-  const parts: Parts = { sidecar, sessions, offers, attachments, controllers, follow, targets: new Targets(sessions, attachments) };
+  const history = new HistoryView(sidecar, sessions, code, acknowledged);
+  const status = new StatusItem(sidecar, sessions, offers);
+  const tree = new SessionTree(sessions, acknowledged, new Tooltips(sidecar, controllers));
+  const targets = new Targets(sessions, attachments, tree);
+  const parts: Parts = {
+    sidecar,
+    sessions,
+    offers,
+    attachments,
+    controllers,
+    follow,
+    targets,
+    runner,
+    selection,
+    acknowledged,
+  };
 
   context.subscriptions.push(
     { dispose: () => sidecar.end() },
@@ -62,16 +81,23 @@ export function activate(context: vscode.ExtensionContext): void {
     attachments,
     renames,
     follow,
-    new SessionTree(sessions),
+    acknowledged,
+    tree,
     code,
     history,
-    new StatusItem(sidecar, sessions, offers),
+    status,
     new CellStatus(attachments, inputs),
     keepContexts(sidecar, attachments),
     registerSessionCommands(parts),
+    registerFreshCommands(parts),
+    registerPicker(parts, () => {
+      status.looked();
+    }),
     registerAttachCommands(parts),
     registerSidecarCommands(parts, inputs, version),
     offers.onDidAnswer(({ offer, action }) => {
+      // What became of a kernel was read there.
+      if (offer.kind === 'recover') for (const session of offer.sessions) acknowledged.add(session);
       if (action === 'history') void history.show(offer.notebookUri);
     }),
   );

@@ -2,14 +2,14 @@
  * Shows the sidecar's questions as notifications and sends the answers.
  * Guarantees: questions are shown one after the other, and again where somebody waits; one that was settled elsewhere is answered with
  * a word, not an error; a question that was closed is dismissed for the sidecar, too. `ask` resolves when it is settled, in whichever way.
- * Leaves out: what follows from an answer (`onDidAnswer`).
+ * Leaves out: how a question is put (`asking.ts`), what follows from an answer (`onDidAnswer`).
  */
 import * as vscode from 'vscode';
+import { AGAIN, chooseAction, namesOf, pickMoved } from './asking';
 import type { Sidecar } from './client';
 import { isKind, messageOf } from './errors';
 import { hasTab, nextEvent, tabsOf } from './kernels/selection';
 import type { EnsureResult, Offer } from './protocol/types';
-import { remember } from './settings';
 import { sameUri } from './sessions';
 
 /** A notification leaves the screen by itself after about this time, unanswered; then the next question may come. */
@@ -248,78 +248,7 @@ async function drawn({ notebookUri }: Offer): Promise<void> {
   }
 }
 
-/** The first few by name: a notification is short. */
-function namesOf(questions: readonly Question[]): string {
-  const names = questions.map(({ offer }) => vscode.Uri.parse(offer.notebookUri).path.split('/').at(-1) ?? '');
-  const more = names.length - 3;
-  return more > 0 ? vscode.l10n.t('{0} and {1} more', names.slice(0, 3).join(', '), more) : names.join(', ');
-}
-
-async function pickMoved(questions: readonly Question[]): Promise<readonly Question[] | undefined> {
-  const items = questions.map((question) => {
-    const { notebookUri, fromNotebookUri } = question.offer;
-    const path = (uri: string) => vscode.workspace.asRelativePath(vscode.Uri.parse(uri));
-    const description = fromNotebookUri === null ? path(notebookUri) : `${path(fromNotebookUri)} → ${path(notebookUri)}`;
-    return { label: namesOf([question]), description, picked: true, question };
-  });
-  const placeHolder = vscode.l10n.t('Which kernels should follow their notebooks?');
-  const chosen = await vscode.window.showQuickPick(items, { canPickMany: true, placeHolder, ignoreFocusOut: true });
-  return chosen?.map(({ question }) => question);
-}
-
 const isOpen = (question: Question): boolean => question.isOpen;
-
-/** An answer was begun and left: the question stands. */
-const AGAIN = Symbol('again');
-
-async function chooseAction(question: Question): Promise<string | typeof AGAIN | undefined> {
-  const { offer } = question;
-  if (offer.kind === 'pick') return pick(offer, question.isAsked);
-  const neverAgain = vscode.l10n.t("Don't Ask Again");
-  const titles = offer.actions.map((action) => action.title);
-  const canDecide = offer.kind === 'resume' || offer.kind === 'migrate';
-  const chosen = await vscode.window.showInformationMessage(offer.message, ...titles, ...(canDecide ? [neverAgain] : []));
-  if (chosen === neverAgain) return (await decideForGood(question)) ?? AGAIN;
-  return offer.actions.find((action) => action.title === chosen)?.action;
-}
-
-async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined> {
-  if (!isAsked) {
-    const choose = vscode.l10n.t('Choose…');
-    if ((await vscode.window.showInformationMessage(offer.message, choose)) !== choose) return undefined;
-  }
-  // "New Session" says less than the names of the kernels.
-  const named = offer.actions.filter(({ action }) => action.startsWith('kernel:'));
-  const items = (named.length > 0 ? offer.actions.filter(({ action }) => action !== 'fresh') : offer.actions).map(({ action, title }) => ({
-    label: title,
-    action,
-  }));
-  const chosen = await vscode.window.showQuickPick(items, { placeHolder: offer.message, ignoreFocusOut: true });
-  return chosen?.action;
-}
-
-/** What is to be done from now on, and now. */
-async function decideForGood(question: Question): Promise<string | undefined> {
-  if (question.offer.kind === 'resume') {
-    const items = [
-      { label: vscode.l10n.t('Always resume'), value: 'resume', action: 'resume' },
-      { label: vscode.l10n.t('Always start fresh, at the first run'), value: 'fresh', action: 'dismiss' },
-    ] as const;
-    const chosen = await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t("When a notebook's kernel is still running:") });
-    if (chosen) await remember('onOpen', chosen.value);
-    // The run that waits is the first one.
-    return chosen?.value === 'fresh' && question.isRun ? 'fresh' : chosen?.action;
-  }
-  const items = [
-    { label: vscode.l10n.t('The kernel always follows its notebook'), value: 'migrate', action: 'migrate' },
-    { label: vscode.l10n.t('Never; kernels stay under the old name'), value: 'ignore', action: 'dismiss' },
-  ] as const;
-  const chosen = await vscode.window.showQuickPick(items, {
-    placeHolder: vscode.l10n.t('When a notebook is renamed outside of the editor:'),
-  });
-  if (chosen) await remember('onRename', chosen.value);
-  return chosen?.action;
-}
 
 async function withProgress<T>(offer: Offer, action: string, task: () => Promise<T>): Promise<T> {
   if (action === 'dismiss') return task();

@@ -1,11 +1,12 @@
 /**
  * The sessions that the sidecar knows, kept up to date by what it pushes.
  * Guarantees: an older list never overwrites what was pushed after it was asked for; after each start of the sidecar one list tells the
- * truth anew. Ended sessions stay while they are news: until the window is reloaded, or refreshed where no notebook here shows them.
+ * truth anew. Ended sessions are listed then and where the person asks; later ends are pushed, so that looking again and again costs little.
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
 import { messageOf } from './errors';
+import { isListable } from './groups';
 import type { Session } from './protocol/types';
 
 export class Sessions implements vscode.Disposable {
@@ -22,13 +23,15 @@ export class Sessions implements vscode.Disposable {
 
   /** When anything was last heard, in milliseconds. */
   heardAt = 0;
+  /** Whether they were listed at all yet. */
+  isListed = false;
 
   constructor(private readonly sidecar: Sidecar) {
     this.subscriptions = [
       sidecar.onSession((session) => {
         this.put(session);
       }),
-      sidecar.onReady(() => void this.refresh()),
+      sidecar.onReady(() => void this.refresh(true)),
       this.changeEmitter,
       this.updateEmitter,
     ];
@@ -73,13 +76,13 @@ export class Sessions implements vscode.Disposable {
     this.changeEmitter.fire();
   }
 
-  /** Asks for all of them. `isOld`: which of those that have ended are news no more. */
-  async refresh(isOld: (session: Session) => boolean = () => false): Promise<void> {
+  /** Asks for all of them. */
+  async refresh(includeEnded = false): Promise<void> {
     const asked = this.change;
     try {
-      const { sessions } = await this.sidecar.request('keeper/listSessions', {});
+      const { sessions } = await this.sidecar.request('keeper/listSessions', { includeEnded });
       this.heardAt = Date.now();
-      this.replace(sessions, asked, isOld);
+      this.replace(sessions, asked, includeEnded);
     } catch (error) {
       this.sidecar.log.warn(`The sessions could not be listed: ${messageOf(error)}`);
     }
@@ -89,16 +92,19 @@ export class Sessions implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  private replace(listed: readonly Session[], asked: number, isOld: (session: Session) => boolean): void {
+  private replace(listed: readonly Session[], asked: number, isAll: boolean): void {
+    const now = new Date();
     const ids = new Set(listed.map((session) => session.id));
     for (const [id, entry] of this.known) {
-      const isEnded = entry.session.state === 'ended';
-      if (!ids.has(id) && entry.change <= asked && (!isEnded || isOld(entry.session))) this.known.delete(id);
+      const isMissing = !ids.has(id) && entry.change <= asked;
+      if (isMissing && (isAll || entry.session.state !== 'ended')) this.known.delete(id);
     }
     for (const session of listed) {
       const entry = this.known.get(session.id);
-      if (!entry || entry.change <= asked) this.known.set(session.id, { session, change: asked });
+      // Months of ended ones are not kept in memory.
+      if (entry ? entry.change <= asked : isListable(session, now)) this.known.set(session.id, { session, change: asked });
     }
+    this.isListed = true;
     this.changeEmitter.fire();
   }
 }

@@ -90,7 +90,8 @@ story('cells', 'cells run as they do in Jupyter', {
   'a kernel stopped in the sidebar is gone': async (run) => {
     const { workbench: editor } = run;
     const [{ pid }] = run.sessions();
-    await editor.rowAction('draft.ipynb', 'Stop');
+    await editor.rowMenu(editor.row('draft.ipynb'), 'Stop Kernel');
+    await editor.confirm('Stop');
     await eventually('the session has ended', () => run.sessions().every((session) => session.state === 'ended'));
     await eventually('its process is gone', () => gone(pid));
   },

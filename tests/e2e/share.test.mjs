@@ -7,7 +7,7 @@ import { eventually } from './harness/workbench.mjs';
 
 const python = 'Python 3 (ipykernel)';
 const both = ['first.ipynb', 'second.ipynb'];
-const line = ({ workbench: editor }, name) => editor.page.locator('.pane-body .monaco-list-row[aria-level="2"]', { hasText: name });
+const line = ({ workbench: editor }, name) => editor.page.locator('.pane-body .monaco-list-row[aria-level="3"]', { hasText: name });
 
 /** Both are on their kernel, each in one tab, in the folder with the new name. */
 async function followed(run, folder) {

@@ -98,10 +98,11 @@ story('restricted', 'a workspace is not trusted', {
   'nor can a kernel be restarted': async (run) => {
     const { workbench: editor } = run;
     await editor.showView('Kernel Keeper');
-    await editor.row('draft.ipynb').hover();
-    const action = (label) => editor.row('draft.ipynb').locator(`.action-label[aria-label^="${label}"]`);
-    await action('Stop Kernel').waitFor();
-    assert.equal(await action('Restart Kernel').count(), 0);
+    await editor.row('draft.ipynb').click({ button: 'right' });
+    const item = (label) => editor.page.locator('.monaco-menu .action-item', { hasText: label });
+    await item('Stop Kernel').waitFor();
+    assert.equal(await item('Restart Kernel').count(), 0);
+    await editor.page.keyboard.press('Escape');
   },
   'trusted later, its kernel is offered, and resumed': async (run) => {
     const { workbench: editor } = run;

@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import { dataOf, isKind } from '../errors';
 import type { Offer, Session } from '../protocol/types';
 import { sameUri } from '../sessions';
-import type { SharedNotebook } from '../views/tree';
+import type { SharedNotebook } from '../views/session-item';
 import { confirm, guard, isTrusted, type Parts } from './sessions';
 
 export function registerAttachCommands(parts: Parts): vscode.Disposable {
@@ -51,7 +51,12 @@ async function attachToNotebook(argument: unknown, parts: Parts): Promise<void> 
 async function share(argument: unknown, parts: Parts): Promise<void> {
   const session = await source(argument, parts, vscode.l10n.t('Share which kernel?'));
   const target = session && (await pickTarget(session));
-  if (!target) return;
+  if (target) await shareWith(session, target, parts);
+}
+
+/** The notebook gets the kernel, too; one of its own is stopped only by an answer. */
+export async function shareWith(session: Session, target: vscode.Uri, parts: Parts): Promise<void> {
+  if (!isTrusted()) return;
   const params = { targetNotebookUri: target.toString(), sessionId: session.id, expectedNotebookUri: session.notebookUri, share: true };
   const shared = await parts.sidecar.request('keeper/attachSession', params).catch(async (error: unknown) => {
     const { session: holder } = dataOf(error) as { session?: Session };

@@ -3,19 +3,14 @@ import * as vscode from 'vscode';
 import { moment } from '../describe';
 import { messageOf } from '../errors';
 import type { InputBoxes } from '../kernels/input';
-import type { Session } from '../protocol/types';
 import { readSettings } from '../settings';
 import { isTrusted, type Parts } from './sessions';
 
 export function registerSidecarCommands(parts: Parts, inputs: InputBoxes, extensionVersion: string): vscode.Disposable {
-  const { sidecar, sessions, attachments, controllers, follow } = parts;
+  const { sidecar, sessions, controllers, follow } = parts;
   const on = (name: string, run: (...values: never[]) => unknown) => vscode.commands.registerCommand(`kernelKeeper.${name}`, run);
   return vscode.Disposable.from(
-    on('refresh', async () => {
-      // What a notebook here shows stays, also where it has ended.
-      const isShown = (session: Session) => attachments.ofSession(session.id).length > 0;
-      await Promise.all([sessions.refresh((session) => !isShown(session)), controllers.refresh()]);
-    }),
+    on('refresh', () => Promise.all([sessions.refresh(true), controllers.refresh()])),
     on('showSidecarLog', () => {
       sidecar.log.show();
     }),

@@ -16,6 +16,8 @@ export interface Kernel {
   readonly language: string;
   readonly displayName: string;
   readonly controller: vscode.NotebookController;
+  /** The program that runs it, where that is known. */
+  readonly interpreter: string | undefined;
 }
 
 export interface KernelHandlers {
@@ -63,6 +65,10 @@ export class Controllers implements vscode.Disposable {
     return this.kernels.get(info.name) ?? this.create({ ...info, interpreter: null });
   }
 
+  interpreterOf(kernelName: string): string | undefined {
+    return this.kernels.get(kernelName)?.interpreter;
+  }
+
   dispose(): void {
     for (const subscription of this.subscriptions) subscription.dispose();
     for (const kernel of this.kernels.values()) kernel.controller.dispose();
@@ -87,9 +93,10 @@ export class Controllers implements vscode.Disposable {
   private create(kernelspec: KernelInfo & { interpreter: string | null }): Kernel {
     const { name, language, displayName } = kernelspec;
     const controller = vscode.notebooks.createNotebookController(controllerId(name), NOTEBOOK_TYPE, displayName);
-    const kernel: Kernel = { name, language, displayName, controller };
+    const interpreter = kernelspec.interpreter ?? undefined;
+    const kernel: Kernel = { name, language, displayName, controller, interpreter };
     controller.description = 'Kernel Keeper';
-    controller.detail = kernelspec.interpreter ?? name;
+    controller.detail = interpreter ?? name;
     controller.supportedLanguages = [languageId(language)];
     controller.supportsExecutionOrder = true;
     controller.executeHandler = (cells, notebook) => this.handlers.run(cells, notebook, kernel);

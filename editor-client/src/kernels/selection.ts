@@ -8,6 +8,7 @@ import * as vscode from 'vscode';
 import { type Controllers, controllerId, type Kernel } from './controllers';
 
 const SELECTED_TIMEOUT_MS = 3_000;
+const CHOSEN_TIMEOUT_MS = 1_000;
 
 export class Selection implements vscode.Disposable {
   private readonly selected = new WeakMap<vscode.NotebookDocument, Kernel>();
@@ -55,6 +56,16 @@ export class Selection implements vscode.Disposable {
     } finally {
       this.selecting.delete(notebook);
     }
+  }
+
+  /** Lets the person choose in VS Code's own list. Undefined where nothing was chosen, or a kernel that is none of ours. */
+  async letChoose(notebook: vscode.NotebookDocument): Promise<Kernel | undefined> {
+    const editor = await visibleEditor(notebook);
+    const isChosen = editor && (await vscode.commands.executeCommand('notebook.selectKernel', { notebookEditor: editor }));
+    if (isChosen !== true) return undefined;
+    // VS Code may tell which one it is only after that.
+    if (!this.of(notebook)) await nextEvent(this.changeEmitter.event, CHOSEN_TIMEOUT_MS);
+    return this.of(notebook);
   }
 
   /** Waits until VS Code has told that it is selected. */

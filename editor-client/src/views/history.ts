@@ -4,14 +4,16 @@
  * Guarantees: read only while visible, anew when something ran; a click goes to the cell, and where that is gone to the code as it ran.
  */
 import * as vscode from 'vscode';
+import type { Acknowledged } from '../acknowledged';
 import type { Sidecar } from '../client';
-import { duration, moment } from '../describe';
+import { moment } from '../describe';
 import { messageOf } from '../errors';
+import { placeText, statusText, tookText } from '../executions';
 import { openNotebook, shownNotebook } from '../kernels/documents';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { findCell } from '../kernels/runs';
 import { tabsOf } from '../kernels/selection';
-import type { Execution, ExecutionStatus } from '../protocol/types';
+import type { Execution, ExecutionStatus, Session } from '../protocol/types';
 import { sameUri, type Sessions } from '../sessions';
 import type { AsItRan } from './code';
 
@@ -36,6 +38,7 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
     private readonly sidecar: Sidecar,
     sessions: Sessions,
     private readonly code: AsItRan,
+    private readonly acknowledged: Acknowledged,
   ) {
     this.view = vscode.window.createTreeView<Line>(HISTORY_VIEW, { treeDataProvider: this });
     this.subscriptions = [
@@ -108,7 +111,7 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
     item.iconPath = new vscode.ThemeIcon(icon, color === undefined ? undefined : new vscode.ThemeColor(color));
     item.contextValue = 'execution';
     item.command = { command: 'kernelKeeper.goToExecution', title: vscode.l10n.t('Go to Cell'), arguments: [line] };
-    item.accessibilityInformation = { label: `${cell}, ${statusText(line)}, ${item.description}` };
+    item.accessibilityInformation = { label: `${cell}, ${statusText(line, vscode.l10n.t)}, ${item.description}` };
     return item;
   }
 
@@ -140,6 +143,8 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
   /** Called on a line of the tree of kernels, or for the notebook in front. */
   private async showOf(argument: unknown): Promise<void> {
     const named = typeof argument === 'object' && argument !== null && 'notebookUri' in argument ? argument.notebookUri : undefined;
+    // How a kernel died is read there.
+    if (isSession(argument)) this.acknowledged.add(argument);
     const notebookUri = typeof named === 'string' ? named : vscode.window.activeNotebookEditor?.notebook.uri.toString();
     if (notebookUri !== undefined) await this.show(notebookUri);
     else await vscode.commands.executeCommand(`${HISTORY_VIEW}.focus`);
@@ -159,6 +164,8 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
   }
 }
 
+const isSession = (value: unknown): value is Session => typeof value === 'object' && value !== null && 'endedAt' in value;
+
 /** The notebook is opened for it where it is there. */
 async function cellOf(execution: Execution): Promise<vscode.NotebookCell | undefined> {
   if (execution.cellId === null) return undefined;
@@ -173,16 +180,9 @@ async function cellOf(execution: Execution): Promise<vscode.NotebookCell | undef
 }
 
 function wordsOf(execution: Execution) {
-  const { cellIndex, origin, startedAt, completedAt, queuedAt } = execution;
-  const now = new Date();
-  const cell =
-    cellIndex === null
-      ? origin === 'cli'
-        ? vscode.l10n.t('Code (command line)')
-        : vscode.l10n.t('Code')
-      : vscode.l10n.t('Cell {0}', cellIndex + 1);
-  const took = startedAt !== null && completedAt !== null ? duration(Date.parse(completedAt) - Date.parse(startedAt)) : '';
-  return { now, cell, when: startedAt ?? queuedAt, took };
+  const { startedAt, queuedAt } = execution;
+  const cell = placeText(execution, vscode.l10n.t);
+  return { now: new Date(), cell, when: startedAt ?? queuedAt, took: tookText(execution) };
 }
 
 function tooltipOf(execution: Execution): vscode.MarkdownString {
@@ -190,29 +190,12 @@ function tooltipOf(execution: Execution): vscode.MarkdownString {
   const text = new vscode.MarkdownString(undefined, true);
   text.appendMarkdown('**');
   text.appendText(cell);
-  text.appendMarkdown(`** — ${statusText(execution)}\n\n`);
+  text.appendMarkdown(`** — ${statusText(execution, vscode.l10n.t)}\n\n`);
   text.appendText([moment(when, now, true), took].filter((part) => part !== '').join(' · '));
   text.appendMarkdown('\n');
   text.appendCodeblock(execution.code.length > 2_000 ? `${execution.code.slice(0, 2_000)}…` : execution.code, 'python');
   if (execution.error) text.appendText(`${execution.error.ename}: ${execution.error.evalue}`);
   return text;
-}
-
-function statusText({ status, startedAt }: Execution): string {
-  switch (status) {
-    case 'pending':
-      return vscode.l10n.t('waiting');
-    case 'running':
-      return vscode.l10n.t('running');
-    case 'ok':
-      return vscode.l10n.t('succeeded');
-    case 'error':
-      return vscode.l10n.t('failed');
-    case 'aborted':
-      return startedAt === null ? vscode.l10n.t('did not run') : vscode.l10n.t('stopped with its kernel');
-    case 'lost':
-      return vscode.l10n.t('lost with its kernel');
-  }
 }
 
 const ICONS: Readonly<Record<ExecutionStatus, { icon: string; color?: string }>> = {

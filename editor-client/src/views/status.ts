@@ -1,21 +1,25 @@
 /**
  * The one status item: "2 kernels · 1.1 GB". A product that keeps kernels must never hide what it keeps; with none it is not there.
- * It also carries an open question about the notebook in front, whose notification has left the screen.
+ * It also carries an open question about the notebook in front, whose notification has left the screen, and after a start what was
+ * kept while the editor was closed. A click opens the list of sessions.
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
-import { sessionDescription, stateText, statusText } from '../describe';
+import { sessionDescription, statusText } from '../describe';
 import type { Offers } from '../offers';
+import type { Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
-import { VIEW } from './tree';
+import { KeptNews } from './kept-news';
 
 /** Memory alone is not pushed. */
 const POLL_MS = 15_000;
+const SESSIONS = 'kernelKeeper.sessions';
 
 export class StatusItem implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem('kernelKeeper.status', vscode.StatusBarAlignment.Right, 90);
   private readonly subscriptions: vscode.Disposable[];
   private readonly timer: NodeJS.Timeout;
+  private readonly news: KeptNews;
 
   constructor(
     private readonly sidecar: Sidecar,
@@ -26,8 +30,11 @@ export class StatusItem implements vscode.Disposable {
     const render = () => {
       this.render();
     };
+    // Before what draws: it is to know first.
+    this.news = new KeptNews(sessions, render);
     this.subscriptions = [
       this.item,
+      this.news,
       sidecar.onState(render),
       sessions.onDidChange(render),
       offers.onDidChange(render),
@@ -39,6 +46,11 @@ export class StatusItem implements vscode.Disposable {
     this.render();
   }
 
+  /** The person looks at what runs: there is nothing to be told any more. */
+  looked(): void {
+    this.news.end();
+  }
+
   dispose(): void {
     clearInterval(this.timer);
     for (const subscription of this.subscriptions) subscription.dispose();
@@ -47,6 +59,13 @@ export class StatusItem implements vscode.Disposable {
   private render(): void {
     if (this.sidecar.state === 'failed') {
       this.set('$(error) Kernel Keeper', this.sidecar.failure ?? '', 'kernelKeeper.showSidecarLog');
+      return;
+    }
+    const { kept } = this.news;
+    if (kept.length > 0) {
+      const text = kept.length === 1 ? vscode.l10n.t('1 kernel kept running') : vscode.l10n.t('{0} kernels kept running', kept.length);
+      const tooltip = vscode.l10n.t('They went on while the editor was closed. Click to see them.');
+      this.set(`$(vm-active) ${text}`, `${tooltip}\n${this.lines(kept)}`, SESSIONS);
       return;
     }
     const notebook = vscode.window.activeNotebookEditor?.notebook;
@@ -63,7 +82,7 @@ export class StatusItem implements vscode.Disposable {
     }
     const own = notebook && this.sessions.of(notebook.uri);
     const icon = own?.state === 'busy' ? 'sync~spin' : 'vm-active';
-    this.set(`$(${icon}) ${text}`, this.lines(), `${VIEW}.focus`);
+    this.set(`$(${icon}) ${text}`, this.lines(live), SESSIONS);
   }
 
   private set(text: string, tooltip: string, command: string): void {
@@ -74,11 +93,8 @@ export class StatusItem implements vscode.Disposable {
     this.item.show();
   }
 
-  private lines(): string {
+  private lines(sessions: readonly Session[]): string {
     const now = new Date();
-    return this.sessions
-      .live()
-      .map((session) => `${session.label}: ${stateText(session, vscode.l10n.t)} · ${sessionDescription(session, now, vscode.l10n.t)}`)
-      .join('\n');
+    return sessions.map((session) => `${session.label}: ${sessionDescription(session, now, vscode.l10n.t)}`).join('\n');
   }
 }

@@ -1,173 +1,133 @@
 /**
- * *Active Kernels*: a line a session, and under it the notebooks where several share it.
+ * *Active Kernels*: headings, a line a session below them, and under that the notebooks where several share it.
  * Guarantees: pushed by the sidecar; asks every 5 s only while visible and nothing came; a single click does nothing. What needs
- * attention stands in the line, in its tooltip and in the view's badge.
+ * attention stands under a heading of its own, in its line and in the view's badge.
  */
 import * as vscode from 'vscode';
-import { moment, sessionDescription, size, stateText } from '../describe';
-import type { NotebookRef, Session } from '../protocol/types';
+import type { Acknowledged } from '../acknowledged';
+import { type Group, groupsOf } from '../groups';
+import { pause } from '../kernels/selection';
+import type { Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
+import { groupItem } from './groups';
+import { notebookItem, sessionItem, type SharedNotebook } from './session-item';
+import type { Tooltips } from './tooltip';
 
 const POLL_MS = 5_000;
-export const VIEW = 'kernelKeeper.sessions';
+/** "idle 5 m" grows older without anything having happened. */
+const TICK_MS = 30_000;
+const DRAWN_MS = 50;
+const DRAWN_LOOKS = 20;
+const VIEW = 'kernelKeeper.sessions';
 
-/** One of the notebooks that share a kernel. */
-export interface SharedNotebook extends NotebookRef {
-  readonly session: Session;
-}
-
-type Line = Session | SharedNotebook;
+type Line = Group | Session | SharedNotebook;
 
 export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Disposable {
   private readonly changeEmitter = new vscode.EventEmitter<undefined>();
   private readonly view: vscode.TreeView<Line>;
   private readonly subscriptions: vscode.Disposable[];
-  private timer: NodeJS.Timeout | undefined;
+  private timers: NodeJS.Timeout[] = [];
 
   readonly onDidChangeTreeData = this.changeEmitter.event;
 
-  constructor(private readonly sessions: Sessions) {
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly acknowledged: Acknowledged,
+    private readonly tooltips: Tooltips,
+  ) {
     this.view = vscode.window.createTreeView<Line>(VIEW, { treeDataProvider: this });
+    const changed = () => {
+      this.changeEmitter.fire(undefined);
+      this.showSum();
+    };
     this.subscriptions = [
       this.view,
       this.changeEmitter,
-      sessions.onDidChange(() => {
-        this.changeEmitter.fire(undefined);
-        this.showBadge();
-      }),
+      sessions.onDidChange(changed),
+      acknowledged.onDidChange(changed),
       this.view.onDidChangeVisibility(({ visible }) => {
-        this.poll(visible);
+        this.watch(visible);
       }),
     ];
-    this.poll(this.view.visible);
+    this.watch(this.view.visible);
   }
 
+  /** A heading keeps the sessions it was made with: one that moves on meanwhile is not drawn under two. */
   getChildren(parent?: Line): Line[] {
-    if (!parent) return this.sessions.all();
+    if (!parent) return this.groups();
     if (isShared(parent)) return [];
+    if (isGroup(parent)) return [...parent.sessions];
     const session = this.sessions.get(parent.id) ?? parent;
     return session.notebooks.length < 2 ? [] : session.notebooks.map((notebook) => ({ ...notebook, session }));
   }
 
   getTreeItem(line: Line): vscode.TreeItem {
-    return isShared(line) ? this.notebookItem(line) : this.sessionItem(line);
+    if (isShared(line)) return notebookItem(line);
+    return isGroup(line) ? groupItem(line) : sessionItem(line, this.acknowledged.has(line));
   }
 
-  private notebookItem({ session, notebookUri, notebookPath, notebookExists }: SharedNotebook): vscode.TreeItem {
-    const uri = vscode.Uri.parse(notebookUri);
-    const item = new vscode.TreeItem(uri.path.split('/').at(-1) ?? notebookUri);
-    item.id = `${session.id} ${notebookUri}`;
-    item.iconPath = new vscode.ThemeIcon('notebook');
-    // Where it is, as the explorer shows it; nothing at the top of the workspace.
-    const folder = notebookPath === null ? '' : vscode.workspace.asRelativePath(uri).split('/').slice(0, -1).join('/');
-    const gone = notebookExists ? '' : vscode.l10n.t('notebook is gone');
-    item.description = [gone, folder].filter((part) => part !== '').join(' · ');
-    item.tooltip = notebookPath ?? vscode.l10n.t('not saved yet');
-    item.contextValue = session.state === 'ended' ? 'notebook' : 'notebook shared';
-    const label = typeof item.label === 'string' ? item.label : '';
-    const words = vscode.l10n.t('{0}, shares the kernel {1}', label, session.label);
-    item.accessibilityInformation = { label: gone === '' ? words : `${words}, ${gone}` };
+  async resolveTreeItem(item: vscode.TreeItem, line: Line): Promise<vscode.TreeItem> {
+    if (!isShared(line) && !isGroup(line)) item.tooltip = await this.tooltips.of(this.sessions.get(line.id) ?? line);
     return item;
   }
 
-  private sessionItem(session: Session): vscode.TreeItem {
-    const now = new Date();
-    const isSeveral = session.notebooks.length > 1;
-    const state = isSeveral ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.None;
-    const item = new vscode.TreeItem(session.label, state);
-    // VS Code keeps a line closed that it drew before there was anything below it.
-    item.id = isSeveral ? `${session.id} shared` : session.id;
-    item.description = sessionDescription(session, now, vscode.l10n.t);
-    item.iconPath = iconOf(session);
-    item.contextValue = contextOf(session);
-    item.accessibilityInformation = {
-      label: `${session.label}, ${stateText(session, vscode.l10n.t)}, ${sessionDescription(session, now, vscode.l10n.t)}`,
+  /**
+   * The session or notebook that the keyboard is on. VS Code tells what is selected, not that, and selecting it opens or closes a line
+   * that has others below. `opensHeadings`: of a heading that is what was wanted.
+   */
+  async lineAtKeyboard(opensHeadings: boolean): Promise<Session | SharedNotebook | undefined> {
+    const toggled: Line[] = [];
+    const note = ({ element }: vscode.TreeViewExpansionEvent<Line>) => {
+      toggled.push(element);
     };
-    return item;
-  }
-
-  resolveTreeItem(item: vscode.TreeItem, session: Line): vscode.TreeItem {
-    if (!isShared(session)) item.tooltip = tooltipOf(this.sessions.get(session.id) ?? session);
-    return item;
+    const listening = vscode.Disposable.from(this.view.onDidCollapseElement(note), this.view.onDidExpandElement(note));
+    await vscode.commands.executeCommand('list.select');
+    listening.dispose();
+    const line = await this.selected();
+    const isHeading = line !== undefined && isGroup(line);
+    if (toggled.length > 0 && !(isHeading && opensHeadings)) await vscode.commands.executeCommand('list.toggleExpand');
+    return isHeading ? undefined : line;
   }
 
   dispose(): void {
-    this.poll(false);
+    this.watch(false);
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  private showBadge(): void {
-    const count = this.sessions.all().filter(needsAttention).length;
-    this.view.badge = count > 0 ? { value: count, tooltip: vscode.l10n.t('{0} kernels need attention', count) } : undefined;
+  /** While the tree is drawn anew VS Code knows no line. */
+  private async selected(): Promise<Line | undefined> {
+    for (let look = 0; look < DRAWN_LOOKS && this.view.selection.length === 0; look++) await pause(DRAWN_MS);
+    return this.view.selection[0];
   }
 
-  private poll(isVisible: boolean): void {
-    clearInterval(this.timer);
-    this.timer = undefined;
+  private groups(): Group[] {
+    return groupsOf(this.sessions.all(), new Date(), (session) => this.acknowledged.has(session));
+  }
+
+  private showSum(): void {
+    const groups = this.groups();
+    const count = groups.find(({ id }) => id === 'attention')?.sessions.length ?? 0;
+    const words = count === 1 ? vscode.l10n.t('1 kernel needs attention') : vscode.l10n.t('{0} kernels need attention', count);
+    this.view.badge = count > 0 ? { value: count, tooltip: words } : undefined;
+    // The welcome stands there only where no line does.
+    const isOver = groups.length > 0 && this.sessions.live().length === 0;
+    this.view.message = isOver ? vscode.l10n.t('No kernels are running.') : '';
+  }
+
+  private watch(isVisible: boolean): void {
+    for (const timer of this.timers) clearInterval(timer);
+    this.timers = [];
     if (!isVisible) return;
     void this.sessions.refresh();
-    this.timer = setInterval(() => {
+    const look = () => {
       if (Date.now() - this.sessions.heardAt >= POLL_MS) void this.sessions.refresh();
-    }, POLL_MS);
+    };
+    const draw = () => {
+      this.changeEmitter.fire(undefined);
+    };
+    this.timers = [setInterval(look, POLL_MS), setInterval(draw, TICK_MS)];
   }
 }
 
 const isShared = (line: Line): line is SharedNotebook => 'session' in line;
-
-function needsAttention(session: Session): boolean {
-  const isUnwell = session.warnings.length > 0 || !session.responding || session.currentExecution?.input != null;
-  return session.state === 'ended' ? session.endReason === 'crashed' || session.endReason === 'lost' : isUnwell;
-}
-
-function iconOf(session: Session): vscode.ThemeIcon {
-  const icon = (id: string, color?: string) => new vscode.ThemeIcon(id, color === undefined ? undefined : new vscode.ThemeColor(color));
-  if (session.state === 'ended') return session.endReason === 'stopped' ? icon('circle-slash') : icon('error', 'charts.red');
-  if (!session.responding || session.warnings.length > 0) return icon('warning', 'charts.yellow');
-  switch (session.state) {
-    case 'busy':
-      return session.currentExecution?.input ? icon('question', 'charts.yellow') : icon('sync~spin', 'charts.blue');
-    case 'idle':
-      return icon('circle-filled', 'charts.green');
-    default:
-      return icon('loading~spin');
-  }
-}
-
-/** Words that `package.json` looks for in its `when` clauses. */
-function contextOf(session: Session): string {
-  const words = ['session', session.state];
-  if (session.state !== 'ended') words.push('live');
-  words.push('ours', session.pinned ? 'pinned' : 'unpinned');
-  if (session.notebookPath !== null && session.notebookExists) words.push('file');
-  return words.join(' ');
-}
-
-function tooltipOf(session: Session): vscode.MarkdownString {
-  const now = new Date();
-  const text = new vscode.MarkdownString(undefined, true);
-  const line = (name: string, value: string) => {
-    text.appendMarkdown(`\n- ${name}: `);
-    text.appendText(value);
-  };
-  text.appendMarkdown('**');
-  text.appendText(session.label);
-  text.appendMarkdown(`** — ${stateText(session, vscode.l10n.t)}\n`);
-  for (const warning of session.warnings) {
-    text.appendMarkdown('\n$(warning) ');
-    text.appendText(warning);
-    text.appendMarkdown('\n');
-  }
-  for (const notebook of session.notebooks) line(vscode.l10n.t('Notebook'), notebook.notebookPath ?? vscode.l10n.t('not saved yet'));
-  line(vscode.l10n.t('Kernel'), `${session.kernel.displayName} (${session.kernel.name})`);
-  if (session.pid !== null) line('PID', String(session.pid));
-  line(vscode.l10n.t('Running since'), moment(session.startedAt, now));
-  line(vscode.l10n.t('Last activity'), moment(session.lastActivityAt, now));
-  line(vscode.l10n.t('Time spent executing'), vscode.l10n.t('{0} s', Math.round(session.busySeconds)));
-  if (session.memoryBytes !== null) line(vscode.l10n.t('Memory'), size(session.memoryBytes));
-  if (session.cpuPercent !== null) line(vscode.l10n.t('Processor'), `${session.cpuPercent.toFixed(0)} %`);
-  if (session.queued > 0) line(vscode.l10n.t('Cells waiting'), String(session.queued));
-  if (session.runs !== null) line(vscode.l10n.t('Runs'), session.runs);
-  line(vscode.l10n.t('Windows'), session.windows.length === 0 ? vscode.l10n.t('none') : String(session.windows.length));
-  line(vscode.l10n.t('Session'), session.id);
-  return text;
-}
+const isGroup = (line: Line): line is Group => 'sessions' in line;

@@ -299,11 +299,6 @@ export class Workbench {
     return this.page.locator('.pane-body .monaco-list-row', { hasText: text }).first();
   }
 
-  async rowAction(text, label) {
-    await this.row(text).hover();
-    await this.row(text).locator(`.action-label[aria-label^="${label}"]`).first().click();
-  }
-
   /** Chooses from the menu of a line in a tree. */
   async rowMenu(row, item) {
     await row.click({ button: 'right' });

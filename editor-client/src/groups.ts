@@ -1,0 +1,63 @@
+/**
+ * Under which heading a session stands in lists. Pure.
+ * Guarantees: each session has one heading; what needs attention has that one, wherever it is open.
+ */
+import { isGone } from './describe';
+import type { Session } from './protocol/types';
+
+export type GroupId = 'thisWindow' | 'otherWindows' | 'detached' | 'attention' | 'ended';
+
+export interface Group {
+  readonly id: GroupId;
+  readonly sessions: readonly Session[];
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** A kernel that died on Friday evening is news on Monday. */
+const UNSEEN_MS = 7 * DAY_MS;
+const ENDED_SHOWN = 20;
+
+/** The headings that have sessions, in their order; within one as `sessions` are. `isSeen`: the person knows how that one ended. */
+export function groupsOf(sessions: readonly Session[], now: Date, isSeen: (session: Session) => boolean): Group[] {
+  const ids: readonly GroupId[] = ['thisWindow', 'otherWindows', 'detached', 'attention', 'ended'];
+  const listed = sessions.filter((session) => isListable(session, now));
+  const isReplaced = replacedBy(listed);
+  const heading = (session: Session) => groupOf(session, isSeen(session) || isReplaced(session));
+  const groups = ids.map((id) => ({ id, sessions: listed.filter((session) => heading(session) === id) }));
+  return groups
+    .map(({ id, sessions: all }) => ({ id, sessions: id === 'ended' ? lastEnded(all, now) : all }))
+    .filter((group) => group.sessions.length > 0);
+}
+
+/** Whether it is worth a line: all that live, and what ended lately. */
+export function isListable(session: Session, now: Date): boolean {
+  return session.state !== 'ended' || endedFor(session, now) < (hasDied(session) ? UNSEEN_MS : DAY_MS);
+}
+
+/** It ended by itself, and what was in it is lost. */
+export const hasDied = (session: Session): boolean =>
+  session.state === 'ended' && (session.endReason === 'crashed' || session.endReason === 'lost');
+
+function groupOf(session: Session, isSeen: boolean): GroupId {
+  if (session.state === 'ended') return hasDied(session) && !isSeen ? 'attention' : 'ended';
+  if (!session.responding || session.warnings.length > 0 || session.currentExecution?.input || isGone(session)) return 'attention';
+  if (session.windows.some(({ thisWindow }) => thisWindow)) return 'thisWindow';
+  return session.windows.length > 0 ? 'otherWindows' : 'detached';
+}
+
+/** A notebook that has a kernel again needs nobody to look after its old one. */
+function replacedBy(sessions: readonly Session[]): (session: Session) => boolean {
+  const live = new Set(sessions.filter(({ state }) => state !== 'ended').flatMap(namesOf));
+  return (session) => namesOf(session).some((name) => live.has(name));
+}
+
+const namesOf = ({ notebooks }: Session): string[] => notebooks.map(({ notebookPath, notebookUri }) => notebookPath ?? notebookUri);
+
+function lastEnded(ended: readonly Session[], now: Date): Session[] {
+  return ended
+    .filter((session) => endedFor(session, now) < DAY_MS)
+    .sort((one, other) => endedFor(one, now) - endedFor(other, now))
+    .slice(0, ENDED_SHOWN);
+}
+
+const endedFor = ({ endedAt, lastActivityAt }: Session, now: Date): number => now.getTime() - Date.parse(endedAt ?? lastActivityAt);

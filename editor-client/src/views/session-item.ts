@@ -1,0 +1,67 @@
+/** A session and its notebooks as lines of the tree: words, icon, and what menus may do with them. */
+import * as vscode from 'vscode';
+import { sessionDescription, stateText } from '../describe';
+import { hasDied } from '../groups';
+import type { NotebookRef, Session } from '../protocol/types';
+
+/** One of the notebooks that share a kernel. */
+export interface SharedNotebook extends NotebookRef {
+  readonly session: Session;
+}
+
+/** `isSeen`: where it died, the person knows it. */
+export function sessionItem(session: Session, isSeen: boolean): vscode.TreeItem {
+  const isSeveral = session.notebooks.length > 1;
+  const state = isSeveral ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.None;
+  const item = new vscode.TreeItem(session.label, state);
+  // VS Code keeps a line closed that it drew before there was anything below it.
+  item.id = isSeveral ? `${session.id} shared` : session.id;
+  const description = sessionDescription(session, new Date(), vscode.l10n.t);
+  item.description = description;
+  item.iconPath = iconOf(session);
+  item.contextValue = contextOf(session, isSeen);
+  item.accessibilityInformation = { label: `${session.label}, ${stateText(session, vscode.l10n.t)}, ${description}` };
+  return item;
+}
+
+export function notebookItem({ session, notebookUri, notebookPath, notebookExists }: SharedNotebook): vscode.TreeItem {
+  const uri = vscode.Uri.parse(notebookUri);
+  const label = uri.path.split('/').at(-1) ?? notebookUri;
+  const item = new vscode.TreeItem(label);
+  item.id = `${session.id} ${notebookUri}`;
+  item.iconPath = new vscode.ThemeIcon('notebook');
+  // Where it is, as the explorer shows it; nothing at the top of the workspace.
+  const folder = notebookPath === null ? '' : vscode.workspace.asRelativePath(uri).split('/').slice(0, -1).join('/');
+  const gone = notebookExists ? '' : vscode.l10n.t('notebook is gone');
+  item.description = [gone, folder].filter((part) => part !== '').join(' · ');
+  item.tooltip = notebookPath ?? vscode.l10n.t('not saved yet');
+  item.contextValue = session.state === 'ended' ? 'notebook' : 'notebook shared';
+  const words = vscode.l10n.t('{0}, shares the kernel {1}', label, session.label);
+  item.accessibilityInformation = { label: gone === '' ? words : `${words}, ${gone}` };
+  return item;
+}
+
+/** The state at a glance; its words stand beside it, for who sees no colours. */
+export function iconOf(session: Session): vscode.ThemeIcon {
+  const icon = (id: string, color?: string) => new vscode.ThemeIcon(id, color === undefined ? undefined : new vscode.ThemeColor(color));
+  if (session.state === 'ended') return hasDied(session) ? icon('error', 'charts.red') : icon('circle-slash');
+  if (!session.responding || session.warnings.length > 0) return icon('warning', 'charts.yellow');
+  switch (session.state) {
+    case 'busy':
+      return session.currentExecution?.input ? icon('question', 'charts.yellow') : icon('sync~spin', 'charts.blue');
+    case 'idle':
+      return icon('circle-filled', 'charts.green');
+    default:
+      return icon('loading~spin');
+  }
+}
+
+/** Words that `package.json` looks for in its `when` clauses. */
+function contextOf(session: Session, isSeen: boolean): string {
+  const words = ['session', session.state];
+  if (session.state !== 'ended') words.push('live');
+  words.push('ours', session.pinned ? 'pinned' : 'unpinned');
+  if (session.notebookPath !== null && session.notebookExists) words.push('file');
+  if (hasDied(session) && !isSeen) words.push('unseen');
+  return words.join(' ');
+}

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { activityText, choiceText, hasState, sessionDescription, span, stakes } from '../src/describe';
+import { executionLine } from '../src/executions';
+import { groupsOf } from '../src/groups';
+import { keptRunning } from '../src/kept';
+import type { Execution, Session } from '../src/protocol/types';
+
+const translate = (message: string, ...values: (string | number)[]) =>
+  message.replace(/\{(\d)\}/g, (_all, index: string) => String(values[Number(index)]));
+
+const now = new Date(2026, 0, 26, 18, 0);
+const ago = (minutes: number) => new Date(now.getTime() - minutes * 60_000).toISOString();
+
+function session(some: Partial<Session> = {}, name = 'draft.ipynb'): Session {
+  const notebook = { notebookUri: `file:///${name}`, notebookPath: `/${name}`, notebookExists: true };
+  return {
+    id: name,
+    label: name,
+    ...notebook,
+    notebooks: [notebook],
+    kernel: { name: 'python3', displayName: 'Python 3', language: 'python' },
+    pid: 4711,
+    keeperPid: 4710,
+    host: 'here',
+    startedAt: ago(60),
+    lastActivityAt: ago(5),
+    busySeconds: 0,
+    state: 'idle',
+    responding: true,
+    pinned: false,
+    warnings: [],
+    currentExecution: null,
+    queued: 0,
+    runs: null,
+    windows: [],
+    memoryBytes: 812 * 1024 ** 2,
+    cpuPercent: 2.6,
+    endedAt: null,
+    endReason: null,
+    ...some,
+  };
+}
+
+const window = (thisWindow: boolean) => ({ windowId: 'w', folder: '/work', thisWindow });
+const running = (cellIndex: number | null) => ({
+  executionId: 'e',
+  notebookUri: 'file:///draft.ipynb',
+  cellId: null,
+  cellIndex,
+  startedAt: ago(1),
+  input: null,
+});
+const ended = (endReason: Session['endReason'], minutes: number): Partial<Session> => ({
+  state: 'ended',
+  endReason,
+  endedAt: ago(minutes),
+  pid: null,
+  memoryBytes: null,
+  cpuPercent: null,
+});
+
+test('how long something has lasted', () => {
+  const minute = 60_000;
+  const cases: [number, string][] = [
+    [minute - 1, ''],
+    [minute, '1 m'],
+    [59 * minute, '59 m'],
+    [60 * minute, '1 h'],
+    [23.9 * 60 * minute, '23 h'],
+    [24 * 60 * minute, '1 d'],
+    [-minute, ''],
+  ];
+  for (const [milliseconds, expected] of cases) assert.equal(span(milliseconds), expected);
+});
+
+test('what a kernel is at', () => {
+  const cases: [Partial<Session>, string][] = [
+    [{}, 'idle 5 m'],
+    [{ lastActivityAt: ago(0) }, 'idle'],
+    [{ runs: 'node' }, 'idle 5 m (node)'],
+    [{ state: 'busy', currentExecution: running(2) }, 'cell 3'],
+    [{ state: 'busy', currentExecution: running(2), runs: 'git' }, 'cell 3 (git)'],
+    [{ state: 'busy', currentExecution: running(null), runs: 'git' }, 'git'],
+    [{ state: 'busy', currentExecution: running(null) }, 'busy'],
+    [{ state: 'busy', currentExecution: { ...running(2), input: { prompt: '', password: false } } }, 'waiting for input'],
+    [{ state: 'starting' }, 'starting'],
+    [{ responding: false }, 'not responding'],
+  ];
+  for (const [some, expected] of cases) assert.equal(activityText(session(some), now, translate), expected);
+});
+
+test('a line of the tree', () => {
+  const gone = { notebookUri: 'file:///b', notebookPath: '/b', notebookExists: false };
+  const cases: [Partial<Session>, string][] = [
+    [{}, 'PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %'],
+    [{ pinned: true, memoryBytes: null, cpuPercent: null }, 'PID 4711 · since 17:00 · idle 5 m · pinned'],
+    [{ pid: null, state: 'starting', memoryBytes: null, cpuPercent: null }, 'since 17:00 · starting'],
+    [{ notebooks: [gone], cpuPercent: 0 }, 'notebook is gone · PID 4711 · since 17:00 · idle 5 m · 812 MB · 0 %'],
+    [ended('crashed', 10), 'crashed at 17:50'],
+  ];
+  for (const [some, expected] of cases) assert.equal(sessionDescription(session(some), now, translate), expected);
+});
+
+test('a line to choose from', () => {
+  assert.equal(choiceText(session({ windows: [window(false)] }), now, translate), '1 h old · idle 5 m · 812 MB · (open)');
+  assert.equal(choiceText(session({ startedAt: ago(0), lastActivityAt: ago(0) }), now, translate), 'just started · idle · 812 MB');
+});
+
+test('what is at stake', () => {
+  assert.ok(hasState(session()));
+  assert.ok(!hasState(session({ lastActivityAt: ago(60) })));
+  assert.ok(!hasState(session(ended('stopped', 1))));
+  const busy = session({ state: 'busy' }, 'busy.ipynb');
+  const elsewhere = session({ windows: [window(false)] }, 'there.ipynb');
+  const here = session({ windows: [window(true)] }, 'here.ipynb');
+  assert.equal(stakes([busy, elsewhere, here], translate), 'Busy: busy.ipynb\nOpen in another window: there.ipynb');
+  assert.equal(stakes([here], translate), '');
+});
+
+test('each session has one heading', () => {
+  const seen = session(ended('lost', 30), 'seen.ipynb');
+  const groupOf = (some: Partial<Session>, name?: string) =>
+    groupsOf([session(some, name)], now, (one) => one.id === seen.id).map(({ id }) => id);
+  assert.deepEqual(groupOf({ windows: [window(true), window(false)] }), ['thisWindow']);
+  assert.deepEqual(groupOf({ windows: [window(false)] }), ['otherWindows']);
+  assert.deepEqual(groupOf({}), ['detached']);
+  assert.deepEqual(groupOf({ windows: [window(true)], warnings: ['The keeper was killed.'] }), ['attention']);
+  assert.deepEqual(groupOf({ responding: false }), ['attention']);
+  assert.deepEqual(groupOf({ notebooks: [{ notebookUri: 'file:///b', notebookPath: '/b', notebookExists: false }] }), ['attention']);
+  assert.deepEqual(groupOf(ended('stopped', 30)), ['ended']);
+  assert.deepEqual(groupOf(ended('stopped', 25 * 60)), []);
+  assert.deepEqual(groupOf(ended('lost', 30)), ['attention']);
+  assert.deepEqual(groupOf(ended('crashed', 50 * 60)), ['attention']);
+  assert.deepEqual(groupOf(ended('crashed', 8 * 24 * 60)), []);
+  assert.deepEqual(groupOf(ended('lost', 30), 'seen.ipynb'), ['ended']);
+});
+
+test('a notebook with a new kernel needs nobody to look after its old one; of what ended the last are shown', () => {
+  const old = { ...session(ended('crashed', 30)), id: 'old' };
+  const groups = groupsOf([old, session()], now, () => false);
+  assert.deepEqual(
+    groups.map(({ id, sessions }) => [id, sessions.map((one) => one.id)]),
+    [
+      ['detached', ['draft.ipynb']],
+      ['ended', ['old']],
+    ],
+  );
+  const many = Array.from({ length: 30 }, (_none, index) => session(ended('stopped', 40 - index), `${index}.ipynb`));
+  const [group] = groupsOf(many, now, () => false);
+  assert.equal(group?.sessions.length, 20);
+  assert.equal(group.sessions[0]?.id, '29.ipynb');
+});
+
+test('what was kept running is told where no other window shows a kernel', () => {
+  const [here, there, nowhere] = [session({ windows: [window(true)] }), session({ windows: [window(false)] }), session()];
+  assert.equal(keptRunning([here, nowhere], now).length, 1);
+  assert.equal(keptRunning([here], now).length, 0);
+  assert.equal(keptRunning([there, nowhere], now).length, 0);
+  assert.equal(keptRunning([session({ startedAt: ago(-1) })], now).length, 0);
+  assert.equal(keptRunning([], now).length, 0);
+});
+
+test('a line of the history', () => {
+  const execution: Execution = {
+    executionId: 'e',
+    sessionId: 's',
+    notebookUri: 'file:///draft.ipynb',
+    cellId: 'a',
+    cellIndex: 2,
+    code: '1',
+    executionCount: 1,
+    origin: 'w',
+    status: 'ok',
+    queuedAt: ago(55),
+    startedAt: ago(55),
+    completedAt: new Date(now.getTime() - 55 * 60_000 + 2_100).toISOString(),
+    error: null,
+  };
+  assert.equal(executionLine(execution, now, translate), 'Cell 3, succeeded, 17:05, 2.1 s');
+  const failed = { ...execution, status: 'error' as const, error: { ename: 'NameError', evalue: '', traceback: [] } };
+  assert.equal(executionLine(failed, now, translate), 'Cell 3, failed: NameError, 17:05, 2.1 s');
+  const waiting = { ...execution, cellIndex: null, origin: 'cli', status: 'pending' as const, startedAt: null, completedAt: null };
+  assert.equal(executionLine(waiting, now, translate), 'Code (command line), waiting, 17:05');
+});

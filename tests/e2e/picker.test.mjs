@@ -1,0 +1,98 @@
+// Kernels are found again: headings in the tree, the list of sessions, labels, the status item, and the keys of the tree.
+import assert from 'node:assert/strict';
+import { story } from './harness/story.mjs';
+import { eventually } from './harness/workbench.mjs';
+
+const cells = { setup: 'value = 6 * 7', after: "print('value is', value)" };
+const python = 'Python 3 (ipykernel)';
+/** By its name for screen readers: VS Code draws lines anew in the place of others, and their words are mixed for a moment. */
+const line = ({ workbench: editor }, name) =>
+  editor.page.locator(`.quick-input-widget:visible .quick-input-list .monaco-list-row[aria-label^="${name}"]`);
+const kernels = ({ workbench: editor }) =>
+  editor.page.locator('.pane', { has: editor.page.locator('.pane-header', { hasText: 'Active Kernels' }) });
+const heading = (run, text) => kernels(run).locator('.monaco-list-row[aria-level="1"]', { hasText: text });
+/** The lines of the tree in their order: headings and sessions. */
+const tree = async (run) => (await kernels(run).locator('.monaco-list-row .label-name').allInnerTexts()).map((text) => text.trim());
+
+story('picker', 'kernels are found again', {
+  'after a start the status item says what was kept; a click lists it': async (run) => {
+    for (const name of ['first.ipynb', 'second.ipynb']) {
+      run.notebook(name, cells);
+      run.cli('run', run.path(name), '--kernel', 'python3');
+    }
+    run.notebook('third.ipynb', cells);
+    const editor = await run.open();
+    await editor.status('2 kernels kept running').waitFor();
+    await run.shot('kept');
+    await editor.status('2 kernels kept running').click();
+    await line(run, 'first.ipynb').waitFor();
+    assert.match(await line(run, 'first.ipynb').innerText(), /just started · idle · [\d.]+ MB/);
+    assert.equal(await line(run, 'New Session').count(), 0, 'there is no notebook for one');
+    await editor.page.keyboard.press('Escape');
+    await editor.status(/2 kernels ·/).waitFor();
+  },
+  'a kernel that nobody shows is attached to the notebook in front, after a question': async (run) => {
+    const { workbench: editor } = run;
+    await editor.openFile('third.ipynb');
+    await editor.page.keyboard.press('Control+K');
+    await editor.page.keyboard.press('k');
+    await line(run, 'New Session').waitFor();
+    await run.shot('list');
+    await line(run, 'second.ipynb').click();
+    await editor.page.locator('.monaco-dialog-box', { hasText: 'Migrate from second.ipynb to third.ipynb?' }).waitFor();
+    await editor.confirm('Migrate');
+    await editor.kernelLabel(python).waitFor();
+    await editor.runCell(1);
+    await editor.output('.output', 'value is 42');
+  },
+  'the tree has a heading for each place': async (run) => {
+    const { workbench: editor } = run;
+    await editor.showView('Kernel Keeper');
+    await eventually('two headings', async () => `${await tree(run)}` === 'This window,third.ipynb,Detached,first.ipynb');
+    assert.match(await editor.row('first.ipynb').innerText(), /PID \d+ · since [\d:]+ · idle/);
+    await editor.row('first.ipynb').hover();
+    await editor.page.locator('.monaco-hover', { hasText: 'Cell 2, succeeded' }).waitFor();
+    await run.shot('tooltip');
+    await editor.page.mouse.move(0, 0);
+  },
+  'a label is given in the list, and taken back in the tree': async (run) => {
+    const { workbench: editor } = run;
+    await editor.command('Kernel Keeper: Sessions');
+    await line(run, 'first.ipynb').hover();
+    await line(run, 'first.ipynb').locator('.action-label[aria-label^="Rename Label"]').click();
+    await editor.asked('A label for this kernel').locator('input').first().fill('nightly job');
+    await editor.page.keyboard.press('Enter');
+    // The list is there again.
+    await line(run, 'nightly job').waitFor();
+    await editor.page.keyboard.press('Escape');
+    await editor.row('nightly job').click();
+    await editor.page.keyboard.press('F2');
+    await editor.answer('', 'A label for this kernel');
+    await editor.row('first.ipynb').waitFor();
+  },
+  'Enter opens its notebook, Delete stops it after a question': async (run) => {
+    const { workbench: editor } = run;
+    await editor.row('first.ipynb').click();
+    await editor.page.keyboard.press('Enter');
+    // Once it is drawn it has the keyboard, and asks.
+    await editor.tab('first.ipynb').waitFor();
+    await editor.cell(1).waitFor();
+    await editor.toast('has been running since').waitFor();
+    await editor.row('third.ipynb').click();
+    await editor.page.keyboard.press('Delete');
+    await editor.page.locator('.monaco-dialog-box', { hasText: 'Stop the kernel of third.ipynb?' }).waitFor();
+    await editor.confirm('Stop');
+    await heading(run, 'Recently ended').waitFor();
+    await eventually('it is stopped', () => !run.session('third.ipynb'));
+  },
+  'the last is stopped in the list, and a new session takes its place': async (run) => {
+    const { workbench: editor } = run;
+    await editor.tab('third.ipynb').click();
+    await editor.command('Kernel Keeper: Sessions');
+    await line(run, 'Stop All and Start Fresh').click();
+    await editor.page.locator('.monaco-dialog-box', { hasText: 'Stop the one kernel that runs' }).waitFor();
+    await editor.confirm('Stop All and Start Fresh');
+    await line(run, python).click();
+    await eventually('third.ipynb alone has a kernel', () => run.session('third.ipynb')?.pid && !run.session('first.ipynb'));
+  },
+});
