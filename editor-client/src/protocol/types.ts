@@ -34,6 +34,15 @@ export type Action = { action: string, title: string, };
 export type AddWindowParams = { folder: string, };
 
 /**
+ * `keeper/adoptKernel`
+ */
+export type AdoptKernelParams = { connectionFile: string, 
+/**
+ * The notebook that is to have it; default: the one that it was started for.
+ */
+notebookUri?: string, label?: string, };
+
+/**
  * Live sessions by the time since their last activity: under 2 minutes, under 10, longer.
  */
 export type Ages = { healthy: number, aging: number, stale: number, };
@@ -383,7 +392,11 @@ export type LastDay = { connects: number, disconnects: number, reconnects: numbe
 /**
  * `keeper/listKernelspecs`
  */
-export type ListKernelspecsParams = { notebookUri?: string, };
+export type ListKernelspecsParams = { notebookUri?: string, 
+/**
+ * Folders or interpreters of Python environments that the editor knows.
+ */
+environments?: Array<string>, };
 
 /**
  * `keeper/listSessions`
@@ -469,6 +482,28 @@ export type OfferWithdrawn = { offerId: string, };
 export type OffersResult = { offers: Array<Offer>, };
 
 /**
+ * A living kernel of this user that another program started.
+ */
+export type OtherKernel = { 
+/**
+ * The absolute path of its connection file, by which it is named.
+ */
+connectionFile: string, pid: number, kernelName: string, displayName: string, language: string, startedAt: Time, 
+/**
+ * The program that started it, such as "jupyter-lab"; null where that is gone.
+ */
+startedBy: string | null, 
+/**
+ * The notebook that it was started for, where its program told it.
+ */
+notebookPath: string | null, };
+
+/**
+ * `keeper/listOtherKernels`: newest first.
+ */
+export type OtherKernelsResult = { kernels: Array<OtherKernel>, };
+
+/**
  * An nbformat 4 output, plus `displayId` where the message had one. Text is one string, never a list of lines.
  */
 export type Output = { "output_type": "stream", name: StreamName, text: string, } | { "output_type": "display_data", 
@@ -504,7 +539,7 @@ export type Rebuild = { executionIds: Array<string>, };
 export type RecentEvent = { at: Time, 
 /**
  * windowConnected | windowReconnected | windowDisconnected | tokenExpired | tokenRejected | sessionStarted |
- * sessionMigrated | sessionEnded
+ * sessionAdopted | sessionMigrated | sessionEnded
  */
 kind: string, sessionId: string | null, windowId: string | null, 
 /**
@@ -628,6 +663,10 @@ cpuPercent: number | null,
  * Of an NVIDIA card, in bytes; null where it uses none, or nobody can tell.
  */
 gpuMemoryBytes: number | null, 
+/**
+ * Another program started the kernel, and may use or end it, too.
+ */
+adopted: boolean, 
 /**
  * When the idle policy stops it if nothing changes; null where it does not.
  */

@@ -30,6 +30,9 @@ const LIVELY: Duration = Duration::from_secs(2);
 /// The same for the rest: with a hundred kernels at hand, looking after them must not be felt.
 const QUIET: Duration = Duration::from_secs(10);
 
+/// How often the heart of a quiet kernel is listened to.
+const QUIET_HEART: Duration = Duration::from_secs(30);
+
 type Death = Pin<Box<dyn Future<Output = Option<i32>>>>;
 type Greeting = Pin<Box<dyn Future<Output = Result<Greeted, String>>>>;
 
@@ -207,7 +210,8 @@ impl Keeper {
             let ending_at = self.ending.as_ref().map(|e| e.next);
             let behind = self.is_behind();
             let pace = self.pace();
-            self.pace.send_if_modified(|known| std::mem::replace(known, pace) != pace);
+            let heart = if pace == QUIET { QUIET_HEART } else { pace };
+            self.pace.send_if_modified(|known| std::mem::replace(known, heart) != heart);
             tokio::select! {
                 // What was read and is not in the journal yet comes first: a flood waits in the kernel, not here.
                 incoming = next_message(&mut self.channels), if !behind => match incoming {

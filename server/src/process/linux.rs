@@ -181,7 +181,7 @@ fn children(pid: u32, scanned: &mut Option<HashMap<u32, Vec<u32>>>) -> Vec<u32> 
     let mut found = vec![];
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return found };
     for thread in threads.flatten() {
-        let Ok(text) = fs::read_to_string(thread.path().join("children")) else {
+        let Ok(text) = read_at_once(&thread.path().join("children")) else {
             let exists = thread.path().exists();
             if exists && !fs::exists("/proc/self/task/self/children").unwrap_or(true) {
                 return scanned.get_or_insert_with(scan).get(&pid).cloned().unwrap_or_default();
@@ -212,6 +212,19 @@ fn scan() -> HashMap<u32, Vec<u32>> {
     children
 }
 
+/// A small file of `/proc`, in one read where it fits: many are read often.
+fn read_at_once(path: &std::path::Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut file = fs::File::open(path)?;
+    let mut bytes = vec![0; 1_024];
+    let mut length = file.read(&mut bytes)?;
+    if length == bytes.len() {
+        file.read_to_end(&mut bytes)?;
+        length = bytes.len();
+    }
+    Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
 fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
@@ -219,8 +232,8 @@ fn pids() -> impl Iterator<Item = u32> {
 
 /// `None` for a zombie or a process that is gone.
 fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse(&String::from_utf8_lossy(&text)).filter(|stat| !matches!(stat.state, 'Z' | 'X' | 'x'))
+    let text = read_at_once(std::path::Path::new(&format!("/proc/{pid}/stat"))).ok()?;
+    parse(&text).filter(|stat| !matches!(stat.state, 'Z' | 'X' | 'x'))
 }
 
 /// The name can hold anything, brackets and line ends too, so the last bracket ends it.

@@ -37,7 +37,11 @@ wire! {
     }
 
     /// `keeper/listKernelspecs`
-    ListKernelspecsParams { notebook_uri: Option<String> }
+    ListKernelspecsParams {
+        notebook_uri: Option<String>,
+        /// Folders or interpreters of Python environments that the editor knows.
+        environments: Option<Vec<String>>,
+    }
     /// A kernel that could be started.
     Kernelspec {
         name: String,

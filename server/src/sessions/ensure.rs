@@ -73,7 +73,7 @@ impl Sessions {
             return Ok(self.asked(self.raise(new)?));
         }
         let Some(kernel) = kernel_name.map(str::to_owned).or_else(|| self.kernel_for(notebook)) else {
-            let all = self.kernelspecs(Some(notebook));
+            let all = self.kernelspecs(Some(notebook), &[]);
             if !ask || all.is_empty() {
                 return Err(self
                     .kernelspec("", notebook)

@@ -9,14 +9,16 @@ use crate::jupyter::{self, Search};
 use crate::protocol::{Error, ErrorKind, Kernelspec, NotebookName};
 
 impl Sessions {
-    /// Installed kernelspecs, then the Python environments of the workspace and of the notebook's folder.
-    pub fn kernelspecs(&self, notebook: Option<&NotebookName>) -> Vec<Kernelspec> {
-        let installed = jupyter::installed(&Search::of_this_process());
+    /// Installed kernelspecs, then the Python environments of the workspace, of the notebook's folder, those that are named
+    /// by their folder or interpreter, and those that conda and pyenv keep.
+    pub fn kernelspecs(&self, notebook: Option<&NotebookName>, named: &[PathBuf]) -> Vec<Kernelspec> {
+        let search = Search::of_this_process();
+        let installed = jupyter::installed(&search);
         for warning in installed.warnings {
             tracing::warn!("{warning}");
         }
         let mut all: Vec<Kernelspec> = installed.kernelspecs.iter().map(shown).collect();
-        for environment in jupyter::environments(&self.environment_folders(notebook)) {
+        for environment in jupyter::environments(&self.environment_folders(notebook), named, &search) {
             all.push(Kernelspec {
                 name: environment.name,
                 display_name: environment.display_name,
@@ -38,8 +40,12 @@ impl Sessions {
         name: &str,
         notebook: &NotebookName,
     ) -> Result<jupyter::Kernelspec, Error> {
-        let installed = jupyter::installed(&Search::of_this_process()).kernelspecs;
-        let environments = jupyter::environments(&self.environment_folders(Some(notebook)));
+        let search = Search::of_this_process();
+        let installed = jupyter::installed(&search).kernelspecs;
+        let mut environments = jupyter::environments(&self.environment_folders(Some(notebook)), &[], &search);
+        // One that the editor named.
+        let named = jupyter::Environment::of_kernel_name(name).filter(|named| !environments.contains(named));
+        environments.extend(named);
         let ready = environments.iter().filter_map(jupyter::Environment::kernelspec);
         let all: Vec<jupyter::Kernelspec> = installed.into_iter().chain(ready).collect();
         let available: Vec<String> = all.iter().map(|spec| spec.name.clone()).collect();
@@ -60,7 +66,7 @@ impl Sessions {
 
     /// The kernel that a notebook asks for, or the only one that there is; else `None`.
     pub fn kernel_for(&self, notebook: &NotebookName) -> Option<String> {
-        let all = self.kernelspecs(Some(notebook));
+        let all = self.kernelspecs(Some(notebook), &[]);
         let named = notebook.path.as_deref().and_then(|path| NotebookFile::read(path).ok());
         let named = named.as_ref().and_then(NotebookFile::kernel_name);
         let meant =

@@ -107,7 +107,8 @@ async fn find_active_session(backend: &Backend, params: Value) -> Answer<FindAct
 async fn list_kernelspecs(backend: &Backend, params: Value) -> Answer<KernelspecsResult> {
     let asked: ListKernelspecsParams = parse(params)?;
     let name = optional_notebook("notebookUri", asked.notebook_uri.as_deref())?;
-    Ok(KernelspecsResult { kernelspecs: backend.sessions()?.kernelspecs(name.as_ref()) })
+    let named: Vec<_> = asked.environments.into_iter().flatten().map(std::path::PathBuf::from).collect();
+    Ok(KernelspecsResult { kernelspecs: backend.sessions()?.kernelspecs(name.as_ref(), &named) })
 }
 
 async fn ensure_session(backend: &Backend, params: Value) -> Answer<EnsureResult> {
