@@ -11,8 +11,16 @@ import { type Binary, findBinary } from './binary';
 import { messageOf, SidecarGone } from './errors';
 import { type Method, type Params, PROTOCOL_VERSION, type Result, SESSION_NOTIFICATIONS } from './protocol/methods';
 import type { ExecutionEvent, Followed, Offer, OfferNotification, OfferWithdrawn, Session, SessionNotification } from './protocol/types';
+import type { TokenStore } from './reconnect';
 import { readSettings, SECTION } from './settings';
 import { passOn } from './sidecar-log';
+
+/** What the sidecar says of itself when it is initialized. */
+interface Ours {
+  protocolVersion?: number;
+  windowId?: string;
+  reconnect?: { outcome: string };
+}
 
 export type SidecarState = 'starting' | 'running' | 'failed';
 
@@ -48,10 +56,13 @@ export class Sidecar implements vscode.Disposable {
   state: SidecarState = 'starting';
   binary: Binary | undefined;
   failure: string | undefined;
+  /** The window has the kernels again that it had before a reload, or before its sidecar ended. */
+  isReconnected = false;
 
   constructor(
     private readonly context: vscode.ExtensionContext,
     readonly log: vscode.LogOutputChannel,
+    private readonly tokens: TokenStore,
   ) {
     this.configuration = vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(SECTION)) void this.configured(event);
@@ -132,11 +143,13 @@ export class Sidecar implements vscode.Disposable {
 
   private async launch(binary: Binary): Promise<void> {
     this.log.info(`Starting ${binary.path} (${binary.version})`);
+    const token = await this.tokens.get();
+    if (this.isDisposed || this.client) return;
     const client = new LanguageClient(
       SECTION,
       'Kernel Keeper',
       { command: binary.path, args: ['lsp'], options: { env: process.env } },
-      this.options(() => {
+      this.options(token, () => {
         this.closed(client);
       }),
     );
@@ -158,7 +171,7 @@ export class Sidecar implements vscode.Disposable {
     this.readyEmitter.fire();
   }
 
-  private options(onClosed: () => void): LanguageClientOptions {
+  private options(reconnectToken: string | undefined, onClosed: () => void): LanguageClientOptions {
     return {
       documentSelector: [{ notebook: 'jupyter-notebook', language: '*' }],
       outputChannel: this.log,
@@ -172,6 +185,7 @@ export class Sidecar implements vscode.Disposable {
           folder: vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? null,
         },
         settings: readSettings(),
+        ...(reconnectToken === undefined ? {} : { reconnectToken }),
       },
       errorHandler: {
         error: () => ({ action: ErrorAction.Continue, handled: true }),
@@ -205,8 +219,11 @@ export class Sidecar implements vscode.Disposable {
   }
 
   private checkVersion(client: LanguageClient): void {
-    const experimental = client.initializeResult?.capabilities.experimental as { kernelKeeper?: { protocolVersion?: number } } | undefined;
+    const experimental = client.initializeResult?.capabilities.experimental as { kernelKeeper?: Ours } | undefined;
     const version = experimental?.kernelKeeper?.protocolVersion;
+    const outcome = experimental?.kernelKeeper?.reconnect?.outcome;
+    this.isReconnected = outcome === 'reconnected';
+    this.log.info(`This is window ${experimental?.kernelKeeper?.windowId ?? ''} (${outcome ?? 'new'})`);
     if (version !== PROTOCOL_VERSION) {
       throw new Error(`${this.binary?.path ?? ''} speaks version ${String(version)} of the protocol, not ${PROTOCOL_VERSION}`);
     }

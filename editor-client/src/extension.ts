@@ -19,6 +19,7 @@ import { Renames } from './kernels/renames';
 import { Runner } from './kernels/runner';
 import { Selection } from './kernels/selection';
 import { Offers } from './offers';
+import { keepToken, TokenStore } from './reconnect';
 import { Seen } from './seen';
 import { Sessions } from './sessions';
 import { CellStatus } from './views/cells';
@@ -32,7 +33,8 @@ import { SessionTree } from './views/tree';
 export function activate(context: vscode.ExtensionContext): void {
   const { version } = context.extension.packageJSON as { version: string };
   const log = vscode.window.createOutputChannel('Kernel Keeper', { log: true });
-  const sidecar = new Sidecar(context, log);
+  const tokens = new TokenStore(context.secrets, context.workspaceState, log);
+  const sidecar = new Sidecar(context, log, tokens);
   const sessions = new Sessions(sidecar);
   const offers = new Offers(sidecar, (notebookUri, sessionId) => attachments.isFollowed(notebookUri, sessionId));
   const inputs = new InputBoxes(sidecar);
@@ -88,6 +90,7 @@ export function activate(context: vscode.ExtensionContext): void {
     status,
     new CellStatus(attachments, inputs),
     keepContexts(sidecar, attachments),
+    keepToken(sidecar, tokens),
     registerSessionCommands(parts),
     registerFreshCommands(parts),
     registerPicker(parts, () => {

@@ -230,8 +230,8 @@ export class Follow implements vscode.Disposable {
     const isAgain = this.lingering.delete(uri.toString());
     // Another notebook here shares its kernel: nothing is to be asked.
     const isHere = this.sharesHere(uri);
-    // Otherwise the sidecar has heard of it and asks by itself.
-    if (!isAgain && !isHere && readSettings().onOpen !== 'resume') return;
+    // Otherwise the sidecar has heard of it and asks by itself. After a reload the window has its kernels again, and is not asked.
+    if (!isAgain && !isHere && !this.sidecar.isReconnected && readSettings().onOpen !== 'resume') return;
     const { found } = await this.sidecar.request('keeper/findActiveSession', { notebookUri: uri.toString() });
     this.sidecar.log.info(`${uri.toString()} was opened: ${found ? 'its kernel runs' : 'no kernel runs for it'}`);
     if (found && !this.attachments.of(notebook)) await this.guard(this.ensure(notebook), true);

@@ -7,6 +7,10 @@ export interface Settings {
   readonly onOpen: 'ask' | 'resume' | 'fresh';
   readonly onRename: 'ask' | 'migrate' | 'ignore';
   readonly journal: { readonly maxBytesPerSession: number; readonly keepEndedDays: number };
+  /** Minutes; 0: never. */
+  readonly stopIdleAfter: number;
+  readonly maxSessions: number;
+  readonly windows: { readonly forgetAfterHours: number };
   readonly server: { readonly path: string };
 }
 
@@ -19,6 +23,9 @@ export function readSettings(): Settings {
       maxBytesPerSession: section.get<number>('journal.maxBytesPerSession', 1024 ** 3),
       keepEndedDays: section.get<number>('journal.keepEndedDays', 30),
     },
+    stopIdleAfter: section.get<number>('stopIdleAfter', 0),
+    maxSessions: section.get<number>('maxSessions', 1_000),
+    windows: { forgetAfterHours: section.get<number>('windows.forgetAfterHours', 24) },
     server: { path: section.get<string>('server.path', '').trim() },
   };
 }

@@ -27,6 +27,9 @@ export interface Requests {
   'keeper/cellOutputs': [p.CellOutputsParams, p.CellOutputsResult];
   'keeper/subscribe': [p.SubscribeParams, p.SubscribeResult];
   'keeper/unsubscribe': [p.SessionParams, unknown];
+  'keeper/listOtherKernels': [Record<string, never>, p.OtherKernelsResult];
+  'keeper/adoptKernel': [p.AdoptKernelParams, p.SessionResult];
+  'keeper/reconnectToken': [Record<string, never>, p.ReconnectTokenResult];
 }
 
 export type Method = keyof Requests;
