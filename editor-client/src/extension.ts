@@ -7,6 +7,7 @@ import { Acknowledged } from './acknowledged';
 import { Sidecar } from './client';
 import { registerAttachCommands } from './commands/attach';
 import { registerFreshCommands } from './commands/fresh';
+import { registerOtherCommands } from './commands/others';
 import { registerPicker } from './commands/picker';
 import { type Parts, registerSessionCommands } from './commands/sessions';
 import { registerSidecarCommands } from './commands/sidecar';
@@ -26,6 +27,7 @@ import { CellStatus } from './views/cells';
 import { AsItRan } from './views/code';
 import { keepContexts } from './views/contexts';
 import { HistoryView } from './views/history';
+import { OtherKernels } from './views/others';
 import { StatusItem } from './views/status';
 import { Tooltips } from './views/tooltip';
 import { SessionTree } from './views/tree';
@@ -57,6 +59,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const history = new HistoryView(sidecar, sessions, code, acknowledged);
   const status = new StatusItem(sidecar, sessions, offers);
   const tree = new SessionTree(sessions, acknowledged, new Tooltips(sidecar, controllers));
+  const others = new OtherKernels(sidecar, sessions);
   const targets = new Targets(sessions, attachments, tree);
   const parts: Parts = {
     sidecar,
@@ -97,6 +100,8 @@ export function activate(context: vscode.ExtensionContext): void {
       status.looked();
     }),
     registerAttachCommands(parts),
+    others,
+    registerOtherCommands(parts, others),
     registerSidecarCommands(parts, inputs, version),
     offers.onDidAnswer(({ offer, action }) => {
       // What became of a kernel was read there.

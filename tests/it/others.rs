@@ -111,7 +111,9 @@ fn a_kernel_of_another_program_is_taken_in_and_journaled() {
     let session = window.ok("keeper/adoptKernel", asked.clone())["session"].clone();
     let id = id_of(&session["id"]);
     assert_eq!((&session["pid"], &session["adopted"]), (&json!(program.kernel), &json!(true)));
-    assert!(session["warnings"].to_string().contains("is not kept"), "{session}");
+    window.subscribe(&id, 0);
+    let gap = window.wait_for("keeper/executionEvent", |e| e["event"]["kind"] == "gap");
+    assert_eq!((&gap["seq"], &gap["event"]["from"]), (&json!(1), &session["startedAt"]));
     assert_eq!(listed(&mut window), Vec::<Value>::new());
     window.fails("keeper/adoptKernel", asked, "NotFound");
     assert_eq!(window.value_of(&id, "x"), "41");

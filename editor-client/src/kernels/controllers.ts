@@ -8,6 +8,8 @@ import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { messageOf } from '../errors';
 import type { KernelInfo, Kernelspec } from '../protocol/types';
+import { installIpykernel } from './install';
+import { knownInterpreters } from './python';
 
 export const NOTEBOOK_TYPE = 'jupyter-notebook';
 
@@ -18,6 +20,8 @@ export interface Kernel {
   readonly controller: vscode.NotebookController;
   /** The program that runs it, where that is known. */
   readonly interpreter: string | undefined;
+  /** False: an environment that lacks ipykernel. */
+  readonly isReady: boolean;
 }
 
 export interface KernelHandlers {
@@ -53,8 +57,8 @@ export class Controllers implements vscode.Disposable {
   async refresh(): Promise<void> {
     if (!vscode.workspace.isTrusted) return;
     try {
-      const { kernelspecs } = await this.sidecar.request('keeper/listKernelspecs', {});
-      this.update(kernelspecs.filter((kernelspec) => kernelspec.ready));
+      const { kernelspecs } = await this.sidecar.request('keeper/listKernelspecs', { environments: knownInterpreters() });
+      this.update(kernelspecs);
     } catch (error) {
       this.sidecar.log.warn(`The kernels could not be listed: ${messageOf(error)}`);
     }
@@ -62,7 +66,7 @@ export class Controllers implements vscode.Disposable {
 
   /** The kernel of that name; made where its kernelspec is not installed any more but a session of it lives. */
   of(info: KernelInfo): Kernel {
-    return this.kernels.get(info.name) ?? this.create({ ...info, interpreter: null });
+    return this.kernels.get(info.name) ?? this.create({ ...info, interpreter: null, ready: true });
   }
 
   interpreterOf(kernelName: string): string | undefined {
@@ -84,22 +88,28 @@ export class Controllers implements vscode.Disposable {
     }
     for (const kernelspec of kernelspecs) {
       const kernel = this.kernels.get(kernelspec.name);
-      if (kernel) kernel.controller.label = kernelspec.displayName;
-      else this.create(kernelspec);
+      if (!kernel) this.create(kernelspec);
+      else {
+        this.kernels.set(kernelspec.name, { ...kernel, isReady: kernelspec.ready });
+        kernel.controller.label = kernelspec.displayName;
+        kernel.controller.description = descriptionOf(kernelspec.ready);
+      }
     }
     for (const notebook of vscode.workspace.notebookDocuments) this.prefer(notebook);
   }
 
-  private create(kernelspec: KernelInfo & { interpreter: string | null }): Kernel {
+  private create(kernelspec: KernelInfo & { interpreter: string | null; ready: boolean }): Kernel {
     const { name, language, displayName } = kernelspec;
     const controller = vscode.notebooks.createNotebookController(controllerId(name), NOTEBOOK_TYPE, displayName);
     const interpreter = kernelspec.interpreter ?? undefined;
-    const kernel: Kernel = { name, language, displayName, controller, interpreter };
-    controller.description = 'Kernel Keeper';
+    const kernel: Kernel = { name, language, displayName, controller, interpreter, isReady: kernelspec.ready };
+    controller.description = descriptionOf(kernelspec.ready);
     controller.detail = interpreter ?? name;
     controller.supportedLanguages = [languageId(language)];
     controller.supportsExecutionOrder = true;
-    controller.executeHandler = (cells, notebook) => this.handlers.run(cells, notebook, kernel);
+    controller.executeHandler = async (cells, notebook) => {
+      if (await this.makeReady(name)) await this.handlers.run(cells, notebook, kernel);
+    };
     // With a handler set, VS Code never cancels an execution's token, which it would also do for a deleted cell.
     controller.interruptHandler = (notebook) => this.handlers.interrupt(notebook);
     controller.onDidChangeSelectedNotebooks(({ notebook, selected }) => {
@@ -107,6 +117,15 @@ export class Controllers implements vscode.Disposable {
     });
     this.kernels.set(name, kernel);
     return kernel;
+  }
+
+  /** Where ipykernel is missing it is installed, if the person wants that. */
+  private async makeReady(name: string): Promise<boolean> {
+    const kernel = this.kernels.get(name);
+    if (!kernel || kernel.isReady || kernel.interpreter === undefined) return true;
+    const isInstalled = await installIpykernel(kernel.displayName, kernel.interpreter);
+    if (isInstalled) await this.refresh();
+    return isInstalled;
   }
 
   /** Puts the notebook's own kernel first in the picker; this never selects it. */
@@ -123,6 +142,8 @@ export function kernelspecOf(notebook: vscode.NotebookDocument): { name?: string
   const metadata = notebook.metadata['metadata'] as { kernelspec?: { name?: string } } | undefined;
   return metadata?.kernelspec;
 }
+
+const descriptionOf = (isReady: boolean): string => (isReady ? 'Kernel Keeper' : vscode.l10n.t('Kernel Keeper: ipykernel is missing'));
 
 export const controllerId = (kernelName: string): string => `kernel.${encodeURIComponent(kernelName)}`;
 

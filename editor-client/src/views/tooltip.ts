@@ -58,10 +58,13 @@ export class Tooltips {
     line(vscode.l10n.t('Last activity'), moment(session.lastActivityAt, now));
     line(vscode.l10n.t('Time spent executing'), vscode.l10n.t('{0} s', Math.round(session.busySeconds)));
     if (session.memoryBytes !== null) line(vscode.l10n.t('Memory'), size(session.memoryBytes));
+    if (session.gpuMemoryBytes !== null) line(vscode.l10n.t('Graphics memory'), size(session.gpuMemoryBytes));
     if (session.cpuPercent !== null) line(vscode.l10n.t('Processor'), `${Math.round(session.cpuPercent)} %`);
     if (session.queued > 0) line(vscode.l10n.t('Cells waiting'), String(session.queued));
     if (session.runs !== null) line(vscode.l10n.t('Runs'), session.runs);
     if (!isOver) line(vscode.l10n.t('Windows'), windowsText(session));
+    if (session.adopted) line(vscode.l10n.t('Adopted'), vscode.l10n.t('another program started it, and may use or end it, too'));
+    if (session.stopsAt !== null) line(vscode.l10n.t('Stops when idle until'), moment(session.stopsAt, now));
     line(vscode.l10n.t('Session'), session.id);
   }
 

@@ -176,9 +176,9 @@ impl Keeper {
             let effects = self.machine.restore(None, Vec::new());
             self.carry_out(effects, now);
             self.state = SessionState::Busy;
-            let what =
-                format!("Another program started this kernel: what it printed before {now} is not kept.");
-            self.record.warnings.push(what);
+            // What it printed before we came nobody kept.
+            let from = self.record.started_at;
+            self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });
             self.save_record();
             return;
         }

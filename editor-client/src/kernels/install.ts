@@ -1,0 +1,51 @@
+/**
+ * Installing ipykernel into a Python environment that lacks it, because the person chose that environment and agreed.
+ * Guarantees: runs the environment's own pip, or uv where it has none, as a task whose output can be read; nothing is run unasked.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import * as vscode from 'vscode';
+
+/** True once it is installed. */
+export async function installIpykernel(displayName: string, interpreter: string): Promise<boolean> {
+  const install = vscode.l10n.t('Install');
+  const detail = vscode.l10n.t('{0} cannot run notebooks before. This installs the package ipykernel into it.', displayName);
+  const question = vscode.l10n.t('Install ipykernel into {0}?', displayName);
+  const chosen = await vscode.window.showInformationMessage(question, { modal: true, detail }, install);
+  if (chosen !== install) return false;
+  const title = vscode.l10n.t('Kernel Keeper: installing ipykernel…');
+  const code = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () => run(interpreter));
+  if (code === 0) return true;
+  void vscode.window.showErrorMessage(vscode.l10n.t('Kernel Keeper: ipykernel was not installed; the terminal says why.'));
+  return false;
+}
+
+async function run(interpreter: string): Promise<number | undefined> {
+  const isPip = hasPip(interpreter);
+  const program = isPip ? interpreter : 'uv';
+  const args = isPip ? ['-m', 'pip', 'install', 'ipykernel'] : ['pip', 'install', '--python', interpreter, 'ipykernel'];
+  const name = vscode.l10n.t('Install ipykernel');
+  const execution = new vscode.ProcessExecution(program, args);
+  const task = new vscode.Task({ type: 'kernelKeeper.install' }, vscode.TaskScope.Workspace, name, 'Kernel Keeper', execution);
+  task.presentationOptions = { reveal: vscode.TaskRevealKind.Silent, panel: vscode.TaskPanelKind.Dedicated };
+  const started = await vscode.tasks.executeTask(task);
+  return new Promise((resolve) => {
+    const listener = vscode.tasks.onDidEndTaskProcess((event) => {
+      if (event.execution !== started) return;
+      listener.dispose();
+      resolve(event.exitCode);
+    });
+  });
+}
+
+/** uv makes environments without it. */
+function hasPip(interpreter: string): boolean {
+  const prefix = dirname(dirname(interpreter));
+  const folders = [join(prefix, 'Lib', 'site-packages')];
+  try {
+    for (const name of readdirSync(join(prefix, 'lib'))) folders.push(join(prefix, 'lib', name, 'site-packages'));
+  } catch {
+    // Elsewhere on Windows: above.
+  }
+  return folders.some((folder) => existsSync(join(folder, 'pip')));
+}
