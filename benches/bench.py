@@ -18,6 +18,7 @@ import uuid
 import websocket
 from jupyter_client import KernelManager
 
+import many
 import renames
 from sidecar import Sidecar
 
@@ -252,6 +253,7 @@ def main():
         sidecar.call("keeper/stopAllSessions", {})
         sidecar.close()
         shutil.rmtree(renames.bench(BINARY, row, pss))
+        shutil.rmtree(many.bench(BINARY, row))
     finally:
         subprocess.run([BINARY, "stop", "--all"], env=dict(os.environ, KERNEL_KEEPER_STATE_DIR=state), check=False)
         shutil.rmtree(top, ignore_errors=True)

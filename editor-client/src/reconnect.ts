@@ -1,7 +1,8 @@
 /**
  * The token by which this window is taken up again after a reload: it keeps its kernels then, without a question.
  * Guarantees: in VS Code's secret storage under a key of this window's own, since all windows share the storage; renewed every five
- * minutes, as it is good for fifteen. Where there is no storage the window is a new one after a reload, and is asked.
+ * minutes, as it is good for fifteen. Presented only under the editor's process that it was stored under: an editor that was quit and
+ * started again is asked, however soon. Where there is no storage the window is a new one after a reload, and is asked.
  * Leaves out: whether a token is good, which the sidecar decides.
  */
 import { randomUUID } from 'node:crypto';
@@ -22,7 +23,8 @@ export class TokenStore {
 
   async get(): Promise<string | undefined> {
     try {
-      return await this.secrets.get(await this.key());
+      const [editor, token] = (await this.secrets.get(await this.key()))?.split(' ') ?? [];
+      return editor === String(process.ppid) ? token : undefined;
     } catch (error) {
       this.log.warn(`The secret storage cannot be read: ${messageOf(error)}`);
       return undefined;
@@ -31,7 +33,7 @@ export class TokenStore {
 
   async put(token: string): Promise<void> {
     try {
-      await this.secrets.store(await this.key(), token);
+      await this.secrets.store(await this.key(), `${process.ppid} ${token}`);
     } catch (error) {
       this.log.warn(`The secret storage cannot be written: ${messageOf(error)}`);
     }
