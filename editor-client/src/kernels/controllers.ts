@@ -20,8 +20,8 @@ export interface Kernel {
   readonly controller: vscode.NotebookController;
   /** The program that runs it, where that is known. */
   readonly interpreter: string | undefined;
-  /** False: an environment that lacks ipykernel. */
-  readonly isReady: boolean;
+  /** False: an environment that lacks ipykernel. Changes when that is installed; the object stays, as others know it by itself. */
+  isReady: boolean;
 }
 
 export interface KernelHandlers {
@@ -90,7 +90,7 @@ export class Controllers implements vscode.Disposable {
       const kernel = this.kernels.get(kernelspec.name);
       if (!kernel) this.create(kernelspec);
       else {
-        this.kernels.set(kernelspec.name, { ...kernel, isReady: kernelspec.ready });
+        kernel.isReady = kernelspec.ready;
         kernel.controller.label = kernelspec.displayName;
         kernel.controller.description = descriptionOf(kernelspec.ready);
       }
