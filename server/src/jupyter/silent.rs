@@ -85,11 +85,10 @@ pub fn list_variables(session: &str) -> Message {
     request(session, &VARIABLES.replace("SOURCE", &json!(VARIABLES_SOURCE).to_string()))
 }
 
-/// Reads the content of its `execute_reply`: JSON; `None` where the kernel cannot tell.
-pub fn variables_of(content: &Value) -> Option<Value> {
+/// Reads the content of its `execute_reply`: a JSON array; `None` where the kernel cannot tell.
+pub fn variables_of(content: &Value) -> Option<Vec<u8>> {
     let text = content["user_expressions"][EXPRESSION]["data"]["text/plain"].as_str()?;
-    let bytes = BASE64_STANDARD.decode(text.trim_matches(['\'', '"'])).ok()?;
-    serde_json::from_slice(&bytes).ok().filter(Value::is_array)
+    BASE64_STANDARD.decode(text.trim_matches(['\'', '"'])).ok()
 }
 
 /// Evaluates an expression where the user's code runs, silently.

@@ -62,7 +62,7 @@ pub enum Request {
     Unshare { number: u32 },
     /// Asks the kernel what runs no code of the user. → `{ reply }`, null where the kernel is busy or does not answer
     Ask(Question),
-    /// → what `keeper/sessionVariables` answers
+    /// → `{ json }`: what `keeper/sessionVariables` answers, as text
     Variables {},
     /// This connection's window shows figures, or none any more. → `{}`
     Watch { visible: bool },

@@ -90,7 +90,7 @@ impl Keeper {
         if !kernel::is_python(&self.record.kernel.language) {
             let none =
                 SessionVariablesResult { variables: Vec::new(), supported: false, stale: false, as_of: None };
-            return self.answer(connection, id, json!(none));
+            return self.answer_variables(connection, id, &none);
         }
         if !self.is_free() {
             return self.answer_known(connection, id);
@@ -99,8 +99,8 @@ impl Keeper {
             && let Some(known) = &self.questions.known
         {
             // Nothing ran since.
-            let known = json!(known);
-            return self.answer(connection, id, known);
+            let known = known.clone();
+            return self.answer_variables(connection, id, &known);
         }
         self.questions.waiting.push((connection, id));
         self.look_at_variables();
@@ -174,7 +174,7 @@ impl Keeper {
             return self.answer(connection, id, json!({ "reply": content }));
         }
         let found = jupyter::variables_of(content);
-        let variables = found.and_then(|found| serde_json::from_value::<Vec<Variable>>(found).ok());
+        let variables = found.and_then(|found| serde_json::from_slice::<Vec<Variable>>(&found).ok());
         let waiting = std::mem::take(&mut self.questions.waiting);
         let Some(variables) = variables else {
             for (connection, id) in waiting {
@@ -185,11 +185,18 @@ impl Keeper {
         let now =
             SessionVariablesResult { variables, supported: true, stale: false, as_of: Some(Time::now()) };
         for (connection, id) in waiting {
-            self.answer(connection, id, json!(now));
+            self.answer_variables(connection, id, &now);
         }
         let is_news = self.questions.known.as_ref().is_none_or(|known| known.variables != now.variables);
-        if is_news && let Err(e) = write_variables(&self.folders.variables_file(&self.record.id), &now) {
-            tracing::warn!("what is known of the variables cannot be written: {e}");
+        if is_news {
+            let (path, known) = (self.folders.variables_file(&self.record.id), now.clone());
+            let write = move || {
+                if let Err(e) = write_variables(&path, known) {
+                    tracing::warn!("what is known of the variables cannot be written: {e}");
+                }
+            };
+            // Nobody waits for the disk.
+            let _ = std::thread::Builder::new().name("variables".into()).stack_size(256 << 10).spawn(write);
         }
         self.questions.known = Some(now);
     }
@@ -198,13 +205,18 @@ impl Keeper {
         let nothing =
             SessionVariablesResult { variables: Vec::new(), supported: true, stale: true, as_of: None };
         let known = self.questions.known.clone().unwrap_or(nothing);
-        self.answer(connection, id, json!(SessionVariablesResult { stale: true, ..known }));
+        self.answer_variables(connection, id, &SessionVariablesResult { stale: true, ..known });
+    }
+
+    /// As text in the answer: of ten thousand variables each step between objects and text would be felt.
+    fn answer_variables(&mut self, connection: u64, id: u64, variables: &SessionVariablesResult) {
+        let text = serde_json::to_string(variables).unwrap_or_default();
+        self.answer(connection, id, json!({ "json": text }));
     }
 }
 
 /// Replaces the file whole. Texts whose names say that they are secret are left out: nobody has shown them.
-fn write_variables(path: &Path, known: &SessionVariablesResult) -> std::io::Result<()> {
-    let mut known = known.clone();
+fn write_variables(path: &Path, mut known: SessionVariablesResult) -> std::io::Result<()> {
     for variable in &mut known.variables {
         let name = variable.name.to_lowercase();
         if SECRETS.iter().any(|part| name.contains(part)) {

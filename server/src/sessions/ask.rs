@@ -23,7 +23,8 @@ impl Sessions {
             Ok(keeper) => {
                 let asked = tokio::time::timeout(VARIABLES_PATIENCE, keeper.call(Request::Variables {}));
                 match asked.await {
-                    Ok(answer) => serde_json::from_value(answer?).map_err(store_failed),
+                    Ok(answer) => serde_json::from_str(answer?["json"].as_str().unwrap_or_default())
+                        .map_err(store_failed),
                     Err(_) => Ok(self.last_known(id)),
                 }
             }

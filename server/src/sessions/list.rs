@@ -12,20 +12,18 @@ impl Sessions {
         let mut sessions: Vec<Session> = self.live.iter().map(|live| live.session.clone()).collect();
         sessions = sessions.into_iter().map(|session| self.present(session)).collect();
         let rows = self.registry().sessions(include_ended).map_err(store_failed)?;
-        let missed = rows
-            .iter()
-            .any(|row| row.live && !self.live.contains_key(&row.id) && row.host == crate::process::host());
-        for row in rows {
-            if self.live.contains_key(&row.id) || (row.live && row.host == crate::process::host()) {
-                continue;
-            }
-            // Ended, or another host's.
-            if let Ok(record) = serde_json::from_str::<Record>(&row.document) {
-                sessions.push(record.to_session(SessionState::Idle));
-            }
+        let (host, mut missed) = (crate::process::host(), false);
+        for row in rows.into_iter().filter(|row| !self.live.contains_key(&row.id)) {
+            let Ok(record) = serde_json::from_str::<Record>(&row.document) else { continue };
+            let is_ours = row.live && row.host == host;
+            missed |= is_ours;
+            // Ended, or another host's; or one that we have not joined yet: a list leaves nothing out.
+            sessions.push(match is_ours {
+                true => self.present(record.unseen()),
+                false => record.to_session(SessionState::Idle),
+            });
         }
         if missed {
-            // A session that we were not told of yet: told soon, by the bell.
             let sessions = self.clone();
             tokio::spawn(async move { sessions.refresh(true).await });
         }
