@@ -137,7 +137,7 @@ impl Keeper {
             self.answered(&id, &Value::Null);
         }
         let is_settled = now.since(self.record.last_activity_at) > SETTLED;
-        if is_settled && self.has_questions() {
+        if is_settled && self.questions.is_due && self.has_questions() {
             self.look_at_variables();
         }
     }
