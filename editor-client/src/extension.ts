@@ -24,6 +24,8 @@ import { keepContexts } from './views/contexts';
 import { HistoryView } from './views/history';
 import { StatusItem } from './views/status';
 import { SessionTree } from './views/tree';
+import { VariablesView } from './views/variables';
+import { Visibility } from './visibility';
 
 export function activate(context: vscode.ExtensionContext): void {
   const { version } = context.extension.packageJSON as { version: string };
@@ -48,6 +50,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const follow = new Follow(sidecar, sessions, offers, attachments, renames, selection);
   const code = new AsItRan(sessions);
   const history = new HistoryView(sidecar, sessions, code);
+  const visibility = new Visibility(sidecar);
   const parts: Parts = { sidecar, sessions, offers, attachments, controllers, follow, targets: new Targets(sessions, attachments) };
 
   context.subscriptions.push(
@@ -62,9 +65,11 @@ export function activate(context: vscode.ExtensionContext): void {
     attachments,
     renames,
     follow,
-    new SessionTree(sessions),
+    visibility,
+    new SessionTree(sessions, visibility),
     code,
     history,
+    new VariablesView(sidecar, sessions, context.extensionUri),
     new StatusItem(sidecar, sessions, offers),
     new CellStatus(attachments, inputs),
     keepContexts(sidecar, attachments),

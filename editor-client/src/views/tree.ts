@@ -7,6 +7,7 @@ import * as vscode from 'vscode';
 import { moment, sessionDescription, size, stateText } from '../describe';
 import type { NotebookRef, Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
+import type { Visibility } from '../visibility';
 
 const POLL_MS = 5_000;
 export const VIEW = 'kernelKeeper.sessions';
@@ -26,7 +27,10 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
 
   readonly onDidChangeTreeData = this.changeEmitter.event;
 
-  constructor(private readonly sessions: Sessions) {
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly visibility: Visibility,
+  ) {
     this.view = vscode.window.createTreeView<Line>(VIEW, { treeDataProvider: this });
     this.subscriptions = [
       this.view,
@@ -102,6 +106,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   }
 
   private poll(isVisible: boolean): void {
+    this.visibility.set(VIEW, isVisible);
     clearInterval(this.timer);
     this.timer = undefined;
     if (!isVisible) return;
