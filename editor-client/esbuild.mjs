@@ -31,7 +31,7 @@ if (process.argv.includes('--tests')) {
     platform: 'browser',
     target: 'chrome120',
     logLevel: 'info',
-    entryPoints: ['variables.ts', 'variables.css'].map((name) => join(here, 'webviews', name)),
+    entryPoints: ['health.ts', 'health.css', 'variables.ts', 'variables.css'].map((name) => join(here, 'webviews', name)),
     outdir: join(dist, 'webviews'),
     format: 'iife',
     minify: production,

@@ -21,6 +21,7 @@ import { Sessions } from './sessions';
 import { CellStatus } from './views/cells';
 import { AsItRan } from './views/code';
 import { keepContexts } from './views/contexts';
+import { HealthCommand } from './views/health';
 import { HistoryView } from './views/history';
 import { StatusItem } from './views/status';
 import { SessionTree } from './views/tree';
@@ -69,6 +70,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new SessionTree(sessions, visibility),
     code,
     history,
+    new HealthCommand({ sidecar, sessions, visibility, extension: context.extensionUri }),
     new VariablesView(sidecar, sessions, context.extensionUri),
     new StatusItem(sidecar, sessions, offers),
     new CellStatus(attachments, inputs),

@@ -1,4 +1,4 @@
-// A person looks at the variables of a notebook.
+// A person looks at the variables of a notebook, and at how all kernels are.
 import assert from 'node:assert/strict';
 import { story } from './harness/story.mjs';
 import { tell, untilTold } from './harness/told.mjs';
@@ -19,6 +19,13 @@ const cellsOf = async (editor, name) =>
     .locator('tbody tr', { has: (await variables(editor)).locator(`th[title="${name}"]`) })
     .locator('td')
     .allInnerTexts();
+
+const counts = async (panel) =>
+  (
+    await panel
+      .locator('.tiles > div')
+      .evaluateAll((all) => all.map((one) => `${one.children[0].textContent} ${one.children[1].textContent}`))
+  ).join(', ');
 
 story('views', 'the variables of a notebook, and how all kernels are', {
   'the variables of a notebook appear when a cell has run': async (run) => {
@@ -64,5 +71,36 @@ story('views', 'the variables of a notebook, and how all kernels are', {
     await editor.runCell(after);
     await eventually('the new one', async () => (await names(editor)).includes('later'));
     assert.equal(await (await variables(editor)).locator('body.stale').count(), 0);
+  },
+  'the health panel counts kernels, and tells what happened': async (run) => {
+    const { workbench: editor } = run;
+    await editor.command('Kernel Keeper: Kernel Health');
+    const panel = await editor.webview('main section.counts');
+    await eventually('one is active', async () => (await counts(panel)) === 'Active 1, Disconnected 0, Ended 0, Windows 1');
+    await panel.locator('.recent tr', { hasText: 'kernel started' }).filter({ hasText: 'draft.ipynb' }).waitFor();
+    await panel.getByRole('img', { name: /^draft\.ipynb: .* MB now/ }).waitFor();
+    // There is nothing to prune.
+    await panel.getByRole('button', { name: 'Prune' }).click({ force: true });
+    assert.equal(await editor.page.locator('.monaco-dialog-box').count(), 0);
+  },
+  'what ends is seen at once, and pruned after a question': async (run) => {
+    const { workbench: editor } = run;
+    const panel = await editor.webview('main section.counts');
+    const [session] = run.sessions();
+    run.cli('stop', session.id);
+    await (await variables(editor)).getByText(/^as of \d\d:\d\d · ended$/).waitFor();
+    await eventually('it has ended', async () => (await counts(panel)).includes('Ended 1'), 5_000);
+    await panel.locator('.recent tr', { hasText: 'kernel ended' }).waitFor();
+    const prune = async (answer) => {
+      await panel.getByRole('button', { name: 'Prune' }).click();
+      await editor.page.locator('.monaco-dialog-box', { hasText: 'Remove the kernel that has ended?' }).waitFor();
+      await editor.confirm(answer);
+    };
+    await prune('Cancel');
+    assert.equal(JSON.parse(run.cli('list', '--all', '--json')).length, 1);
+    await prune('Prune');
+    await editor.toast('1 ended kernel was removed').waitFor();
+    assert.deepEqual(JSON.parse(run.cli('list', '--all', '--json')), []);
+    await eventually('none is left', async () => (await counts(panel)).includes('Ended 0'));
   },
 });
