@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Health, RecentEvent, Session } from '../src/protocol/types';
-import { healthPage, scaleFor } from '../src/views/health-page';
+import { healthPage, minutesFor, scaleFor } from '../src/views/health-page';
 import { MemorySamples } from '../src/views/samples';
 import { nearest, pathsOf } from '../webviews/chart';
 
@@ -57,6 +57,18 @@ test('scales end at round figures', () => {
     [3 * 1024, 5 * 1024],
   ];
   for (const [megabytes, expected] of cases) assert.equal(scaleFor(megabytes * MB), expected * MB, String(megabytes));
+});
+
+test('charts show as much time as is known, up to an hour', () => {
+  const cases: [number, number][] = [
+    [0, 5],
+    [5, 5],
+    [6, 15],
+    [30, 30],
+    [31, 60],
+    [90, 60],
+  ];
+  for (const [minutes, expected] of cases) assert.equal(minutesFor(minutes * 60_000), expected);
 });
 
 test('the page has figures, shares and words', () => {

@@ -43,8 +43,8 @@ class Page {
       section('counts', words.counts, this.counts),
       section('ages', words.ages, this.ages),
       section('disk', words.disk, this.disk, this.prune, this.nothingToPrune),
-      section('memory', words.memory, this.memory),
       section('connections', words.connections, this.connections),
+      section('memory', words.memory, this.memory),
       section('recent', words.recent, this.activity, this.noRecent),
     );
     document.body.replaceChildren(make('h1', { text: words.title }), this.notice, this.summary, this.main);
@@ -100,6 +100,7 @@ class Chart {
   private readonly line = makeSvg('path', { class: 'line' });
   private readonly cursor = makeSvg('line', { class: 'cursor', attributes: { y1: '0', y2: String(HEIGHT) } });
   private readonly top = make('span', { class: 'top', attributes: { 'aria-hidden': 'true' } });
+  private readonly since = make('span');
   private readonly plot: SVGSVGElement;
   private chart: MemoryChart | undefined;
   private pointer: number | undefined;
@@ -116,7 +117,7 @@ class Chart {
     const axis = make('div', {
       class: 'axis',
       attributes: { 'aria-hidden': 'true' },
-      children: [make('span', { text: words.ago }), make('span', { text: words.now })],
+      children: [this.since, make('span', { text: words.now })],
     });
     const caption = make('figcaption', { children: [this.label, this.state, this.value] });
     this.element = make('figure', { children: [caption, make('div', { class: 'plot', children: [this.plot, this.top] }), axis] });
@@ -132,11 +133,12 @@ class Chart {
 
   show(chart: MemoryChart): void {
     this.chart = chart;
-    const { label, state, samples, from, to, top, text } = chart;
+    const { label, state, samples, from, to, since, top, text } = chart;
     const { line, area } = pathsOf(samples, { from, to, top, width: WIDTH, height: HEIGHT });
     this.label.textContent = label;
     this.label.title = label;
     this.state.textContent = state;
+    this.since.textContent = since;
     this.top.textContent = size(top);
     this.line.setAttribute('d', line);
     this.area.setAttribute('d', area);

@@ -16,7 +16,7 @@ class Table {
   private readonly filter = make('input', { attributes: { type: 'search', spellcheck: 'false', autocomplete: 'off' } });
   private readonly count = make('span', { class: 'count', attributes: { role: 'status' } });
   private readonly asOf = make('span', { class: 'as-of', attributes: { id: 'as-of' } });
-  private readonly headers = new Map<Column, { cell: HTMLTableCellElement; button: HTMLButtonElement }>();
+  private readonly headers = new Map<Column, { cell: HTMLTableCellElement; label: HTMLSpanElement }>();
   private readonly body = make('tbody');
   private readonly head: HTMLTableSectionElement;
   private readonly table: HTMLTableElement;
@@ -88,17 +88,19 @@ class Table {
     this.filter.placeholder = words.filter;
     this.filter.setAttribute('aria-label', words.filter);
     this.table.setAttribute('aria-label', words.table);
-    for (const [column, { button }] of this.headers) button.prepend(words.columns[column]);
+    for (const [column, { label }] of this.headers) label.textContent = words.columns[column];
   }
 
   private header(column: Column): HTMLTableCellElement {
-    const button = make('button', { children: [make('span', { class: 'arrow', attributes: { 'aria-hidden': 'true' } })] });
+    const label = make('span', { class: 'label' });
+    const arrow = make('span', { class: 'arrow', attributes: { 'aria-hidden': 'true' } });
+    const button = make('button', { attributes: { type: 'button' }, children: [label, arrow] });
     const cell = make('th', { attributes: { scope: 'col' }, class: column, children: [button] });
     button.addEventListener('click', () => {
       this.sort = nextSort(this.sort, column);
       this.arrange();
     });
-    this.headers.set(column, { cell, button });
+    this.headers.set(column, { cell, label });
     return cell;
   }
 
@@ -119,7 +121,7 @@ class Table {
     this.nothing.hidden = hasTable;
     this.nothing.textContent = page.nothing === '' ? words.none.replace('{0}', filter.value.trim()) : page.nothing;
     const counted = some < all ? words.some : all === 1 ? words.one : words.all;
-    this.count.textContent = counted.replace('{0}', String(some)).replace('{1}', String(all));
+    this.count.textContent = counted.replace('{0}', some.toLocaleString()).replace('{1}', all.toLocaleString());
     this.table.setAttribute('aria-rowcount', String(some + 1));
     this.active = Math.min(this.active, some - 1);
     this.slice = undefined;

@@ -18,7 +18,7 @@ export interface Bar extends Figure {
   readonly tone: 'healthy' | 'aging' | 'stale' | 'plain';
 }
 
-/** The memory of one kernel over the last hour. */
+/** The memory of one kernel over the last hour, or as far back as it is known of any. */
 export interface MemoryChart {
   readonly id: string;
   readonly label: string;
@@ -28,6 +28,8 @@ export interface MemoryChart {
   /** What the ends of the axes mean: times in milliseconds, and bytes. */
   readonly from: number;
   readonly to: number;
+  /** "15 min ago": where the time begins. */
+  readonly since: string;
   readonly top: number;
   /** The whole of it for who does not see it. */
   readonly text: string;
@@ -67,9 +69,8 @@ export function healthWords(translate: Translate) {
     title: translate('Kernel Health'),
     counts: translate('Kernels'),
     ages: translate('Last Activity'),
-    memory: translate('Memory in the Last Hour'),
+    memory: translate('Memory'),
     noMemory: translate('No kernel is running.'),
-    ago: translate('1 h ago'),
     now: translate('now'),
     connections: translate('Connections of the Last 24 Hours'),
     disk: translate('On Disk'),
@@ -100,6 +101,8 @@ export function healthPage(
   const age = (tone: 'healthy' | 'aging' | 'stale', name: string, hint: string): Bar => {
     return { name, hint, tone, value: String(ages[tone]), share: ages[tone] / most };
   };
+  const known = live.flatMap(({ id }) => samplesOf(id)[0]?.[0] ?? []);
+  const minutes = minutesFor(now.getTime() - Math.min(now.getTime(), ...known));
   const bytes = store.journalBytes + store.assetBytes + store.registryBytes;
   const part = (name: string, value: number, hint: string): Bar => {
     return { name, hint, tone: 'plain', value: size(value), share: bytes > 0 ? value / bytes : 0 };
@@ -114,7 +117,7 @@ export function healthPage(
     ],
     memory: [...live]
       .sort((one, other) => one.label.localeCompare(other.label) || one.id.localeCompare(other.id))
-      .map((session) => memoryChart(session, samplesOf(session.id), now, translate)),
+      .map((session) => memoryChart(session, samplesOf(session.id), now, minutes, translate)),
     connections: [
       figure(translate('Connects'), last24h.connects, ''),
       figure(translate('Disconnects'), last24h.disconnects, ''),
@@ -134,7 +137,12 @@ export function healthPage(
 
 const figure = (name: string, value: number, hint: string): Figure => ({ name, value: String(value), hint });
 
-function memoryChart(session: Session, samples: readonly Sample[], now: Date, translate: Translate): MemoryChart {
+/** How much time the charts show, so that a short one does not hide at the edge of a long one. */
+export function minutesFor(milliseconds: number): number {
+  return [5, 15, 30].find((minutes) => milliseconds <= minutes * 60_000) ?? KEPT_MS / 60_000;
+}
+
+function memoryChart(session: Session, samples: readonly Sample[], now: Date, minutes: number, translate: Translate): MemoryChart {
   const { id, label, memoryBytes } = session;
   const bytes = samples.map(([, value]) => value);
   const present = memoryBytes === null ? translate('not known') : size(memoryBytes);
@@ -151,7 +159,8 @@ function memoryChart(session: Session, samples: readonly Sample[], now: Date, tr
     : translate('{0}: {1} now', label, present);
   const to = now.getTime();
   const state = stateText(session, translate);
-  return { id, label, state, now: present, samples, from: to - KEPT_MS, to, top: scaleFor(Math.max(0, ...bytes)), text };
+  const [from, top] = [to - minutes * 60_000, scaleFor(Math.max(0, ...bytes))];
+  return { id, label, state, now: present, samples, from, to, since: translate('{0} min ago', minutes), top, text };
 }
 
 /** The next round figure: 1, 2 or 5 of something. */
