@@ -8,7 +8,7 @@ import type { Sidecar } from '../client';
 import { messageOf } from '../errors';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import type { Session, SessionVariablesResult } from '../protocol/types';
-import { sameUri, type Sessions } from '../sessions';
+import { movedTo, sameUri, type Sessions } from '../sessions';
 import { type ShowVariables, type VariableRow, variableRow, type VariablesPage, variablesPage, variablesWords } from './variables-page';
 import { pageOf, WEBVIEW_OPTIONS } from './webview';
 
@@ -48,6 +48,10 @@ export class VariablesView implements vscode.WebviewViewProvider, vscode.Disposa
       }),
       sessions.onDidChange(() => {
         if (this.state() !== this.seen) this.changed();
+      }),
+      sessions.onDidUpdate(({ session, before }) => {
+        const moved = this.notebook && movedTo(this.notebook, session, before);
+        if (moved) this.follow(moved);
       }),
       vscode.window.onDidChangeActiveNotebookEditor((editor) => {
         if (editor?.notebook.notebookType === NOTEBOOK_TYPE) this.follow(editor.notebook.uri);
