@@ -1,5 +1,5 @@
-// Bundles the extension into dist/extension.js; with --tests the unit tests into dist/test/; with --production minified;
-// with --watch again after each change. The types are checked by `npm run compile`, not here.
+// Bundles the extension into dist/extension.js, and what its webviews run and how they look into dist/webviews/; with --tests the unit
+// tests into dist/test/; with --production minified; with --watch again after each change. The types are checked by `npm run compile`.
 import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,7 @@ if (process.argv.includes('--tests')) {
   const entryPoints = tests.map((name) => join(here, 'test', name));
   await build({ ...common, entryPoints, outdir, format: 'esm', outExtension: { '.js': '.mjs' }, sourcemap: 'inline' });
 } else {
-  const options = {
+  const extension = {
     ...common,
     entryPoints: [join(here, 'src', 'extension.ts')],
     outfile: join(dist, 'extension.js'),
@@ -25,6 +25,19 @@ if (process.argv.includes('--tests')) {
     minify: production,
     sourcemap: production ? false : 'linked',
   };
-  if (process.argv.includes('--watch')) await (await context(options)).watch();
-  else await build(options);
+  // They are put into the page itself (src/views/webview.ts): nothing may close its element, as esbuild sees to for browsers.
+  const webviews = {
+    bundle: true,
+    platform: 'browser',
+    target: 'chrome120',
+    logLevel: 'info',
+    entryPoints: ['health.ts', 'health.css', 'variables.ts', 'variables.css'].map((name) => join(here, 'webviews', name)),
+    outdir: join(dist, 'webviews'),
+    format: 'iife',
+    minify: production,
+  };
+  for (const options of [extension, webviews]) {
+    if (process.argv.includes('--watch')) await (await context(options)).watch();
+    else await build(options);
+  }
 }

@@ -67,7 +67,8 @@ main(async () => {
     ['rust', ['binary', 'python', 'deno', 'packages', 'clippy:done'], cargo('test', '--locked', '--no-fail-fast'), { tests: true }],
     // The extension.
     ['types', ['packages'], tool('typescript/bin/tsc', '--noEmit', '-p', 'editor-client')],
-    ['eslint', ['types'], tool('eslint/bin/eslint.js', '--max-warnings=0', '.')],
+    ['types-webviews', ['packages'], tool('typescript/bin/tsc', '--noEmit', '-p', 'editor-client/webviews')],
+    ['eslint', ['types', 'types-webviews'], tool('eslint/bin/eslint.js', '--max-warnings=0', '.')],
     ['prettier', ['eslint'], tool('prettier/bin/prettier.cjs', '--check', '.')],
     ['bundle', ['packages'], extensionBundle],
     ['unit', ['bundle'], unit, { tests: true }], // after the bundle: both write to dist/

@@ -26,11 +26,14 @@ import { Sessions } from './sessions';
 import { CellStatus } from './views/cells';
 import { AsItRan } from './views/code';
 import { keepContexts } from './views/contexts';
+import { HealthCommand } from './views/health';
 import { HistoryView } from './views/history';
 import { OtherKernels } from './views/others';
 import { StatusItem } from './views/status';
 import { Tooltips } from './views/tooltip';
 import { SessionTree } from './views/tree';
+import { VariablesView } from './views/variables';
+import { Visibility } from './visibility';
 
 export function activate(context: vscode.ExtensionContext): void {
   const { version } = context.extension.packageJSON as { version: string };
@@ -58,7 +61,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const code = new AsItRan(sessions);
   const history = new HistoryView(sidecar, sessions, code, acknowledged);
   const status = new StatusItem(sidecar, sessions, offers);
-  const tree = new SessionTree(sessions, acknowledged, new Tooltips(sidecar, controllers));
+  const visibility = new Visibility(sidecar);
+  const tree = new SessionTree(sessions, acknowledged, new Tooltips(sidecar, controllers), visibility);
   const others = new OtherKernels(sidecar, sessions);
   const targets = new Targets(sessions, attachments, tree);
   const parts: Parts = {
@@ -86,11 +90,14 @@ export function activate(context: vscode.ExtensionContext): void {
     attachments,
     renames,
     follow,
+    visibility,
     acknowledged,
     tree,
     code,
     history,
     status,
+    new HealthCommand({ sidecar, sessions, visibility, extension: context.extensionUri }),
+    new VariablesView(sidecar, sessions, context.extensionUri),
     new CellStatus(attachments, inputs),
     keepContexts(sidecar, attachments),
     keepToken(sidecar, tokens),

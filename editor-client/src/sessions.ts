@@ -113,3 +113,11 @@ export class Sessions implements vscode.Disposable {
 export function sameUri(one: string, other: vscode.Uri): boolean {
   return one === other.toString() || vscode.Uri.parse(one).toString() === other.toString();
 }
+
+/** Where the notebook went, if the session came along with it. */
+export function movedTo(notebook: vscode.Uri, session: Session, before: Session | undefined): vscode.Uri | undefined {
+  if (before?.notebooks.length !== session.notebooks.length) return undefined;
+  if (session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook))) return undefined;
+  const moved = session.notebooks[before.notebooks.findIndex((ref) => sameUri(ref.notebookUri, notebook))];
+  return moved && vscode.Uri.parse(moved.notebookUri);
+}

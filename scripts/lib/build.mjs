@@ -9,7 +9,7 @@ import { fingerprint, once } from './stamp.mjs';
 export const modules = join(root, 'node_modules');
 const rust = ['Cargo.toml', 'Cargo.lock', 'server'];
 const client = ['package.json', 'package-lock.json', 'editor-client'];
-const bundle = join('dist', 'extension.js');
+const bundle = [join('dist', 'extension.js'), join('dist', 'webviews')];
 const shipped = ['package.nls.json', 'l10n', 'media', 'README.md', 'docs/screenshot.png', 'CHANGELOG.md', 'LICENSE'];
 
 /** The npm packages of `package-lock.json`; their install scripts are not needed and not run. */
@@ -26,7 +26,12 @@ export function releaseBinary(options) {
 /** Needs `packages`. Type errors are not looked for here: `npm run lint` does. */
 export function extensionBundle(options) {
   const build = () => run(process.execPath, ['editor-client/esbuild.mjs', '--production'], options);
-  return once('bundle', fingerprint(client), [join(root, bundle)], build);
+  return once(
+    'bundle',
+    fingerprint(client),
+    bundle.map((path) => join(root, path)),
+    build,
+  );
 }
 
 /** Needs the bundle and the binary. Packed from a folder with just what is shipped, so no ignore list can go stale. */
@@ -35,7 +40,7 @@ export function extensionPackage(options) {
     const stage = join(cache, 'package');
     rmSync(stage, { recursive: true, force: true });
     mkdirSync(join(stage, 'bin'), { recursive: true });
-    for (const path of [...shipped, bundle]) {
+    for (const path of [...shipped, ...bundle]) {
       if (existsSync(join(root, path))) cpSync(join(root, path), join(stage, path), { recursive: true });
     }
     writeFileSync(join(stage, 'package.json'), manifest());

@@ -74,7 +74,9 @@ story('recover', 'a kernel dies while nobody looks', {
     await editor.press('draft.ipynb is now final.ipynb', 'Attach & Migrate');
     await editor.tab('final.ipynb').waitFor();
     await editor.kernelLabel(python).waitFor();
-    await editor.page.locator('.pane-header', { hasText: 'final.ipynb' }).waitFor();
+    for (const view of ['History', 'Variables']) {
+      await editor.page.locator('.pane-header', { hasText: view }).filter({ hasText: 'final.ipynb' }).waitFor();
+    }
     await eventually('all of it is there', async () => (await rows(editor).count()) === before);
     await editor.runCell(3);
     await eventually('what runs now comes first', async () => /Cell 4/.test(await rows(editor).first().innerText()));

@@ -35,14 +35,30 @@ fn memory_and_processor_are_those_of_the_process_tree() {
     window.run(&id, "p.kill(); p.wait(); del block");
     sampled(&mut window, &id, "freed memory is told", |s| s["memoryBytes"].as_u64() < Some(200_000_000));
     assert!(window.session(&id)["gpuMemoryBytes"].is_null());
-    let busy = window.execute(&id, "import time\nend = time.time() + 7\nwhile time.time() < end: pass");
-    sampled(&mut window, &id, "a core is busy", |s| {
-        s["cpuPercent"].as_f64() > Some(80.0) && s["cpuPercent"].as_f64() < Some(120.0)
+    // Of a core that other tests want, too: what is shown is what the kernel got, as `/proc` counts it.
+    let busy = window.execute(&id, "import time\nend = time.time() + 9\nwhile time.time() < end: pass");
+    window.until_status(&id, &busy, &["running"]);
+    let used = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<f64> =
+            stat.rsplit(')').next().unwrap().split_whitespace().filter_map(|f| f.parse().ok()).collect();
+        (fields[10] + fields[11], Instant::now())
+    };
+    let mut before = used();
+    eventually("the processor's share is told", PATIENCE, || {
+        let (shown, now) = (window.session(&id)["cpuPercent"].as_f64()?, used());
+        let elapsed = now.1.duration_since(before.1).as_secs_f64();
+        if elapsed < 2.0 {
+            return None;
+        }
+        let truth = (now.0 - before.0) / elapsed;
+        before = now;
+        (truth > 15.0 && (shown - truth).abs() < 25.0).then_some(())
     });
     window.done(&id, &busy);
-    sampled(&mut window, &id, "the core is idle", |s| s["cpuPercent"].as_f64() < Some(5.0));
+    sampled(&mut window, &id, "the core is idle", |s| s["cpuPercent"].as_f64() < Some(8.0));
     let spent = window.session(&id)["busySeconds"].as_f64().unwrap();
-    assert!((7.0..12.0).contains(&spent), "{spent}");
+    assert!((9.0..15.0).contains(&spent), "{spent}");
     window.refuses("keeper/setVisible", json!({}), "visible");
 }
 

@@ -25,6 +25,10 @@ export interface Requests {
   'keeper/replyInput': [p.ReplyInputParams, unknown];
   'keeper/executionHistory': [p.ExecutionHistoryParams, p.ExecutionsResult];
   'keeper/cellOutputs': [p.CellOutputsParams, p.CellOutputsResult];
+  'keeper/sessionVariables': [p.SessionParams, p.SessionVariablesResult];
+  'keeper/health': [Record<string, never>, p.Health];
+  'keeper/pruneStore': [p.PruneStoreParams, p.PruneStoreResult];
+  'keeper/setVisible': [p.SetVisibleParams, unknown];
   'keeper/subscribe': [p.SubscribeParams, p.SubscribeResult];
   'keeper/unsubscribe': [p.SessionParams, unknown];
   'keeper/listOtherKernels': [Record<string, never>, p.OtherKernelsResult];

@@ -14,7 +14,7 @@ import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { findCell } from '../kernels/runs';
 import { tabsOf } from '../kernels/selection';
 import type { Execution, ExecutionStatus, Session } from '../protocol/types';
-import { sameUri, type Sessions } from '../sessions';
+import { movedTo, sameUri, type Sessions } from '../sessions';
 import type { AsItRan } from './code';
 
 export const HISTORY_VIEW = 'kernelKeeper.history';
@@ -55,10 +55,9 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
       sessions.onDidUpdate(({ session, before }) => {
         const { notebook } = this;
         if (!notebook) return;
-        const place = before?.notebooks.findIndex((ref) => sameUri(ref.notebookUri, notebook)) ?? -1;
         const isOurs = session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook));
-        const moved = isOurs || before?.notebooks.length !== session.notebooks.length ? undefined : session.notebooks[place];
-        if (moved) this.follow(vscode.Uri.parse(moved.notebookUri));
+        const moved = movedTo(notebook, session, before);
+        if (moved) this.follow(moved);
         const isNews = before?.lastActivityAt !== session.lastActivityAt || before.state !== session.state;
         if (isOurs && isNews) this.changed();
       }),

@@ -12,6 +12,7 @@ import type { Sessions } from '../sessions';
 import { groupItem } from './groups';
 import { notebookItem, sessionItem, type SharedNotebook } from './session-item';
 import type { Tooltips } from './tooltip';
+import type { Visibility } from '../visibility';
 
 const POLL_MS = 5_000;
 /** "idle 5 m" grows older without anything having happened. */
@@ -34,6 +35,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     private readonly sessions: Sessions,
     private readonly acknowledged: Acknowledged,
     private readonly tooltips: Tooltips,
+    private readonly visibility: Visibility,
   ) {
     this.view = vscode.window.createTreeView<Line>(VIEW, { treeDataProvider: this });
     const changed = () => {
@@ -115,6 +117,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   }
 
   private watch(isVisible: boolean): void {
+    this.visibility.set(VIEW, isVisible);
     for (const timer of this.timers) clearInterval(timer);
     this.timers = [];
     if (!isVisible) return;

@@ -50,11 +50,27 @@ impl Sessions {
                     Some("it gave no sign of life".into()),
                 );
             }
-            silent.insert(row.id);
+            // The connections of one that has ended are gone with it.
+            if super::windows::sidecar(&row).is_alive() {
+                silent.insert(row.id);
+            }
         }
         self.turn_silent(silent);
         self.look_at_repository();
         let _ = self.registry().forget_events(Time(now.0 - EVENTS_KEPT));
+    }
+
+    /// Somebody rang: a window that was silent may be there again.
+    pub fn hear_again(self: &Arc<Self>) {
+        let silent = super::lock(&self.silent).clone();
+        if silent.is_empty() {
+            return;
+        }
+        let is_silent = |id: &String| {
+            let row = self.registry().window(id).ok().flatten();
+            *id != self.window_id() && row.is_some_and(|row| self.state_of(&row) == WindowState::Disconnected)
+        };
+        self.turn_silent(silent.into_iter().filter(is_silent).collect());
     }
 
     /// Windows whose connections stand though nobody is behind them do not count as looking.

@@ -173,6 +173,7 @@ impl Sessions {
         let (id, folder) = (row.id.clone(), window.about.folder);
         if self.registry().put_window(&row).map_err(store_failed)? {
             self.note_window("windowConnected", &id, folder.as_deref(), None);
+            self.ring();
         }
         Ok(())
     }

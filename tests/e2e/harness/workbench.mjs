@@ -236,6 +236,17 @@ export class Workbench {
     );
   }
 
+  /** The page of a webview, by something that it alone has; each is a frame within a frame. */
+  webview(selector) {
+    return eventually(`a webview with ${selector}`, async () => {
+      for (const frame of this.page.frames()) {
+        if (!/\/webview\/browser\/pre\//.test(frame.url())) continue;
+        if (await frame.locator(selector).first().isVisible()) return frame;
+      }
+      return null;
+    });
+  }
+
   /** That several outputs have these words. */
   outputs(text, count) {
     return eventually(`${count} outputs with ${text}`, async () => {

@@ -112,6 +112,7 @@ async fn take(sessions: &Arc<Sessions>, hints: impl Iterator<Item = Hint>) -> bo
 
 /// Looks at the registry again, beside what else goes on: a keeper that does not answer must hold up nothing.
 fn look(sessions: &Arc<Sessions>) {
+    sessions.hear_again();
     sessions.review_offers();
     let sessions = sessions.clone();
     tokio::spawn(async move {
