@@ -1,10 +1,23 @@
-// The editor is closed in the middle of a cell, and while a question waits.
+// The window is reloaded and the editor closed in the middle of a cell, and closed while a question waits.
+import assert from 'node:assert/strict';
 import { offer, begin, goesOn, resume, runsOn, variables } from './harness/long-cell.mjs';
 import { story } from './harness/story.mjs';
 import { eventually } from './harness/workbench.mjs';
 
 story('quit', 'the editor is closed in the middle of a cell', {
   'a long cell runs': begin,
+  'the window is reloaded: it has its kernel again, the cell runs on, and nothing is asked': async (run) => {
+    const { workbench: editor } = run;
+    const [before] = run.kernel.windows;
+    await editor.page.reload();
+    await editor.ready();
+    await eventually('the same window has the kernel', () => run.sessions()[0].windows[0]?.windowId === before.windowId);
+    await editor.running(1).waitFor();
+    assert.equal(await editor.toast(offer).count(), 0);
+    await editor.save(run.path('draft.ipynb'));
+    const [session] = run.sessions();
+    assert.deepEqual([session.pid, session.id, session.state], [run.kernel.pid, run.kernel.id, 'busy']);
+  },
   'closed, the kernel goes on': async (run) => {
     await run.quit();
     await goesOn(run);
