@@ -22,7 +22,9 @@ pub use clock::{awake_milliseconds, elapsed_milliseconds};
 pub use editor::editor_of;
 pub use environment::{clean, with_interpreter_first};
 pub use gpu::{gpu_bytes, uses_gpu};
-pub use identity::{Identity, boot_id, host, identity_of, leader_started_with, started_at, started_before};
+pub use identity::{
+    Identity, boot_id, host, identity_of, is_frozen, leader_started_with, started_at, started_before,
+};
 pub use owners::{Owner, owners};
 pub use sample::{Sample, Sampler};
 pub use signal::{Signal, kill, signal_group, wait_for_death};

@@ -15,6 +15,7 @@ mod exchange;
 mod execute;
 mod feed;
 mod find;
+mod frozen;
 mod health;
 mod history;
 mod kernelspecs;
@@ -102,6 +103,8 @@ pub struct Sessions {
         Mutex<std::collections::HashMap<(String, u32), (crate::paths::FileIdentity, std::time::Instant)>>,
     /// Windows that hold their connections and give no sign of life. Owned by `clean_up.rs`.
     silent: Mutex<std::collections::BTreeSet<String>>,
+    /// Sessions whose keeper or kernel was stopped when it was looked at last. Owned by `frozen.rs`.
+    frozen: Mutex<std::collections::BTreeSet<String>>,
     /// This window shows figures of kernels to somebody.
     is_visible: std::sync::atomic::AtomicBool,
     /// How far each journal can be read.
@@ -149,6 +152,7 @@ impl Sessions {
             displaced: DashSet::new(),
             doubted: Mutex::default(),
             silent: Mutex::default(),
+            frozen: Mutex::default(),
             is_visible: Default::default(),
             committed: DashMap::new(),
             window: RwLock::new(window),

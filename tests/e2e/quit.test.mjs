@@ -27,6 +27,13 @@ story('quit', 'the editor is closed in the middle of a cell', {
     await editor.openFile('draft.ipynb');
     await resume(run);
   },
+  'its variables are listed at once, while the cell runs': async (run) => {
+    const { workbench: editor } = run;
+    await editor.showView('Kernel Keeper');
+    const view = await editor.webview('input[type=search]');
+    await view.getByText(/^as of \d\d:\d\d · busy$/).waitFor();
+    await view.locator('tbody th[title="value"]').waitFor();
+  },
   'the cell runs on, live, to its end; no line is missing or doubled': runsOn,
   'variables are there': variables,
   'input() is asked for': async ({ workbench: editor }) => {

@@ -72,6 +72,14 @@ story('views', 'the variables of a notebook, and how all kernels are', {
     await eventually('the new one', async () => (await names(editor)).includes('later'));
     assert.equal(await (await variables(editor)).locator('body.stale').count(), 0);
   },
+  'completions in a cell come from the live kernel': async (run) => {
+    const { workbench: editor } = run;
+    await editor.type(after, '\nnumb');
+    await editor.page.keyboard.press('Control+Space');
+    await editor.page.locator('.suggest-widget .monaco-list-row', { hasText: 'numbers' }).first().waitFor();
+    await run.shot('completion');
+    await editor.page.keyboard.press('Escape');
+  },
   'the health panel counts kernels, and tells what happened': async (run) => {
     const { workbench: editor } = run;
     await editor.command('Kernel Keeper: Kernel Health');
@@ -79,6 +87,11 @@ story('views', 'the variables of a notebook, and how all kernels are', {
     await eventually('one is active', async () => (await counts(panel)) === 'Active 1, Disconnected 0, Ended 0, Windows 1');
     await panel.locator('.recent tr', { hasText: 'kernel started' }).filter({ hasText: 'draft.ipynb' }).waitFor();
     await panel.getByRole('img', { name: /^draft\.ipynb: .* MB now/ }).waitFor();
+    for (const theme of ['dark', 'light']) {
+      await editor.command('Preferences: Toggle between Light/Dark Themes');
+      await panel.locator(`body.vscode-${theme}`).waitFor();
+      await run.shot(`health-${theme}`);
+    }
     // There is nothing to prune.
     await panel.getByRole('button', { name: 'Prune' }).click({ force: true });
     assert.equal(await editor.page.locator('.monaco-dialog-box').count(), 0);

@@ -56,6 +56,42 @@ fn what_a_kernel_runs_and_whether_its_notebook_is_there_is_told() {
 }
 
 #[test]
+fn what_is_frozen_blocks_nothing_and_is_told() {
+    let world = World::new();
+    let mut window = world.window();
+    let sessions: Vec<Value> = ["keeper", "kernel", "other"]
+        .map(|name| window.start(&world.notebook(&format!("{name}.ipynb"), &["1"])))
+        .into();
+    let ids: Vec<String> = sessions.iter().map(|session| id_of(&session["id"])).collect();
+    let frozen = [pid_of(&sessions[0]["keeperPid"]), pid_of(&sessions[1]["pid"])];
+    let begun = Instant::now();
+    frozen.iter().for_each(|pid| kill(*pid, "STOP"));
+    for id in &ids[..2] {
+        window.wait_for("keeper/sessionUpdated", |p| {
+            p["session"]["id"] == id.as_str() && p["session"]["responding"] == false
+        });
+        assert_eq!(window.session(id)["responding"], false);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // Neither a list, nor another session, nor a window that opens now waits for them.
+    let begun = Instant::now();
+    assert_eq!(window.value_of(&ids[2], "6 * 7"), "42");
+    let mut second = world.window();
+    assert_eq!(second.session(&ids[0])["responding"], false);
+    assert_eq!(second.session(&ids[1])["responding"], false);
+    assert_eq!(second.session(&ids[2])["responding"], true);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    frozen.iter().for_each(|pid| kill(*pid, "CONT"));
+    for id in &ids[..2] {
+        eventually("it responds again", PATIENCE, || {
+            (window.session(id)["responding"] == true).then_some(())
+        });
+        eventually("for both", PATIENCE, || (second.session(id)["responding"] == true).then_some(()));
+        assert_eq!(window.value_of(id, "1 + 1"), "2");
+    }
+}
+
+#[test]
 fn a_frozen_keeper_is_no_reason_to_keep_a_kernel() {
     let mut world = World::new();
     world.kill_what_is_left = true;

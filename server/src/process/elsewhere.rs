@@ -68,6 +68,13 @@ pub(super) fn elapsed_milliseconds() -> i64 {
     since.as_millis() as i64 - System::boot_time().unwrap_or(0) as i64 * 1000
 }
 
+pub(super) fn is_frozen(pid: u32) -> bool {
+    let Ok(mut system) = System::new() else { return false };
+    let pid = Pid::from_u32(pid);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind());
+    system.process(pid).is_some_and(|process| process.status() == ProcessStatus::Stop)
+}
+
 /// When a process started, in milliseconds since 1970.
 pub(super) fn started_at(start: u64) -> i64 {
     start as i64 * 1000

@@ -26,6 +26,11 @@ impl Identity {
     }
 }
 
+/// Whether a process is stopped: by a signal, or by a debugger.
+pub fn is_frozen(pid: u32) -> bool {
+    platform::is_frozen(pid)
+}
+
 /// When a process began.
 pub fn started_at(identity: &Identity) -> crate::protocol::Time {
     crate::protocol::Time(platform::started_at(identity.start))

@@ -130,6 +130,10 @@ fn milliseconds(clock: rustix::time::ClockId) -> i64 {
     time.tv_sec as i64 * 1000 + time.tv_nsec as i64 / 1_000_000
 }
 
+pub(super) fn is_frozen(pid: u32) -> bool {
+    stat(pid).is_some_and(|stat| matches!(stat.state, 'T' | 't'))
+}
+
 /// When a process started, in milliseconds since 1970, from field 22 of its `stat`.
 pub(super) fn started_at(start: u64) -> i64 {
     let second = rustix::param::clock_ticks_per_second().max(1);

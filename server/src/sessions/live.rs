@@ -76,6 +76,12 @@ impl Sessions {
     /// Connects to one session's keeper; where it is dead, settles what became of the kernel.
     pub(super) fn join<'a>(self: &'a Arc<Self>, id: &'a str) -> Joining<'a> {
         Box::pin(async move {
+            let keeper = self.record(id).ok().and_then(|record| record.keeper);
+            if keeper.is_some_and(|keeper| keeper.is_alive() && crate::process::is_frozen(keeper.pid)) {
+                // Nobody waits for what cannot answer.
+                self.remember(id, false);
+                return Ok(());
+            }
             match KeeperClient::connect(&self.folders.socket(id), id).await {
                 Ok((client, events)) => self.follow(id, client, events).await,
                 Err(e) if e.kind() == std::io::ErrorKind::TimedOut => {
@@ -257,6 +263,7 @@ impl Sessions {
         for window in &mut session.windows {
             window.this_window = window.window_id == own;
         }
+        session.responding &= !super::frozen::is_stopped(&session);
         for notebook in &mut session.notebooks {
             let path = notebook.notebook_path.as_deref().map(std::path::Path::new);
             notebook.notebook_exists = path.is_none_or(std::path::Path::exists);

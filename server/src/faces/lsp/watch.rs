@@ -13,6 +13,8 @@ use crate::sessions::Sessions;
 
 /// How often the registry is looked at though nobody rang.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often it is looked whether a keeper or a kernel is stopped.
+const FROZEN: Duration = Duration::from_secs(2);
 /// How long after a notebook went away it is looked for: it may have come to where nobody watched yet.
 const MISSED: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(2_500)];
 /// How many hints are dealt with before what follows from them is looked at.
@@ -38,7 +40,8 @@ pub async fn follow(sessions: Arc<Sessions>) {
     let settings = sessions.settings();
     let mut sign = tokio::time::interval(LOOK.min(settings.silent_after / 3).max(Duration::from_millis(50)));
     let mut clean_up = tokio::time::interval(settings.clean_up_interval.max(Duration::from_millis(50)));
-    for interval in [&mut sign, &mut clean_up] {
+    let mut frozen = tokio::time::interval(FROZEN);
+    for interval in [&mut sign, &mut clean_up, &mut frozen] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
     let mut watched: Vec<PathBuf> = Vec::new();
@@ -65,6 +68,7 @@ pub async fn follow(sessions: Arc<Sessions>) {
                 }
             }
             _ = clean_up.tick() => sessions.clean_up(),
+            _ = frozen.tick() => sessions.look_for_frozen(),
             _ = tick.tick() => look(&sessions),
         }
         if let Some(watcher) = &watcher {
