@@ -115,8 +115,6 @@ function isShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {
 function isSummaryShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {
   const { executionOrder, success, timing } = cell.executionSummary ?? {};
   if (executionOrder !== (row.executionCount ?? undefined)) return false;
-  // As a file has it, without how it ended and when. Saying that anew makes VS Code lose the number from the file when it is saved.
-  if (success === undefined && timing === undefined) return true;
   if (successOf(row.status) !== success) return false;
   return row.completedAt === null || timing?.endTime === Date.parse(row.completedAt);
 }

@@ -18,7 +18,8 @@ bases_of = type.__dict__["__mro__"].__get__
 
 def of(module, *names):
     """Classes of a library, where it is loaded."""
-    namespace = vars(sys.modules[module]) if module in sys.modules else {}
+    # Not `vars`: a module that is loaded at its first use would be loaded.
+    namespace = object.__getattribute__(sys.modules[module], "__dict__") if module in sys.modules else {}
     return tuple(c for c in (namespace.get(name) for name in names) if type(c) is type or type in bases_of(type(c)))
 
 
@@ -194,4 +195,4 @@ def result():
     import base64
     import json
 
-    return base64.b64encode(json.dumps(variables()).encode("utf-8", "replace")).decode()
+    return base64.b64encode(json.dumps(variables(), ensure_ascii=False).encode("utf-8", "replace")).decode()

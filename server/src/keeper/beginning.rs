@@ -195,6 +195,12 @@ impl Keeper {
                 stop_on_error: row.stop_on_error,
                 batch: None,
             };
+            if row.origin == super::machine::OTHER_ORIGIN && row.status == ExecutionStatus::Running {
+                let (status, error) = (ExecutionStatus::Lost, None);
+                let body = EventBody::Finished { status, completed_at: now, error };
+                self.journal.append(Some(&job.execution_id), now, body);
+                continue;
+            }
             // Once sent it is the kernel's: it may have run unseen, and is not run again.
             match row.status == ExecutionStatus::Running || row.sent {
                 true if running.is_none() => running = Some((job, row.started_at, row.input)),

@@ -16,12 +16,17 @@ const WARNED: i64 = 3_600_000;
 pub(super) struct Idling {
     /// Milliseconds that the machine was awake.
     since: Option<i64>,
+    /// What had happened then: anything since starts the clock anew, however short it was.
+    activity: Time,
+    /// When it is stopped, as told.
+    at: Time,
 }
 
 impl Keeper {
     /// From time to time: lets the clock run, and stops the kernel when its time has come.
     pub(super) fn tick_idling(&mut self) {
-        let Some(limit) = self.record.stop_idle_after else {
+        // A kernel of another program is in use where we do not see it.
+        let Some(limit) = self.record.stop_idle_after.filter(|_| !self.record.foreign) else {
             self.idling.since = None;
             return;
         };
@@ -36,8 +41,15 @@ impl Keeper {
             return;
         }
         let now = process::awake_milliseconds();
+        if self.idling.activity != self.record.last_activity_at {
+            self.idling.since = None;
+        }
         let before = self.left(now);
-        let since = *self.idling.since.get_or_insert(now);
+        if before.is_none() {
+            let (activity, at) = (self.record.last_activity_at, Time(Time::now().0 + limit as i64));
+            self.idling = Idling { since: Some(now), activity, at };
+        }
+        let since = self.idling.since.unwrap_or(now);
         let left = limit as i64 - (now - since);
         self.status_changed |= before.is_none() || before.is_some_and(|b| (b > WARNED) != (left > WARNED));
         if left <= 0 {
@@ -51,6 +63,11 @@ impl Keeper {
         }
     }
 
+    /// Somebody did something: the clock starts anew.
+    pub(super) fn not_idle(&mut self) {
+        self.idling.since = None;
+    }
+
     /// Milliseconds until the kernel is stopped; `None` where it is not.
     fn left(&self, now: i64) -> Option<i64> {
         let (limit, since) = (self.record.stop_idle_after?, self.idling.since?);
@@ -59,8 +76,8 @@ impl Keeper {
 
     /// When the kernel is stopped if nothing changes, and whether that is soon.
     pub(super) fn stops_at(&self) -> Option<(Time, bool)> {
-        let left = self.left(process::awake_milliseconds())?.max(0);
-        Some((Time(Time::now().0 + left), left <= WARNED))
+        let left = self.left(process::awake_milliseconds())?;
+        Some((self.idling.at, left <= WARNED))
     }
 }
 

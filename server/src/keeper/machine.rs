@@ -146,6 +146,7 @@ impl Machine {
     /// What was at the kernel may end unseen: nothing is sent before a probe is answered.
     pub fn settle(&mut self) -> Vec<Effect> {
         self.settling = Some(Settling { patience: 1, ..Settling::default() });
+        self.ask_of_others();
         vec![Effect::Probe]
     }
 
@@ -249,6 +250,10 @@ impl Machine {
                 self.settling.iter_mut().for_each(|settling| settling.is_unanswered = true);
             }
         }
+        // An end that was not heard must not keep ours waiting for ever.
+        if self.others_may_be_through() {
+            effects.extend(self.settle());
+        }
         let replied = self.running.as_ref().and_then(|r| r.reply.as_ref()).map(|r| r.2);
         let Some(from) = replied.filter(|at| !(0..=IDLE_GRACE).contains(&now.since(*at))) else {
             return effects;
@@ -296,7 +301,8 @@ impl Machine {
     fn shell(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
         let is_asked = |settling: &mut Settling| settling.probes.iter().any(|id| id == m.parent);
         if let Some(settled) = self.settling.take_if(is_asked) {
-            let mut effects = Vec::new();
+            // It is through with what others asked before, too, whether their ends were heard or not.
+            let mut effects = self.others_settled(now);
             // The kernel answers in order: an execution whose reply did not come before this one ended unseen.
             let unanswered = self.running.as_mut().filter(|r| settled.is_unanswered && r.reply.is_none());
             if let Some(running) = unanswered {
@@ -399,7 +405,9 @@ impl Machine {
     }
 
     fn dispatch(&mut self) -> Vec<Effect> {
-        if !self.ready || self.running.is_some() || self.settling.is_some() || self.exiting {
+        // Behind what another program runs it would be the kernel's, and could not be taken back.
+        let waits = self.other_running().is_some();
+        if !self.ready || self.running.is_some() || self.settling.is_some() || self.exiting || waits {
             return Vec::new();
         }
         let Some(job) = self.queue.pop_front() else { return Vec::new() };

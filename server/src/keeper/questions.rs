@@ -56,7 +56,7 @@ impl Questions {
 
     /// Whether a message answers a question, or came about by one.
     pub(super) fn concerns(&self, parent: &str) -> bool {
-        self.recent.iter().any(|id| id == parent)
+        self.asked.contains_key(parent) || self.recent.iter().any(|id| id == parent)
     }
 }
 
@@ -96,7 +96,7 @@ impl Keeper {
             return self.answer_known(connection, id);
         }
         if !self.questions.is_due
-            && let Some(known) = &self.questions.known
+            && let Some(known) = self.questions.known.as_ref().filter(|known| !known.stale)
         {
             // Nothing ran since.
             let known = known.clone();
@@ -177,6 +177,9 @@ impl Keeper {
         let variables = found.and_then(|found| serde_json::from_slice::<Vec<Variable>>(&found).ok());
         let waiting = std::mem::take(&mut self.questions.waiting);
         let Some(variables) = variables else {
+            if let Some(known) = &mut self.questions.known {
+                known.stale = true;
+            }
             for (connection, id) in waiting {
                 self.answer_known(connection, id);
             }

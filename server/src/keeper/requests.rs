@@ -45,11 +45,13 @@ impl Keeper {
             }
             Request::Stop {} => self.end_kernel(false, connection, id),
             Request::Attach { window_id, folder } => {
+                self.not_idle();
                 self.clients
                     .attach(connection, Some(AttachedWindow { window_id, folder, this_window: false }));
                 self.changed(connection, id);
             }
             Request::Detach {} => {
+                self.not_idle();
                 self.clients.attach(connection, None);
                 self.changed(connection, id);
             }
@@ -87,6 +89,7 @@ impl Keeper {
             }
             Request::Pin { pinned } => {
                 self.record.pinned = pinned;
+                self.not_idle();
                 self.record_changed()?;
                 self.changed(connection, id);
             }
@@ -114,6 +117,7 @@ impl Keeper {
             Request::StopIdleAfter { milliseconds } => {
                 if self.record.stop_idle_after != milliseconds {
                     self.record.stop_idle_after = milliseconds;
+                    self.not_idle();
                     self.status_changed = true;
                     self.record_changed()?;
                 }

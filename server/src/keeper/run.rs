@@ -210,7 +210,7 @@ impl Keeper {
             let ending_at = self.ending.as_ref().map(|e| e.next);
             let behind = self.is_behind();
             let pace = self.pace();
-            let heart = if pace == QUIET { QUIET_HEART } else { pace };
+            let heart = if self.is_at_something() { pace } else { QUIET_HEART };
             self.pace.send_if_modified(|known| std::mem::replace(known, heart) != heart);
             tokio::select! {
                 // What was read and is not in the journal yet comes first: a flood waits in the kernel, not here.
@@ -265,17 +265,20 @@ impl Keeper {
         self.settle_up();
     }
 
-    fn pace(&self) -> Duration {
-        let is_at_something = !matches!(self.state, SessionState::Idle | SessionState::Ended)
+    fn is_at_something(&self) -> bool {
+        !matches!(self.state, SessionState::Idle | SessionState::Ended)
             || self.machine.is_busy()
             || self.adopting
             || self.rejoining
             || self.ending.is_some()
             || self.disk_full
-            || self.has_questions();
+            || self.has_questions()
+    }
+
+    fn pace(&self) -> Duration {
         // Of a short limit, as tests set it, the end is not missed by much either.
         let is_short = self.record.stop_idle_after.is_some_and(|limit| limit < 60_000);
-        let is_lively = is_at_something || is_short || self.clients.is_watched();
+        let is_lively = self.is_at_something() || is_short || self.clients.is_watched();
         if is_lively { LIVELY } else { QUIET }
     }
 

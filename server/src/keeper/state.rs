@@ -33,9 +33,13 @@ impl Keeper {
             let body = EventBody::Gap { from: Time(now.0 - GAP_NOTICED), to: now, lost_at_most: Some(lost) };
             self.journal.append(None, now, body);
         }
-        self.status_changed |=
-            self.heartbeat.as_ref().is_some_and(|(_, heard)| heard.has_changed().unwrap_or(false));
-        if self.adopting && self.ticks > 1 {
+        if let Some((_, heard)) = &mut self.heartbeat
+            && heard.has_changed().unwrap_or(false)
+        {
+            heard.mark_unchanged();
+            self.status_changed = true;
+        }
+        if self.adopting && !self.joining && self.ticks > 1 {
             // The kernel does not answer yet. Who waits for us is told how things are, and can stop it.
             self.owe_no_more(Ok(()));
         }
@@ -68,7 +72,8 @@ impl Keeper {
 
     pub(super) fn take_sample(&mut self) {
         let Some(kernel) = &self.kernel else { return };
-        let found = self.sampler.sample(kernel.pid);
+        let is_idle = self.state == SessionState::Idle && !self.machine.is_busy();
+        let found = self.sampler.sample(kernel.pid, is_idle);
         let is_time = self.gpu_asked.is_none_or(|at| at.elapsed() >= GPU_EVERY);
         if is_time && self.gpu.is_none() && process::uses_gpu(&found.pids) {
             self.gpu_asked = Some(Instant::now());

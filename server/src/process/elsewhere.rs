@@ -44,6 +44,11 @@ pub(super) fn tree(root: u32) -> Tree {
     found
 }
 
+/// One process as it is now.
+pub(super) fn measure(pid: u32) -> Option<Measured> {
+    tree(pid).into_iter().next()
+}
+
 /// The processes whose command ends in these arguments. A script's begins with its interpreter.
 pub(super) fn started_with(arguments: &[String]) -> Vec<u32> {
     let Ok(mut system) = System::new() else { return Vec::new() };

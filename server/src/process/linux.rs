@@ -33,24 +33,27 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }
 
-/// The living processes of the tree under `root`, `root` first, parents before their children.
-pub(super) fn tree(root: u32) -> Tree {
-    let page = rustix::param::page_size() as u64;
-    let second = rustix::param::clock_ticks_per_second();
-    let measured = |pid: u32, stat: Stat| Measured {
+/// One process as it is now.
+pub(super) fn measure(pid: u32) -> Option<Measured> {
+    let stat = stat(pid)?;
+    Some(Measured {
         pid,
         name: stat.name,
         parent: stat.parent,
         start: stat.start,
-        cpu_milliseconds: stat.ticks * 1000 / second.max(1),
-        resident_bytes: stat.resident_pages * page,
-    };
+        cpu_milliseconds: stat.ticks * 1000 / rustix::param::clock_ticks_per_second().max(1),
+        resident_bytes: stat.resident_pages * rustix::param::page_size() as u64,
+    })
+}
+
+/// The living processes of the tree under `root`, `root` first, parents before their children.
+pub(super) fn tree(root: u32) -> Tree {
     let mut found = Tree::new();
     let mut scanned = None;
     let mut next = vec![root];
     while let Some(pid) = next.pop() {
-        let Some(stat) = stat(pid) else { continue };
-        found.push(measured(pid, stat));
+        let Some(measured) = measure(pid) else { continue };
+        found.push(measured);
         next.extend(children(pid, &mut scanned));
         if found.len() > 10_000 {
             break; // PIDs that are reused while we look could make a circle.

@@ -11,6 +11,8 @@ use super::platform;
 /// Trees up to this are measured exactly whenever they changed, larger ones each [`EXACT_EVERY`]th time at most.
 const EXACT_UP_TO_BYTES: u64 = 256 << 20;
 const EXACT_EVERY: u32 = 6;
+/// How often an idle kernel's children are looked for all the same.
+const SCANNED_EVERY: u32 = 5;
 /// What shares is divided anew when resident memory differs by more than a part in this many.
 const CHANGED: u64 = 64;
 
@@ -35,6 +37,7 @@ pub struct Sampler {
     /// Proportional to resident memory, as it was when both were measured.
     share: f64,
     until_exact: u32,
+    unscanned: u32,
     /// When both were measured: resident bytes, and the processes.
     exact: (u64, Vec<u32>),
 }
@@ -57,10 +60,19 @@ impl Sampler {
         Sampler::default()
     }
 
-    /// Measures the tree under process `root`; all zero when it is gone.
-    pub fn sample(&mut self, root: u32) -> Sample {
+    /// Measures the tree under process `root`; all zero when it is gone. Of one that `is_idle` and had no children they are
+    /// not looked for each time, unless it used the processor: it has a file for each of its threads.
+    pub fn sample(&mut self, root: u32, is_idle: bool) -> Sample {
         let now = Instant::now();
-        let tree = platform::tree(root);
+        let alone = platform::measure(root).filter(|m| {
+            let used = self.used.get(&(m.pid, m.start)).copied();
+            is_idle
+                && self.used.len() == 1
+                && used == Some(m.cpu_milliseconds)
+                && self.unscanned < SCANNED_EVERY
+        });
+        self.unscanned = if alone.is_some() { self.unscanned + 1 } else { 0 };
+        let tree = alone.map_or_else(|| platform::tree(root), |measured| vec![measured]);
         let elapsed = self.last.replace(now).map(|last| now.duration_since(last).as_secs_f64() * 1000.0);
         Sample {
             memory_bytes: self.memory(&tree),
@@ -146,6 +158,6 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone_uses_nothing() {
-        assert_eq!(Sampler::new().sample(u32::MAX), Sample::default());
+        assert_eq!(Sampler::new().sample(u32::MAX, false), Sample::default());
     }
 }

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::start::has_session;
 use super::{Sessions, invalid, store_failed};
@@ -13,6 +14,10 @@ use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, Record, launch, take_l
 use crate::process::{Owner, owners};
 use crate::protocol::{AdoptKernelParams, Error, ErrorKind, NotebookName, OtherKernel, Session, Time};
 use crate::registry;
+
+/// How long another one that is being taken in is waited for.
+const TURN: Duration = Duration::from_millis(25);
+const TURNS: u32 = 600;
 
 /// A kernel of another program, with what adopting it needs.
 struct Other {
@@ -39,7 +44,12 @@ impl Sessions {
             living.map(|(file, owner)| other(file, owner, &specs)).collect::<Vec<Other>>()
         });
         let found = found.await.map_err(store_failed)?;
-        let kept: Vec<u32> = self.live.iter().filter_map(|live| live.session.pid).collect();
+        let rows = self.registry().sessions(false).map_err(store_failed)?;
+        let records = rows.iter().filter_map(|row| serde_json::from_str::<Record>(&row.document).ok());
+        // Those that this window has not joined yet are kept, too.
+        let kept: Vec<u32> = (self.live.iter().filter_map(|live| live.session.pid))
+            .chain(records.filter_map(|record| record.kernel_process.map(|process| process.pid)))
+            .collect();
         Ok(found.into_iter().filter(|other| !kept.contains(&other.shown.pid)).collect())
     }
 
@@ -49,6 +59,8 @@ impl Sessions {
     /// `NotFound`: it is gone, or kept already; `NotebookHasSession`; `InvalidParams` where no notebook is named and none
     /// is known; `KernelFailed` where it cannot be reached.
     pub async fn adopt(self: &Arc<Self>, asked: &AdoptKernelParams) -> Result<Session, Error> {
+        // One at a time over all windows: a kernel has one keeper.
+        let _turn = self.turn().await?;
         let wanted = Path::new(&asked.connection_file);
         let other = self.others().await?.into_iter().find(|o| Path::new(&o.shown.connection_file) == wanted);
         let Some(other) = other else {
@@ -82,37 +94,51 @@ impl Sessions {
             Err(registry::Error::Limit { live }) => return Err(super::start::too_many(live)),
             Err(e) => return Err(store_failed(e)),
         }
-        let joined = self.join_foreign(&record, &other.connection, lock).await;
-        if joined.is_err() {
+        if let Err(e) = self.launch_joining(&record, &other.connection, lock).await {
+            // Without a keeper it is as if it had never been.
             let _ = self.registry().remove_session(&id);
             let _ = std::fs::remove_dir_all(self.folders.session(&id));
             let _ = std::fs::remove_dir_all(self.folders.run(&id));
-            self.attached.remove(&id);
-            self.live.remove(&id);
             self.ring();
+            return Err(e);
         }
-        joined
-    }
-
-    async fn join_foreign(
-        self: &Arc<Self>,
-        record: &Record,
-        connection: &ConnectionFile,
-        lock: std::fs::File,
-    ) -> Result<Session, Error> {
-        let id = record.id.as_str();
-        record.write(&self.folders).map_err(store_failed)?;
-        connection.write(&self.folders.connection_file(id)).map_err(store_failed)?;
-        launch(&self.program, &self.folders, id, Purpose::Join, lock).await?;
-        self.join(id).await?;
-        let mut session = self.get(id)?;
+        self.join(&id).await?;
+        let mut session = self.get(&id)?;
         if self.window_id() != "cli" {
-            session = self.attach_window(id).await?;
+            session = self.attach_window(&id).await?;
         }
         self.emit(super::Event::Created(session.clone()));
         self.note_session("sessionAdopted", &session, None);
         self.ring();
         Ok(session)
+    }
+
+    /// Held while a kernel is taken in.
+    async fn turn(&self) -> Result<std::fs::File, Error> {
+        let file =
+            crate::paths::open_private(&self.folders.state.join("adopt.lock")).map_err(store_failed)?;
+        for _ in 0..TURNS {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(TURN).await,
+                Err(std::fs::TryLockError::Error(e)) => return Err(store_failed(e)),
+            }
+        }
+        Err(Error::new(
+            ErrorKind::KernelFailed,
+            "another kernel is being taken in, and takes its time: try again",
+        ))
+    }
+
+    async fn launch_joining(
+        &self,
+        record: &Record,
+        connection: &ConnectionFile,
+        lock: std::fs::File,
+    ) -> Result<(), Error> {
+        record.write(&self.folders).map_err(store_failed)?;
+        connection.write(&self.folders.connection_file(&record.id)).map_err(store_failed)?;
+        launch(&self.program, &self.folders, &record.id, Purpose::Join, lock).await
     }
 }
 

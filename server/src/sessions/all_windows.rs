@@ -110,7 +110,8 @@ impl Sessions {
         let mut removed = false;
         for row in self.registry().windows().map_err(store_failed)? {
             let is_its = Said::of(&row).about.folder.as_deref() == Some(folder);
-            if is_its && !(row.has_sidecar && self.state_of(&row) == WindowState::Active) {
+            let is_there = row.has_sidecar && row.disconnected_at.is_none() && sidecar(&row).is_alive();
+            if is_its && !is_there {
                 removed |= self.registry().remove_window(&row.id).map_err(store_failed)?;
             }
         }
@@ -151,7 +152,9 @@ impl Sessions {
     }
 
     pub(super) fn state_of(&self, row: &WindowRow) -> WindowState {
-        let silent_after = self.settings().silent_after.as_millis() as i64;
+        // Who says it seldom is not held to be silent by one that says it often.
+        let signs = Document::of(row).sign_every.saturating_mul(3) as i64;
+        let silent_after = (self.settings().silent_after.as_millis() as i64).max(signs);
         let is_there = if row.host != crate::process::host() {
             Time::now().since(row.last_seen) < ELSEWHERE
         } else if row.has_sidecar {

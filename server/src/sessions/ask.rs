@@ -23,6 +23,8 @@ impl Sessions {
             Ok(keeper) => {
                 let asked = tokio::time::timeout(VARIABLES_PATIENCE, keeper.call(Request::Variables {}));
                 match asked.await {
+                    // A keeper of an earlier build does not know the question.
+                    Ok(Err(e)) if e.kind == ErrorKind::Internal => Ok(self.last_known(id)),
                     Ok(answer) => serde_json::from_str(answer?["json"].as_str().unwrap_or_default())
                         .map_err(store_failed),
                     Err(_) => Ok(self.last_known(id)),

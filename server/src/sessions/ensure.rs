@@ -134,6 +134,11 @@ impl Sessions {
         };
         // Looked up before anything is stopped.
         self.kernelspec(&kernel, notebook)?;
+        let live =
+            self.registry().sessions(false).map_err(store_failed)?.len() - usize::from(old.is_some()).min(1);
+        if live >= self.settings().max_sessions as usize {
+            return Err(super::start::too_many(live as u32));
+        }
         if let Some(old) = old {
             self.stop(&old.id).await?;
         }

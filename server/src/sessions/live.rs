@@ -101,6 +101,10 @@ impl Sessions {
         client: KeeperClient,
         mut events: mpsc::UnboundedReceiver<KeeperEvent>,
     ) -> Result<(), Error> {
+        // First of all, so that the first status has it.
+        if self.attached.contains(id) {
+            let _ = client.send(self.attach_request());
+        }
         let Ok(answer) = tokio::time::timeout(FIRST_STATUS, client.call(Request::Status {})).await else {
             // It froze since it was greeted: listed as it was, and tried again with the next look.
             self.remember(id, false);

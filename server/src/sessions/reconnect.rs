@@ -105,6 +105,11 @@ impl Sessions {
         Ok(ReconnectResult { window: self.window_of(&row.id)?, reconnect_count: row.reconnect_count })
     }
 
+    /// Sessions that ended while the window was away are its no more.
+    pub fn forget_ended_attachments(&self) {
+        self.attached.retain(|id| self.live.contains_key(id));
+    }
+
     /// The same before anything is attached or registered: the id and the attachments of the token's window are ours.
     pub async fn take_up(self: &Arc<Self>, token: &str) -> Result<Result<WindowRow, Rejected>, Error> {
         let begun = Instant::now();
@@ -120,6 +125,7 @@ impl Sessions {
         match &taken {
             Ok(row) => {
                 self.window.write().unwrap_or_else(PoisonError::into_inner).id.clone_from(&row.id);
+                self.say_anew();
                 for id in Self::attached_by(row) {
                     self.attached.insert(id);
                 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// How often a window says that it is there, at least.
+const SIGN: Duration = Duration::from_secs(5);
+
 /// What happens when a notebook whose kernel lives is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnOpen {
@@ -62,6 +65,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How often a window says that it is there: often enough for its limit.
+    pub fn sign_every(&self) -> Duration {
+        SIGN.min(self.silent_after / 3).max(Duration::from_millis(50))
+    }
+
     /// Reads the section. What is absent or makes no sense is as by default; nested (`journal: { … }`) or dotted names.
     pub fn read(section: &Value) -> Settings {
         let defaults = Settings::default();
@@ -71,7 +79,8 @@ impl Settings {
         };
         let seconds = |name: &str, unit: f64| {
             let number = get(name).as_f64().filter(|n| *n > 0.0)?;
-            Duration::try_from_secs_f64(number * unit).ok()
+            // Beyond a century it is for ever.
+            Duration::try_from_secs_f64((number * unit).min(3.2e9)).ok()
         };
         Settings {
             on_open: match get("onOpen").as_str() {

@@ -43,6 +43,8 @@ pub(super) struct Document {
     pub unsaved: Vec<String>,
     /// The ids of the sessions that it has attached.
     pub attached: Vec<String>,
+    /// How often it says that it is there, in milliseconds.
+    pub sign_every: u64,
 }
 
 /// What a window is said to be, by itself or by others.
@@ -123,11 +125,14 @@ impl Sessions {
     pub fn succeed_window(&self, editor: u32) {
         let Some(own) = crate::process::identity_of(std::process::id()) else { return };
         let host = crate::process::host();
+        // All windows of an editor may have one process.
+        let own_folders = self.this_window().folders;
         for row in self.registry().windows().unwrap_or_default() {
             let crashed = !row.has_left && Time::now().since(row.last_seen).abs() < FORGOTTEN;
             if crashed
                 && row.has_sidecar
                 && Document::of(&row).about.editor_pid == Some(editor)
+                && Document::of(&row).folders == own_folders
                 && row.host == host
                 && row.boot == own.boot
                 && !sidecar(&row).is_alive()
@@ -141,6 +146,7 @@ impl Sessions {
 
     /// Puts this window into the registry. The command line has none.
     pub fn register_window(&self) -> Result<(), Error> {
+        self.yield_id();
         let window = self.this_window();
         let Some(process) = crate::process::identity_of(std::process::id()).filter(|_| window.id != "cli")
         else {
@@ -153,6 +159,7 @@ impl Sessions {
             folders: window.folders,
             unsaved: window.unsaved,
             attached,
+            sign_every: self.settings().sign_every().as_millis() as u64,
         };
         let now = Time::now();
         let row = WindowRow {
@@ -178,6 +185,34 @@ impl Sessions {
         Ok(())
     }
 
+    /// Another process took this window up while it was silent: this one goes on as a window of its own.
+    fn yield_id(&self) {
+        let own = std::process::id();
+        let row = self.registry().window(&self.window_id()).ok().flatten();
+        if row.is_some_and(|row| row.has_sidecar && row.pid != own && sidecar(&row).is_alive()) {
+            self.window.write().unwrap_or_else(PoisonError::into_inner).id = crate::ids::session();
+        }
+    }
+
+    /// What the client says of its window now counts, where the window was known by other words.
+    pub(super) fn say_anew(&self) {
+        let own = self.this_window().about;
+        let said = self.registry().change_window(&self.window_id(), |row| {
+            let mut said = Said::of(row).about;
+            said.folder = own.folder.or(said.folder);
+            said.repo = own.repo.or(said.repo);
+            said.issue_number = own.issue_number.or(said.issue_number);
+            said.status = own.status.or(said.status);
+            said.is_intervention = own.is_intervention.or(said.is_intervention);
+            said.editor_pid = own.editor_pid.or(said.editor_pid);
+            said.editor_name = own.editor_name.or(said.editor_name);
+            row.about = Said::new(said).to_json();
+        });
+        if let Err(e) = said {
+            tracing::warn!("what the window is could not be noted: {e}");
+        }
+    }
+
     /// Which sessions it has attached is known to who takes it up again.
     pub(super) fn note_attached(&self) {
         if let Err(e) = self.register_window() {
@@ -198,6 +233,9 @@ impl Sessions {
     pub fn leave(&self) {
         let id = self.window_id();
         let left = self.registry().change_window(&id, |row| {
+            if row.pid != std::process::id() {
+                return;
+            }
             (row.disconnected_at, row.has_left) = (Some(Time::now()), true);
             row.open_notebooks.clear();
         });

@@ -117,7 +117,7 @@ impl Backend {
             },
             None => json!({ "outcome": "new", "count": 0 }),
         };
-        if let Some(editor) = editor.filter(|_| reconnect["outcome"] != "reconnected") {
+        if let Some(editor) = editor.filter(|_| reconnect["outcome"] == "new") {
             sessions.succeed_window(editor);
         }
         let window_id = sessions.window_id();
@@ -132,6 +132,7 @@ impl Backend {
             if let Err(e) = sessions.refresh(false).await {
                 tracing::warn!("{e}");
             }
+            sessions.forget_ended_attachments();
             looked.send_replace(true);
         });
         Ok(json!({ "protocolVersion": PROTOCOL_VERSION, "windowId": window_id, "reconnect": reconnect }))

@@ -38,7 +38,7 @@ pub async fn follow(sessions: Arc<Sessions>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Often enough that a short limit for silence, should someone set one, is not reached.
     let settings = sessions.settings();
-    let mut sign = tokio::time::interval(LOOK.min(settings.silent_after / 3).max(Duration::from_millis(50)));
+    let mut sign = tokio::time::interval(settings.sign_every());
     let mut clean_up = tokio::time::interval(settings.clean_up_interval.max(Duration::from_millis(50)));
     let mut frozen = tokio::time::interval(FROZEN);
     for interval in [&mut sign, &mut clean_up, &mut frozen] {

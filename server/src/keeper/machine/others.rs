@@ -20,6 +20,8 @@ pub struct Other {
     execution_id: Option<String>,
     started_at: Time,
     failed: bool,
+    /// The kernel was asked since whether it is through.
+    asked: bool,
 }
 
 impl Machine {
@@ -33,7 +35,13 @@ impl Machine {
         let Some(at) = at else {
             if state.as_deref() == Some("busy") || m.kind == "execute_input" {
                 let parent = m.parent.to_owned();
-                self.others.push(Other { parent, execution_id: None, started_at: now, failed: false });
+                self.others.push(Other {
+                    parent,
+                    execution_id: None,
+                    started_at: now,
+                    failed: false,
+                    asked: false,
+                });
                 return if state.is_some() { Some(Vec::new()) } else { self.other(m, now) };
             }
             return state.map(|_| Vec::new());
@@ -42,7 +50,10 @@ impl Machine {
             let other = self.others.remove(at);
             let Some(id) = other.execution_id else { return Some(Vec::new()) };
             let status = if other.failed { ExecutionStatus::Error } else { ExecutionStatus::Ok };
-            return Some(vec![finished(&id, status, None, now), Effect::Busy(now.since(other.started_at))]);
+            let mut effects =
+                vec![finished(&id, status, None, now), Effect::Busy(now.since(other.started_at))];
+            effects.extend(self.dispatch());
+            return Some(effects);
         }
         let other = &mut self.others[at];
         if m.kind == "execute_input" {
@@ -68,6 +79,25 @@ impl Machine {
         let gone = std::mem::take(&mut self.others);
         let ids = gone.into_iter().filter_map(|other| other.execution_id);
         ids.map(|id| finished(&id, ExecutionStatus::Lost, None, now)).collect()
+    }
+
+    /// The kernel is being asked whether it is through with what it does now.
+    pub(super) fn ask_of_others(&mut self) {
+        self.others.iter_mut().for_each(|other| other.asked = true);
+    }
+
+    /// It is: what others ran then has ended, whether that was heard or not.
+    pub(super) fn others_settled(&mut self, now: Time) -> Vec<Effect> {
+        let (through, rest): (Vec<Other>, Vec<Other>) =
+            std::mem::take(&mut self.others).into_iter().partition(|other| other.asked);
+        self.others = rest;
+        let ids = through.into_iter().filter_map(|other| other.execution_id);
+        ids.map(|id| finished(&id, ExecutionStatus::Lost, None, now)).collect()
+    }
+
+    /// Whether others are at something, as far as is known, and the kernel was not asked yet.
+    pub(super) fn others_may_be_through(&self) -> bool {
+        self.settling.is_none() && self.running.is_none() && !self.others.is_empty()
     }
 
     /// The execution of another program that runs now: ours, and when it began.
