@@ -28,7 +28,9 @@ impl Sessions {
             if self.state_of(&row) == WindowState::Active {
                 continue;
             }
-            if row.disconnected_at.is_some_and(|at| now.since(at) > forget_after) {
+            // One that is frozen still holds its connections: it is known as long as they are there.
+            let is_frozen = row.has_sidecar && super::windows::sidecar(&row).is_alive();
+            if !is_frozen && row.disconnected_at.is_some_and(|at| now.since(at) > forget_after) {
                 let _ = self.registry().remove_window(&row.id);
                 continue;
             }
@@ -51,7 +53,7 @@ impl Sessions {
                 );
             }
             // The connections of one that has ended are gone with it.
-            if super::windows::sidecar(&row).is_alive() {
+            if is_frozen {
                 silent.insert(row.id);
             }
         }
