@@ -146,7 +146,7 @@ fn windows_without_a_sidecar() {
 #[test]
 fn a_silent_window_is_disconnected_and_comes_back() {
     let world = World::new();
-    let quick = json!({ "settings": { "windows": { "silentAfterSeconds": 1.5, "cleanUpIntervalSeconds": 0.3,
+    let quick = json!({ "settings": { "windows": { "silentAfterSeconds": 4, "cleanUpIntervalSeconds": 0.3,
         "forgetAfterHours": 0.0005 } } });
     let mut frozen = world.window_with(quick.clone());
     let mut other = world.window_with(quick);
@@ -155,8 +155,9 @@ fn a_silent_window_is_disconnected_and_comes_back() {
     eventually("the other window sees who looks", PATIENCE, || {
         (other.session(&id)["windows"].as_array()?.len() == 1).then_some(())
     });
+    let mark = other.mark();
     kill(frozen.pid(), "STOP");
-    other.wait_for("keeper/sessionDisconnected", |p| p["session"]["id"] == id.as_str());
+    other.wait_after(mark, "keeper/sessionDisconnected", |p| p["session"]["id"] == id.as_str());
     assert_eq!(other.session(&id)["windows"], json!([]));
     let (there, _) = windows(&mut other, json!({}));
     assert_eq!(there.len(), 1);
