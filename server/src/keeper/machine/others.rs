@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-use super::{Effect, Incoming, Machine, event_of, finished};
+use super::output::event_of;
+use super::{Effect, Incoming, Machine, finished};
 use crate::protocol::{EventBody, ExecutionStatus, Output, Time};
 
 /// The origin of what another program runs.
