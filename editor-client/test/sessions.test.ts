@@ -38,6 +38,7 @@ function session(some: Partial<Session> = {}, name = 'draft.ipynb'): Session {
     cpuPercent: 2.6,
     gpuMemoryBytes: null,
     adopted: false,
+    agent: false,
     stopsAt: null,
     endedAt: null,
     endReason: null,

@@ -3,6 +3,7 @@
 //! A leaf: plain data with serde, no I/O, nothing else of ours. The TypeScript under
 //! `editor-client/src/protocol/` is generated from these types by `cargo test protocol::typescript`.
 
+mod conversation;
 mod error;
 mod event;
 mod execution;
@@ -10,11 +11,13 @@ mod notebook;
 mod offer;
 mod requests;
 mod session;
+mod snapshot;
 mod time;
 #[cfg(test)]
 mod typescript;
 mod window;
 
+pub use conversation::*;
 pub use error::{Error, ErrorKind};
 pub use event::{EventBody, ExecutionEvent, StoredEvent};
 pub use execution::{
@@ -26,6 +29,7 @@ pub use requests::*;
 pub use session::{
     AttachedWindow, CurrentExecution, EndReason, InputPrompt, KernelInfo, Session, SessionState,
 };
+pub use snapshot::*;
 pub use time::Time;
 pub use window::{AboutWindow, Window, WindowChange, WindowState};
 

@@ -50,6 +50,7 @@ use crate::paths::Folders;
 use crate::protocol::{Error, ErrorKind, Offer, Session};
 use crate::registry::Registry;
 
+pub use crate::keeper::AGENT;
 pub use exchange::default_store;
 pub use execute::Submitted;
 pub use feed::Feed;
@@ -58,7 +59,7 @@ pub use save::{SaveReport, Skipped};
 pub use settings::{OnOpen, OnRename, Settings};
 pub use start::Start;
 pub use text::since;
-pub use windows::ThisWindow;
+pub use windows::{CLI, ThisWindow};
 
 /// What a face may want to tell its client.
 #[derive(Clone, Debug)]

@@ -34,6 +34,18 @@ export interface Requests {
   'keeper/listOtherKernels': [Record<string, never>, p.OtherKernelsResult];
   'keeper/adoptKernel': [p.AdoptKernelParams, p.SessionResult];
   'keeper/reconnectToken': [Record<string, never>, p.ReconnectTokenResult];
+  'keeper/conversation/append': [p.AppendTurnParams, p.AppendTurnResult];
+  'keeper/conversation/history': [p.ConversationHistoryParams, p.ConversationHistoryResult];
+  'keeper/conversation/list': [p.ListConversationsParams, p.ConversationsResult];
+  'keeper/conversation/clear': [p.ConversationParams, p.ClearConversationResult];
+  'keeper/conversation/branch': [p.BranchConversationParams, p.ConversationIdResult];
+  'keeper/conversation/export': [p.ConversationParams, p.ExportConversationResult];
+  'keeper/conversation/import': [p.ImportConversationParams, p.ConversationIdResult];
+  'keeper/snapshot/save': [p.SaveSnapshotParams, p.SnapshotResult];
+  'keeper/snapshot/restore': [p.RestoreSnapshotParams, p.RestoreSnapshotResult];
+  'keeper/snapshot/list': [p.NotebookParams, p.SnapshotsResult];
+  'keeper/snapshot/remove': [p.RemoveSnapshotParams, p.RemoveSnapshotResult];
+  'keeper/replayTo': [p.ReplayToParams, p.ReplayToResult];
 }
 
 export type Method = keyof Requests;

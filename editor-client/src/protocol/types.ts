@@ -53,6 +53,17 @@ export type Ages = { healthy: number, aging: number, stale: number, };
 export type AnswerOfferParams = { offerId: string, action: string, };
 
 /**
+ * `keeper/conversation/append`
+ */
+export type AppendTurnParams = { conversationId: string, 
+/**
+ * The first turn names a session or a notebook; later ones need not, and it is not looked at.
+ */
+sessionId?: string, notebookUri?: string, role: Role, content: string, };
+
+export type AppendTurnResult = { turnCount: number, };
+
+/**
  * `keeper/attachSession`; exactly one of `sourcePid` and `sessionId`.
  */
 export type AttachSessionParams = { targetNotebookUri: string, sourcePid?: number, sessionId?: string, 
@@ -87,6 +98,15 @@ folder: string | null,
  * Whether it is the window that asked.
  */
 thisWindow: boolean, };
+
+/**
+ * `keeper/conversation/branch`
+ */
+export type BranchConversationParams = { conversationId: string, 
+/**
+ * How many turns the branch begins with.
+ */
+atTurn: number, };
 
 /**
  * `keeper/cancelExecution`
@@ -142,6 +162,59 @@ id: string,
  * Position in the notebook, from 0.
  */
 index: number, };
+
+/**
+ * False: there was none.
+ */
+export type ClearConversationResult = { cleared: boolean, };
+
+/**
+ * One conversation, without its turns.
+ */
+export type Conversation = { conversationId: string, sessionId: string | null, notebookUri: string | null, notebookPath: string | null, turnCount: number, startedAt: Time, lastActivityAt: Time, 
+/**
+ * The beginning of its first turn, in one line.
+ */
+title: string, };
+
+/**
+ * `keeper/conversation/history`
+ */
+export type ConversationHistoryParams = { conversationId: string, 
+/**
+ * The latest ones; default 100.
+ */
+maxTurns?: number, };
+
+/**
+ * Oldest first. `turnCount` is of all of them.
+ */
+export type ConversationHistoryResult = { conversationId: string, turnCount: number, history: Array<Turn>, };
+
+/**
+ * Of `branch` and `import`.
+ */
+export type ConversationIdResult = { conversationId: string, };
+
+export type ConversationInfo = { conversationId: string, sessionId: string | null, notebookPath: string | null, turnCount: number, lastActivityAt: Time, 
+/**
+ * The kernel's, asked now; none where there is no session.
+ */
+variables: Array<Variable>, 
+/**
+ * The kernel is busy or gone: these are the last known.
+ */
+variablesStale: boolean, };
+
+/**
+ * `keeper/conversation/info`, `clear` and `export`.
+ */
+export type ConversationParams = { conversationId: string, };
+
+/**
+ * The latest first.
+ */
+export type ConversationsResult = { conversations: Array<Conversation>, };
 
 /**
  * The execution that the kernel is at.
@@ -224,7 +297,11 @@ stopOnError?: boolean,
 /**
  * One name for all that was asked to run together: after a failure what arrives later of it is `aborted` too.
  */
-batch?: string, };
+batch?: string, 
+/**
+ * Default false: an agent asks for it through this window; its origin is "mcp".
+ */
+agent?: boolean, };
 
 export type ExecuteResult = { executionId: string, };
 
@@ -304,6 +381,12 @@ export type ExecutionStatus = "pending" | "running" | "ok" | "error" | "aborted"
  */
 export type ExecutionsResult = { executions: Array<Execution>, };
 
+export type ExportConversationResult = { markdown: string, 
+/**
+ * What `import` takes, as text.
+ */
+json: string, };
+
 /**
  * `keeper/findActiveSession`
  */
@@ -326,6 +409,19 @@ export type Health = { sessions: SessionCounts, windows: WindowCounts, ages: Age
  * Newest first, at most 50.
  */
 recent: Array<RecentEvent>, store: StoreSizes, };
+
+/**
+ * `keeper/conversation/import`
+ */
+export type ImportConversationParams = { 
+/**
+ * What `export` gave, as text or as it is.
+ */
+json: JsonValue, 
+/**
+ * What it is to belong to; by default what it says, where that is still there.
+ */
+sessionId?: string, notebookUri?: string, };
 
 export type InputPrompt = { prompt: string, 
 /**
@@ -388,6 +484,11 @@ label: string, };
  * What windows did in the last 24 hours.
  */
 export type LastDay = { connects: number, disconnects: number, reconnects: number, expiredTokens: number, rejectedTokens: number, };
+
+/**
+ * `keeper/conversation/list`
+ */
+export type ListConversationsParams = { sessionId?: string, notebookUri?: string, };
 
 /**
  * `keeper/listKernelspecs`
@@ -564,6 +665,16 @@ export type ReconnectTokenResult = { token: string,
 expiresAt: Time, };
 
 /**
+ * `keeper/snapshot/remove`
+ */
+export type RemoveSnapshotParams = { sessionId: string, name: string, };
+
+/**
+ * False: there was none.
+ */
+export type RemoveSnapshotResult = { removed: boolean, };
+
+/**
  * `keeper/removeWindow`: what is known of windows of this folder that have no living sidecar is forgotten.
  */
 export type RemoveWindowParams = { folder: string, };
@@ -571,9 +682,44 @@ export type RemoveWindowParams = { folder: string, };
 export type RemoveWindowResult = { removed: boolean, };
 
 /**
+ * `keeper/replayTo`
+ */
+export type ReplayToParams = { sessionId: string, executionId: string, };
+
+/**
+ * The fresh kernel's session, and what was queued there.
+ */
+export type ReplayToResult = { session: Session, rebuild: Rebuild, };
+
+/**
  * `keeper/replyInput`
  */
 export type ReplyInputParams = { sessionId: string, executionId: string, value: string, };
+
+/**
+ * `keeper/snapshot/restore`
+ */
+export type RestoreSnapshotParams = { sessionId: string, name: string, 
+/**
+ * Restart the kernel first; default false. A session that has ended is started in any case.
+ */
+restart?: boolean, };
+
+export type RestoreSnapshotResult = { session: Session, variables: Array<string>, skipped: Array<SkippedVariable>, 
+/**
+ * Sentences for people: another version of Python or of a package than the snapshot was taken with.
+ */
+warnings: Array<string>, };
+
+/**
+ * Who said it.
+ */
+export type Role = "user" | "assistant" | "system" | "tool";
+
+/**
+ * `keeper/snapshot/save`
+ */
+export type SaveSnapshotParams = { sessionId: string, name: string, };
 
 /**
  * A kept kernel with its history.
@@ -668,6 +814,10 @@ gpuMemoryBytes: number | null,
  */
 adopted: boolean, 
 /**
+ * An agent started it, and no person's window had it since.
+ */
+agent: boolean, 
+/**
  * When the idle policy stops it if nothing changes; null where it does not.
  */
 stopsAt: Time | null, endedAt: Time | null, endReason: EndReason | null, };
@@ -719,6 +869,35 @@ export type SessionsResult = { sessions: Array<Session>, };
 export type SetVisibleParams = { visible: boolean, };
 
 /**
+ * A variable that is not in a snapshot, or was not restored from it.
+ */
+export type SkippedVariable = { name: string, reason: string, };
+
+/**
+ * What a snapshot holds.
+ */
+export type Snapshot = { name: string, 
+/**
+ * The session that it was taken of.
+ */
+sessionId: string, at: Time, bytes: number, 
+/**
+ * Their names.
+ */
+variables: Array<string>, 
+/**
+ * What could not be pickled.
+ */
+skipped: Array<SkippedVariable>, };
+
+export type SnapshotResult = { snapshot: Snapshot, };
+
+/**
+ * Of `keeper/snapshot/list`: of all the notebook's sessions, the latest first.
+ */
+export type SnapshotsResult = { snapshots: Array<Snapshot>, };
+
+/**
  * `keeper/startSession`
  */
 export type StartSessionParams = { notebookUri: string, kernelName: string, label?: string, 
@@ -767,6 +946,11 @@ totalBytes: number,
  * A `file:` URI of all of it.
  */
 assetUri: string, };
+
+/**
+ * One thing that was said.
+ */
+export type Turn = { role: Role, content: string, at: Time, };
 
 /**
  * `keeper/updateWindow`; with it comes what is to change, as in [`WindowChange`](super::WindowChange).

@@ -25,7 +25,7 @@ pub use others::{adopt, others};
 
 use crate::paths::Folders;
 use crate::protocol::{AttachSessionParams, Error, ErrorKind, NotebookName};
-use crate::sessions::{Event, Sessions, Settings, ThisWindow};
+use crate::sessions::{CLI, Event, Sessions, Settings, ThisWindow};
 
 /// Opens the core for one command.
 pub fn run<T, F>(folders: Folders, command: impl FnOnce(Arc<Sessions>) -> F) -> Result<T, Error>
@@ -48,7 +48,7 @@ where
         .build()
         .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
     let done = runtime.block_on(async {
-        let window = ThisWindow { id: "cli".into(), ..ThisWindow::default() };
+        let window = ThisWindow { id: CLI.into(), ..ThisWindow::default() };
         let (sessions, mut events) = Sessions::open(folders, window, Settings::default())?;
         while let Ok(Event::Warning(text)) = events.try_recv() {
             eprintln!("warning: {text}");

@@ -50,6 +50,9 @@ pub struct Record {
     /// Another program started its kernel, and may use it, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub foreign: bool,
+    /// An agent started it, and no person's window had it since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub agent: bool,
     /// The idle policy, in milliseconds; `None`: off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_idle_after: Option<u64>,
@@ -139,6 +142,7 @@ impl Record {
             kernel_process: None,
             journal_max_bytes: default_journal_limit(),
             foreign: false,
+            agent: false,
             stop_idle_after: None,
             busy_seconds: 0.0,
             ended_at: None,
@@ -278,6 +282,7 @@ impl Record {
             memory_bytes: None,
             cpu_percent: None,
             adopted: self.foreign,
+            agent: self.agent,
             gpu_memory_bytes: None,
             stops_at: None,
             ended_at: self.ended_at,

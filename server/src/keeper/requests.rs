@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::AGENT;
 use super::clients::FromClient;
 use super::frames::{Answer, CURRENT_VERSION, Execute, MIN_VERSION, Request};
 use super::kernel;
@@ -46,6 +47,9 @@ impl Keeper {
             Request::Stop {} => self.end_kernel(false, connection, id),
             Request::Attach { window_id, folder } => {
                 self.not_idle();
+                if window_id != AGENT && std::mem::take(&mut self.record.agent) {
+                    self.record_changed()?;
+                }
                 self.clients
                     .attach(connection, Some(AttachedWindow { window_id, folder, this_window: false }));
                 self.changed(connection, id);

@@ -15,6 +15,7 @@ macro_rules! wire {
         pub struct $name { $($(#[$field_doc])* pub $field: $type),* }
     )*};
 }
+pub(super) use wire;
 
 wire! {
     /// `keeper/listSessions`
@@ -150,6 +151,8 @@ wire! {
         stop_on_error: Option<bool>,
         /// One name for all that was asked to run together: after a failure what arrives later of it is `aborted` too.
         batch: Option<String>,
+        /// Default false: an agent asks for it through this window; its origin is "mcp".
+        agent: Option<bool>,
     }
     ExecuteResult { execution_id: String }
     /// `keeper/cancelExecution`

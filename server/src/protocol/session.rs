@@ -62,6 +62,9 @@ pub struct Session {
     /// Another program started the kernel, and may use or end it, too.
     #[serde(default)]
     pub adopted: bool,
+    /// An agent started it, and no person's window had it since.
+    #[serde(default)]
+    pub agent: bool,
     /// When the idle policy stops it if nothing changes; null where it does not.
     #[serde(default)]
     pub stops_at: Option<Time>,

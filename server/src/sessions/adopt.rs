@@ -104,7 +104,7 @@ impl Sessions {
         }
         self.join(&id).await?;
         let mut session = self.get(&id)?;
-        if self.window_id() != "cli" {
+        if self.is_window() {
             session = self.attach_window(&id).await?;
         }
         self.emit(super::Event::Created(session.clone()));

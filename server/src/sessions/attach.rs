@@ -56,7 +56,7 @@ impl Sessions {
             if let Some(holder) = self.by_path(&target).await? {
                 if asked.replace != Some(true) {
                     // The command line asks by itself; and an answer could only migrate, not share.
-                    if self.window_id() == "cli" || share {
+                    if !self.is_window() || share {
                         return Err(has_session(&target, Some(holder)));
                     }
                     if is_moved {
@@ -121,7 +121,7 @@ impl Sessions {
         let session = if is_attached {
             self.changed(session.clone());
             self.present(session)
-        } else if own == "cli" {
+        } else if !self.is_window() {
             self.present(session)
         } else {
             self.attach_window(id).await?

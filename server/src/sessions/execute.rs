@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Sessions, invalid};
+use super::{AGENT, Sessions, invalid};
 use crate::keeper::Reply;
 use crate::keeper::frames::{Execute, Request};
 use crate::protocol::{Error, ErrorKind, ExecuteParams, Execution, NotebookName};
@@ -30,7 +30,7 @@ impl Sessions {
             code: asked.code,
             notebook: number,
             cell: asked.cell,
-            origin: self.window_id(),
+            origin: if asked.agent == Some(true) { AGENT.into() } else { self.window_id() },
             stop_on_error: asked.stop_on_error.unwrap_or(true),
             batch: asked.batch,
         };

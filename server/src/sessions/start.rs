@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Sessions, invalid, store_failed};
+use super::windows::CLI;
+use super::{AGENT, Sessions, invalid, store_failed};
 use crate::keeper::frames::Request;
 use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, RebuildFrom, Record, launch, take_lock};
 use crate::protocol::{Error, ErrorKind, NotebookName, Session, SessionState, Time};
@@ -44,6 +45,7 @@ impl Sessions {
         let id = crate::ids::session();
         let bound = BoundNotebook::new(1, notebook, &self.window_id());
         let mut record = Record::new(id.clone(), bound, launch, Time::now());
+        record.agent = self.window_id() == AGENT;
         record.rebuild_from = start.rebuild_from;
         record.label = start.label.filter(|label| !label.trim().is_empty());
         record.journal_max_bytes = self.settings().journal_max_bytes;
@@ -127,7 +129,7 @@ impl Sessions {
             self.emit(super::Event::Created(session));
         }
         // Marked before the keeper listens, so that the first connection attaches this window.
-        if self.window_id() != "cli" {
+        if self.window_id() != CLI {
             self.attached.insert(id.to_owned());
         }
         let launched = launch(&self.program, &self.folders, id, Purpose::Start, lock).await;
@@ -157,7 +159,7 @@ impl Sessions {
         let mut session = self.get(id)?;
         self.note_attached();
         self.note_session("sessionStarted", &session, None);
-        if self.window_id() != "cli" && !session.windows.iter().any(|w| w.this_window) {
+        if self.window_id() != CLI && !session.windows.iter().any(|w| w.this_window) {
             session = self.attach_window(id).await?;
         }
         Ok(session)

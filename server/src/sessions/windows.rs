@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::{OnOpen, OnRename, Sessions, Settings, repository, store_failed};
-use crate::keeper::KeeperClient;
 use crate::keeper::frames::Request;
+use crate::keeper::{AGENT, KeeperClient};
 use crate::process::Identity;
 use crate::protocol::{AboutWindow, Error, NotebookName, Time};
 use crate::registry::Window as WindowRow;
@@ -16,7 +16,7 @@ use crate::registry::Window as WindowRow;
 /// This process's window.
 #[derive(Clone, Debug, Default)]
 pub struct ThisWindow {
-    /// Its id, or `cli`.
+    /// Its id, or [`CLI`], or [`AGENT`](crate::keeper::AGENT).
     pub id: String,
     /// What the client says of it.
     pub about: AboutWindow,
@@ -29,6 +29,9 @@ pub struct ThisWindow {
     /// What it says that it is, as the registry has it; filled in when it is registered.
     pub said: String,
 }
+
+/// What the command line is, where windows have their id.
+pub const CLI: &str = "cli";
 
 /// How long a window whose sidecar crashed can be taken up again, in milliseconds.
 const FORGOTTEN: i64 = 600_000;
@@ -81,6 +84,11 @@ impl Sessions {
     /// This window's id.
     pub fn window_id(&self) -> String {
         self.window.read().unwrap_or_else(PoisonError::into_inner).id.clone()
+    }
+
+    /// Whether this process speaks for a window of an editor, and so for a person who looks.
+    pub(super) fn is_window(&self) -> bool {
+        ![CLI, AGENT].contains(&self.window_id().as_str())
     }
 
     /// A notebook's key, from this window's point of view.
@@ -148,7 +156,7 @@ impl Sessions {
     pub fn register_window(&self) -> Result<(), Error> {
         self.yield_id();
         let window = self.this_window();
-        let Some(process) = crate::process::identity_of(std::process::id()).filter(|_| window.id != "cli")
+        let Some(process) = crate::process::identity_of(std::process::id()).filter(|_| self.is_window())
         else {
             return Ok(());
         };
@@ -278,7 +286,7 @@ impl Sessions {
 
     /// What each keeper is to know of this window; its answers mean nothing.
     pub(super) fn tell_keeper(&self, client: &KeeperClient) {
-        if self.window_id() == "cli" {
+        if !self.is_window() {
             return;
         }
         let limit = self.settings().stop_idle_after.map(|limit| limit.as_millis() as u64);

@@ -114,6 +114,7 @@ async fn submit(
         cell,
         stop_on_error: Some(true),
         batch: batch.map(str::to_owned),
+        agent: None,
     };
     sessions.submitted(session_id, sessions.submit(asked)?).await
 }

@@ -42,6 +42,7 @@ impl Console {
             cell: None,
             stop_on_error: Some(true),
             batch: None,
+            agent: None,
         };
         let execution = self.sessions.submitted(&self.id, self.sessions.submit(asked)?).await?;
         let mut run =
