@@ -146,6 +146,12 @@ pub enum Command {
         /// The notebook that is to have it; by default the one that it was started for
         notebook: Option<PathBuf>,
     },
+    /// Let an agent see and use the kernels: the Model Context Protocol on standard input and output
+    Mcp {
+        /// Also interrupt, restart and stop kernels that a window has open
+        #[arg(long, env = "KERNEL_KEEPER_AGENTS_MAY_STOP_OPEN", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_value = "false", default_missing_value = "true", hide_env = false)]
+        may_stop_open: bool,
+    },
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the man page

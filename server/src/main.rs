@@ -7,18 +7,18 @@ use std::process::ExitCode;
 
 use args::{AboutArgs, Args, Command, WindowsCommand};
 use clap::{CommandFactory, Parser};
-use kernel_keeper::faces::{cli, lsp};
+use kernel_keeper::faces::{cli, lsp, mcp};
 use kernel_keeper::keeper::{self, Purpose};
 use kernel_keeper::paths::Folders;
 use kernel_keeper::protocol::{Error, ErrorKind, ListWindowsParams, WindowChange};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if matches!(args.command, Command::Lsp | Command::Keep { launch: false, .. }) {
+    if matches!(args.command, Command::Lsp | Command::Mcp { .. } | Command::Keep { launch: false, .. }) {
         kernel_keeper::process::stay_small();
     }
     log_to_stderr(&args.command);
-    if !matches!(args.command, Command::Lsp | Command::Keep { .. }) {
+    if !matches!(args.command, Command::Lsp | Command::Mcp { .. } | Command::Keep { .. }) {
         end_when_nobody_reads();
     }
     match dispatch(args.command) {
@@ -49,6 +49,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
     let folders = Folders::from_environment().map_err(io_failed)?;
     let done = match command {
         Command::Lsp => lsp::run(folders).map_err(io_failed),
+        Command::Mcp { may_stop_open } => mcp::run(folders, may_stop_open),
         Command::Keep { session, purpose, launch: true } => {
             keeper::run_launcher(&session, &purpose).map_err(io_failed)
         }
@@ -165,10 +166,13 @@ fn end_when_nobody_reads() {
 fn log_to_stderr(command: &Command) {
     let default = match command {
         Command::Lsp | Command::Keep { .. } => "kernel_keeper=info,warn",
+        Command::Mcp { .. } => "kernel_keeper=warn",
         _ => "off",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KERNEL_KEEPER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    // It would write down what agents send, tokens and all.
+    let filter = "rmcp=error".parse().map_or(filter.clone(), |only| filter.add_directive(only));
     // On a full disk a line is lost; complaining of it on the same standard error would end the process.
     tracing_subscriber::fmt()
         .log_internal_errors(false)
