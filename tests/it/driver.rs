@@ -126,16 +126,6 @@ impl Window {
         self.until(&format!("the answer to request {id}"), PATIENCE, |inbox| inbox.answers.remove(&id))
     }
 
-    /// Sends a request to a sidecar that may be killed in that moment; `None` where it takes nothing any more.
-    pub fn begin_if_there(&mut self, method: &str, params: Value) -> Option<i64> {
-        let id = self.next;
-        self.next += 1;
-        let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
-        let message = format!("Content-Length: {}\r\n\r\n{body}", body.len());
-        let input = self.input.as_mut().expect("the sidecar's input is open");
-        input.write_all(message.as_bytes()).and_then(|()| input.flush()).ok().map(|()| id)
-    }
-
     /// Whether a request was answered before the sidecar ended, as it must.
     pub fn answered_before_its_end(&self, id: i64) -> bool {
         eventually("the end of the sidecar's output", PATIENCE, || self.shared.lock().closed.then_some(()));
