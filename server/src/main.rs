@@ -5,7 +5,7 @@ mod args;
 use std::io::Write;
 use std::process::ExitCode;
 
-use args::{AboutArgs, Args, Command, WindowsCommand};
+use args::{AboutArgs, Args, Command, ConversationCommand, OfArgs, WindowsCommand};
 use clap::{CommandFactory, Parser};
 use kernel_keeper::faces::{cli, lsp, mcp};
 use kernel_keeper::keeper::{self, Purpose};
@@ -98,6 +98,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Windows { command: Some(command), .. } => {
             cli::run(folders, |s| async move { windows(&s, command) })
         }
+        Command::Conversation { command } => {
+            cli::run(folders, |s| async move { conversation(&s, command).await })
+        }
         Command::Health { json, watch } => {
             cli::run(folders, |s| async move { cli::health(&s, json, watch).await })
         }
@@ -126,6 +129,36 @@ fn windows(
         WindowsCommand::Remove { folder } => cli::windows::remove(sessions, &folder),
         WindowsCommand::Export { file } => cli::windows::export(sessions, &file),
         WindowsCommand::Import { file } => cli::windows::import(sessions, file.as_deref()),
+    }
+}
+
+async fn conversation(
+    sessions: &std::sync::Arc<kernel_keeper::sessions::Sessions>,
+    command: ConversationCommand,
+) -> Result<(), Error> {
+    use cli::conversations as run;
+    fn named(of: &OfArgs) -> run::Of<'_> {
+        run::Of { session: of.session.as_deref(), notebook: of.notebook.as_deref() }
+    }
+    match command {
+        ConversationCommand::List { of, json } => run::list(sessions, named(&of), json).await,
+        ConversationCommand::Show { conversation, turns, json } => {
+            run::show(sessions, &conversation, turns, json).await
+        }
+        ConversationCommand::Info { conversation, json } => run::info(sessions, &conversation, json).await,
+        ConversationCommand::Append { conversation, text, role, of, json } => {
+            run::append(sessions, &conversation, &role, named(&of), &text, json).await
+        }
+        ConversationCommand::Clear { conversation } => run::clear(sessions, &conversation).await,
+        ConversationCommand::Branch { conversation, turns, json } => {
+            run::branch(sessions, &conversation, turns, json).await
+        }
+        ConversationCommand::Export { conversation, file, markdown, force } => {
+            run::export(sessions, &conversation, file.as_deref(), markdown, force).await
+        }
+        ConversationCommand::Import { file, of, json } => {
+            run::import(sessions, &file, named(&of), json).await
+        }
     }
 }
 

@@ -135,6 +135,12 @@ impl Window {
         self.until(&format!("the answer to request {id}"), PATIENCE, |inbox| inbox.answers.remove(&id))
     }
 
+    /// Whether a request was answered before the sidecar ended, as it must.
+    pub fn answered_before_its_end(&self, id: i64) -> bool {
+        eventually("the end of the sidecar's output", PATIENCE, || self.shared.lock().closed.then_some(()));
+        self.shared.lock().answers.remove(&id).is_some_and(|answer| answer.is_ok())
+    }
+
     /// A request and its answer.
     pub fn request(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
         let id = self.begin(method, params);

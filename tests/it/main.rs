@@ -10,6 +10,7 @@ mod attaching;
 mod bad_input;
 mod cli;
 mod console;
+mod conversations;
 mod damage;
 mod driver;
 mod executing;
