@@ -7,6 +7,7 @@ mod health;
 mod others;
 mod print;
 mod show;
+pub mod snapshots;
 pub mod windows;
 
 use std::future::Future;
@@ -71,6 +72,9 @@ pub fn help(error: &Error) -> Option<&'static str> {
         ErrorKind::KernelspecNotFound => "kernel-keeper kernelspecs lists the kernels that can be started",
         ErrorKind::NotFound if error.data.get("what").is_some_and(|what| what == "kernel") => {
             "kernel-keeper others shows the kernels of other programs"
+        }
+        ErrorKind::NotFound if error.data.get("what").is_some_and(|what| what == "snapshot") => {
+            "kernel-keeper snapshot list NOTEBOOK shows those of a notebook"
         }
         ErrorKind::NotFound => "kernel-keeper windows --all shows every window",
         ErrorKind::LimitReached => "kernel-keeper stop SESSION stops a kernel; the limit is a setting",

@@ -7,6 +7,7 @@ mod cells;
 mod documents;
 mod language;
 mod methods;
+mod methods_snapshots;
 mod outgoing;
 mod params;
 mod transport;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tower_lsp::{LspServiceBuilder, jsonrpc};
 
 use super::backend::Backend;
+use super::methods_snapshots::{list_snapshots, remove_snapshot, restore_snapshot, save_snapshot};
 use super::params::{notebook, optional_notebook, parse, to_rpc};
 use super::{outgoing, params};
 use crate::protocol::*;
@@ -82,6 +83,10 @@ pub fn register(builder: LspServiceBuilder<Backend>) -> LspServiceBuilder<Backen
         "keeper/reconnectToken" => reconnect_token -> ReconnectTokenResult,
         "keeper/reconnect" => reconnect -> ReconnectResult,
         "keeper/pruneStore" => prune_store -> PruneStoreResult,
+        "keeper/snapshot/save" => save_snapshot -> SnapshotResult,
+        "keeper/snapshot/restore" => restore_snapshot -> RestoreSnapshotResult,
+        "keeper/snapshot/list" => list_snapshots -> SnapshotsResult,
+        "keeper/snapshot/remove" => remove_snapshot -> RemoveSnapshotResult,
     }
     builder
 }
