@@ -5,20 +5,20 @@ mod args;
 use std::io::Write;
 use std::process::ExitCode;
 
-use args::{AboutArgs, Args, Command, ConversationCommand, OfArgs, WindowsCommand};
+use args::{AboutArgs, Args, Command, ConversationCommand, OfArgs, SnapshotCommand, WindowsCommand};
 use clap::{CommandFactory, Parser};
-use kernel_keeper::faces::{cli, lsp};
+use kernel_keeper::faces::{cli, lsp, mcp};
 use kernel_keeper::keeper::{self, Purpose};
 use kernel_keeper::paths::Folders;
 use kernel_keeper::protocol::{Error, ErrorKind, ListWindowsParams, WindowChange};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if matches!(args.command, Command::Lsp | Command::Keep { launch: false, .. }) {
+    if matches!(args.command, Command::Lsp | Command::Mcp { .. } | Command::Keep { launch: false, .. }) {
         kernel_keeper::process::stay_small();
     }
     log_to_stderr(&args.command);
-    if !matches!(args.command, Command::Lsp | Command::Keep { .. }) {
+    if !matches!(args.command, Command::Lsp | Command::Mcp { .. } | Command::Keep { .. }) {
         end_when_nobody_reads();
     }
     match dispatch(args.command) {
@@ -49,6 +49,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
     let folders = Folders::from_environment().map_err(io_failed)?;
     let done = match command {
         Command::Lsp => lsp::run(folders).map_err(io_failed),
+        Command::Mcp { may_stop_open } => mcp::run(folders, may_stop_open),
         Command::Keep { session, purpose, launch: true } => {
             keeper::run_launcher(&session, &purpose).map_err(io_failed)
         }
@@ -86,6 +87,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Logs { which, follow } => {
             cli::run(folders, |s| async move { cli::logs(&s, &which, follow).await })
         }
+        Command::Snapshot(command) => cli::run(folders, |s| async move { snapshot(&s, command).await }),
         Command::Kernelspecs { json } => cli::run(folders, |s| async move { cli::kernelspecs(&s, json) }),
         Command::Windows { command: None, json, all, repo, issue, folder } => {
             cli::run(folders, |s| async move {
@@ -110,6 +112,21 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Completions { .. } | Command::Man => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+async fn snapshot(
+    sessions: &std::sync::Arc<kernel_keeper::sessions::Sessions>,
+    command: SnapshotCommand,
+) -> Result<(), Error> {
+    use cli::snapshots::{list, remove, restore, save};
+    match command {
+        SnapshotCommand::Save { which, name, json } => save(sessions, &which, &name, json).await,
+        SnapshotCommand::Restore { which, name, restart, json } => {
+            restore(sessions, &which, &name, restart, json).await
+        }
+        SnapshotCommand::List { which, json } => list(sessions, &which, json).await,
+        SnapshotCommand::Remove { which, name } => remove(sessions, &which, &name).await,
+    }
 }
 
 fn windows(
@@ -198,10 +215,13 @@ fn end_when_nobody_reads() {
 fn log_to_stderr(command: &Command) {
     let default = match command {
         Command::Lsp | Command::Keep { .. } => "kernel_keeper=info,warn",
+        Command::Mcp { .. } => "kernel_keeper=warn",
         _ => "off",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KERNEL_KEEPER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    // It would write down what agents send, tokens and all.
+    let filter = "rmcp=error".parse().map_or(filter.clone(), |only| filter.add_directive(only));
     // On a full disk a line is lost; complaining of it on the same standard error would end the process.
     tracing_subscriber::fmt()
         .log_internal_errors(false)

@@ -3,6 +3,7 @@
 //! One test binary, so that it links once. Each test has its own state and runtime folder, and leaves no process behind.
 
 mod adoption;
+mod agents;
 mod alike;
 mod asking;
 mod attaching;
@@ -25,6 +26,7 @@ mod recovering;
 mod security;
 mod sessions;
 mod sharing;
+mod snapshots;
 mod steering;
 mod tidy;
 mod together;
