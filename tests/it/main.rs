@@ -29,5 +29,6 @@ mod steering;
 mod tidy;
 mod together;
 mod tokens;
+mod undo;
 mod windows;
 mod world;
