@@ -248,8 +248,10 @@ fn an_earlier_one_stays_until_the_new_one_is_whole() {
     // Killed half way.
     let saving = window.begin("keeper/snapshot/save", asked);
     begun(&world);
+    let queued = window.execute(&id, "y = 0");
     kill(pid_of(&window.session(&id)["pid"]), "KILL");
     assert_eq!(window.finish(saving).expect_err("it died").kind(), "KernelFailed");
+    assert_eq!(window.done(&id, &queued)["status"], "aborted");
     window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
     not_saved(&mut window, &id, "a", "SessionEnded");
     // An ended session is started anew, and has what was whole.
