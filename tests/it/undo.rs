@@ -214,6 +214,10 @@ fn whoever_is_killed_one_of_the_two_has_the_notebook() {
         window.wait_after(mark, "keeper/sessionCreated", |_| true);
         std::thread::sleep(takes.mul_f64(f64::from(round) / 5.0) + Duration::from_millis(u64::from(round)));
         window.kill();
+        // Not the window alone.
+        let keepers =
+            world.processes().into_iter().filter(|p| round % 2 == 1 && p.command.contains(" keep "));
+        keepers.for_each(|keeper| kill(keeper.pid, "KILL"));
         window = world.window();
         let has_it = holder(&mut window, &notebook);
         let others: Vec<String> = window.live().into_iter().filter(|other| *other != has_it).collect();
