@@ -237,7 +237,13 @@ fn it_follows_its_session_and_shows_the_kernels_variables() {
     let world = World::new();
     let (a, b) = (world.notebook("a.ipynb", &["1"]), world.notebook("b.ipynb", &["1"]));
     let (mut window, mut other) = (world.window(), world.window());
-    // Begun before there is a kernel, it is the kernel's once there is one.
+    // Begun before there is a kernel, it is the kernel's once there is one, though nobody reads it meanwhile.
+    let (x, y) = (world.notebook("x.ipynb", &["1"]), world.notebook("y.ipynb", &["1"]));
+    said(&mut window, "unread", "user", "hello", json!({ "notebookUri": uri(&x) }));
+    let id = id_of(&window.start(&x)["id"]);
+    window.ok("keeper/attachSession", json!({ "sessionId": id, "targetNotebookUri": uri(&y) }));
+    assert_eq!(listed(&mut other, json!({ "notebookUri": uri(&y) })), ["unread"]);
+    window.ok("keeper/stopSession", json!({ "sessionId": id }));
     said(&mut window, "early", "user", "hello", json!({ "notebookUri": uri(&a) }));
     let id = id_of(&window.start(&a)["id"]);
     said(&mut window, "c", "user", "by session", json!({ "sessionId": id }));
@@ -466,7 +472,7 @@ fn they_expire_and_there_are_only_so_many() {
     let window = |options: Value| {
         let mut command = world.command();
         command
-            .env("KERNEL_KEEPER_CONVERSATION_EXPIRE_HOURS", "0.0006")
+            .env("KERNEL_KEEPER_CONVERSATION_EXPIRE_HOURS", "0.001")
             .env("KERNEL_KEEPER_CONVERSATION_MAX_TURNS", "3")
             .env("KERNEL_KEEPER_MAX_CONVERSATIONS", "2");
         let mut window = world.spawn_with(command);
