@@ -100,6 +100,10 @@ impl Sessions {
         request: fn(Migrate) -> Request,
     ) -> Result<Session, Error> {
         let client = self.keeper(id).await?;
+        // Nobody may have read them since the kernel is there.
+        if let Err(e) = self.join_sessions() {
+            tracing::warn!(session = id, "conversations may stay with its notebook: {e}");
+        }
         let displaced = self.displaced_at(&self.key(target)).filter(|holder| holder.session_id != id);
         let release = displaced.into_iter().map(|holder| (holder.session_id, holder.number)).collect();
         let bound = self.bound(id);

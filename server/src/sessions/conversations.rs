@@ -297,8 +297,8 @@ impl Sessions {
         let registry::Error::TooMany { live } = e else { return super::store_failed(e) };
         let hours = self.settings().conversation_expire_after.as_secs_f64() / 3_600.0;
         let what = format!(
-            "{live} conversations are kept, as many as the setting kernelKeeper.conversations.maxConversations \
-             allows: clear some of them, or wait until they expire, {hours} hours after their last turn"
+            "{live} conversations are kept, as many as the setting kernelKeeper.conversations.maxConversations, or \
+             KERNEL_KEEPER_MAX_CONVERSATIONS, allows: clear some of them, or wait until they expire, {hours} hours after their last turn"
         );
         Error::new(ErrorKind::LimitReached, what).with("limit", live).with("what", "conversation")
     }

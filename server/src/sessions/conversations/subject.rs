@@ -81,7 +81,10 @@ impl Sessions {
     }
 
     /// The conversations of notebooks that have got a kernel since belong to its session from now on.
-    pub(super) fn join_sessions(&self) -> Result<(), Error> {
+    pub(in crate::sessions) fn join_sessions(&self) -> Result<(), Error> {
+        if !self.has_conversations() {
+            return Ok(());
+        }
         for key in self.in_store(Conversations::keys)? {
             if let Some(holder) = self.holder(&key) {
                 self.in_store(|store| store.rebind(&key, &subject_of(&holder)))?;
