@@ -30,6 +30,7 @@ impl Sessions {
                 tracing::warn!(session = %row.id, "its folder could not be removed: {e}");
                 continue;
             }
+            self.conversations_outlive(&row.id);
             self.registry().remove_session(&row.id).map_err(store_failed)?;
             let _ = std::fs::remove_dir_all(self.folders.run(&row.id));
             removed += 1;
@@ -40,12 +41,16 @@ impl Sessions {
         Ok((removed, freed))
     }
 
-    /// What a window does once, at its start: ended sessions older than the setting go, and leases end.
+    /// What a window does once, at its start: ended sessions older than the setting go, and expired conversations, and
+    /// leases end.
     pub fn housekeeping(&self) {
         let now = Time::now();
         let keep = i64::from(self.settings().keep_ended_days) * 24 * 3_600_000;
         if let Err(e) = self.prune(Some(Time(now.0 - keep))) {
             tracing::warn!("old sessions could not be removed: {e}");
+        }
+        if let Err(e) = self.forget_expired() {
+            tracing::warn!("expired conversations could not be removed: {e}");
         }
         let Ok(rows) = self.registry().sessions(true) else { return };
         for row in rows.into_iter().filter(|row| row.ended_at.is_some()) {
