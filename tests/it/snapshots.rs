@@ -47,6 +47,10 @@ pair = Pair(1, 2)
 class Shape(abc.ABC):
     @abc.abstractmethod
     def area(self): ...
+from typing import Generic, TypeVar
+Kind = TypeVar('Kind', bound=Base)
+class Box(Generic[Kind]): pass
+box = Box()
 array = np.arange(100_000)
 view = array
 frame = pd.DataFrame({'x': array, 's': ['text'] * 100_000})
@@ -129,6 +133,12 @@ fn what_a_kernel_holds_comes_back_in_a_fresh_one() {
         "{saved}"
     );
     assert!(saved["skipped"].as_array().unwrap().iter().all(|s| !s["reason"].as_str().unwrap().is_empty()));
+    // An array is written as it lies in memory, without a copy of it.
+    let described: Value =
+        serde_json::from_slice(&fs::read(files(&world, &id, ".json").remove(0)).unwrap()).unwrap();
+    let index = described["details"]["index"].as_array().unwrap().clone();
+    let place = index.iter().find(|place| place[0] == "array").unwrap();
+    assert_eq!(place[3], json!([800_000]), "{place}");
     let pickles = files(&world, &id, ".dill");
     let (folder, file) = (pickles[0].parent().unwrap().metadata().unwrap(), pickles[0].metadata().unwrap());
     assert_eq!((folder.mode() & 0o777, file.mode() & 0o777, pickles.len()), (0o700, 0o600, 1));
@@ -157,6 +167,7 @@ fn what_a_kernel_holds_comes_back_in_a_fresh_one() {
         "([1, 2, 3], Point(x=3, y=2), Pair(a=1, b=2), True)",
     );
     check(&mut window, "red is Colour.RED, red.words(), square(4), factorial(5)", "(True, 'red', 16, 120)");
+    check(&mut window, "isinstance(box, Box) and Kind.__bound__ is Base", "True");
     check(&mut window, "Shape.__abstractmethods__", "frozenset({'area'})");
     check(
         &mut window,

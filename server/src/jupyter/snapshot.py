@@ -13,6 +13,7 @@ import os
 import pickle
 import sys
 import types
+import typing
 import warnings
 
 LONGEST = 300  # characters of a reason
@@ -123,13 +124,30 @@ def put_enumeration(pickler, kind):
     pickler.save_reduce(types.new_class, (kind.__name__, kind.__bases__, keywords, fill), obj=kind)
 
 
+def put_type_variable(pickler, variable):
+    if variable.__module__ != "__main__":
+        return pickler.save_global(variable)
+    names = ("bound", "covariant", "contravariant")
+    make = functools.partial(typing.TypeVar, **{name: getattr(variable, "__%s__" % name) for name in names})
+    arguments = (variable.__name__, *variable.__constraints__)
+    pickler.save_reduce(make, arguments, (None, {"__module__": "__main__"}), obj=variable)
+
+
+def put_array(pickler, array):
+    # dill would copy it; this gives its memory as it is.
+    pickler.save_reduce(*array.__reduce_ex__(pickler.proto), obj=array)
+
+
 class Dispatch:
-    """dill's, but for enumerations, and for files: it would open them anew, which could empty them."""
+    """dill's, but for what it cannot do, and for files: it would open them anew, which could empty them."""
 
     def __init__(self, dills):
         files = (io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.FileIO)
         self.own, self.dills = {kind: refuse for kind in files}, dills
         self.own[type(enum.Enum)] = put_enumeration
+        self.own[typing.TypeVar] = put_type_variable
+        if "numpy" in sys.modules:
+            self.own[sys.modules["numpy"].ndarray] = put_array
 
     def get(self, kind, default=None):
         return self.own.get(kind) or self.dills.get(kind, default)
@@ -142,6 +160,13 @@ class Pickling:
         self.pickler = dill.Pickler(out, protocol, recurse=False, byref=False, buffer_callback=self.buffers.append)
         self.pickler._main = sys.modules["__main__"]
         self.pickler.dispatch = Dispatch(dill.Pickler.dispatch)
+        self.pickler.save_global = self.name
+
+    def name(self, value, name=None):
+        """What a module has is named; what the user made would not be found again."""
+        if pickle.whichmodule(value, name or value.__qualname__) == "__main__":
+            raise pickle.PicklingError("it can only be named, not kept")
+        type(self.pickler).save_global(self.pickler, value, name)
 
     def put(self, value):
         """Where its pickle begins and ends, the sizes of the buffers behind it, and how long the memo was."""
