@@ -2,7 +2,7 @@
  * Under which heading a session stands in lists. Pure.
  * Guarantees: each session has one heading; what needs attention has that one, wherever it is open.
  */
-import { isGone } from './describe';
+import { isGone, windowsOf } from './describe';
 import type { Session } from './protocol/types';
 
 export type GroupId = 'thisWindow' | 'otherWindows' | 'detached' | 'attention' | 'ended';
@@ -41,8 +41,9 @@ export const hasDied = (session: Session): boolean =>
 function groupOf(session: Session, isSeen: boolean): GroupId {
   if (session.state === 'ended') return hasDied(session) && !isSeen ? 'attention' : 'ended';
   if (!session.responding || session.warnings.length > 0 || session.currentExecution?.input || isGone(session)) return 'attention';
-  if (session.windows.some(({ thisWindow }) => thisWindow)) return 'thisWindow';
-  return session.windows.length > 0 ? 'otherWindows' : 'detached';
+  const windows = windowsOf(session);
+  if (windows.some(({ thisWindow }) => thisWindow)) return 'thisWindow';
+  return windows.length > 0 ? 'otherWindows' : 'detached';
 }
 
 /** A notebook that has a kernel again needs nobody to look after its old one. */

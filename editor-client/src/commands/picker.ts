@@ -6,6 +6,7 @@
  * what AltGr+K sends on many keyboards, and as Cmd+Alt+K taken.
  */
 import * as vscode from 'vscode';
+import { windowsOf } from '../describe';
 import { groupsOf } from '../groups';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { revealNotebook } from '../kernels/documents';
@@ -149,7 +150,7 @@ async function goTo(session: Session, notebook: vscode.NotebookDocument | undefi
     else await vscode.commands.executeCommand('kernelKeeper.resume');
   } else if (isElsewhere(session)) {
     await chooseElsewhere(session, notebook, parts);
-  } else if (notebook && session.windows.length === 0) {
+  } else if (notebook && windowsOf(session).length === 0) {
     await vscode.commands.executeCommand('kernelKeeper.attachToNotebook', session);
   } else if (session.notebookExists) {
     await vscode.commands.executeCommand('kernelKeeper.openNotebook', session);

@@ -9,10 +9,11 @@ export interface SharedNotebook extends NotebookRef {
   readonly session: Session;
 }
 
-/** `isSeen`: where it died, the person knows it. */
-export function sessionItem(session: Session, isSeen: boolean): vscode.TreeItem {
+/** `isSeen`: where it died, the person knows it. `hasConversations`: they stand below it. */
+export function sessionItem(session: Session, isSeen: boolean, hasConversations: boolean): vscode.TreeItem {
   const isSeveral = session.notebooks.length > 1;
-  const state = isSeveral ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.None;
+  const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
+  const state = isSeveral ? Expanded : hasConversations ? Collapsed : None;
   const item = new vscode.TreeItem(session.label, state);
   // VS Code keeps a line closed that it drew before there was anything below it.
   item.id = isSeveral ? `${session.id} shared` : session.id;

@@ -1,0 +1,46 @@
+/**
+ * *Replay to Here* on an entry of the history: a new kernel runs what had succeeded up to that one.
+ * Guarantees: nothing is started before the person agreed; the present kernel is not stopped.
+ */
+import * as vscode from 'vscode';
+import type { Execution } from '../protocol/types';
+import { showRebuilding } from '../rebuild';
+import { confirm, guard, isTrusted, type Parts, progress } from './sessions';
+
+/** The sidecar answers with no more. */
+const MOST = 100_000;
+
+export function registerReplayCommand(parts: Parts): vscode.Disposable {
+  return vscode.commands.registerCommand('kernelKeeper.replayTo', async (argument: unknown) => {
+    if (isExecution(argument) && isTrusted()) await guard(replay(argument, parts));
+  });
+}
+
+async function replay(execution: Execution, parts: Parts): Promise<void> {
+  const { sidecar, sessions, follow } = parts;
+  const { sessionId, executionId, notebookUri } = execution;
+  const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit: MOST });
+  const at = executions.findIndex((one) => one.executionId === executionId);
+  const count = executions.slice(Math.max(at, 0)).filter(({ status }) => status === 'ok').length;
+  const question =
+    count === 1
+      ? vscode.l10n.t('Replay this cell in a new kernel?')
+      : vscode.l10n.t('Replay {0} cells, up to this one, in a new kernel?', count);
+  const detail =
+    count === 1
+      ? vscode.l10n.t('A new kernel runs this one cell; the present kernel stays until you stop it.')
+      : vscode.l10n.t('A new kernel runs the {0} successful cells up to this one; the present kernel stays until you stop it.', count);
+  if (!(await confirm(question, vscode.l10n.t('Replay'), detail))) return;
+  let ids: readonly string[] = [];
+  const old = sessions.get(sessionId);
+  let session = old;
+  await progress(vscode.l10n.t('Starting {0}…', old?.kernel.displayName ?? ''), async () => {
+    const made = await sidecar.request('keeper/replayTo', { sessionId, executionId });
+    ids = made.rebuild.executionIds;
+    session = made.session;
+    await follow.show(made.session, true, notebookUri);
+  });
+  if (session && ids.length > 0) await showRebuilding(sidecar, sessions, session, ids);
+}
+
+const isExecution = (value: unknown): value is Execution => typeof value === 'object' && value !== null && 'executionId' in value;
