@@ -1,4 +1,5 @@
-//! The registry: one SQLite file (`registry.db`) that indexes all of a user's sessions, windows and offers.
+//! The registry: one SQLite file (`registry.db`) that indexes all of a user's sessions, windows and offers. Beside it,
+//! in a file of their own because they are no index of anything, the conversations.
 //!
 //! Many processes use it at once, each with a connection of its own, in short transactions. It is an index and
 //! never the truth: a missing or broken file is made anew, and the caller fills it again from the session
@@ -6,6 +7,7 @@
 //! It knows nothing of kernels, keepers or what lies in the JSON documents that it stores for its callers.
 
 mod bindings;
+mod conversations;
 mod error;
 mod events;
 mod file;
@@ -16,16 +18,27 @@ mod windows;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction};
 
 pub use bindings::{Binding, FileIdentity};
+pub use conversations::{ConversationRow, Conversations, Subject};
 pub use error::Error;
 pub use events::Event;
 pub use offers::{BEING_MADE_MILLISECONDS, OfferRow, Raised, being_made};
 pub use sessions::SessionRow;
 pub use windows::Window;
 
-use file::Database;
+use file::{Database, Schema};
+
+static SCHEMA: Schema = Schema {
+    file: "registry.db",
+    migrations: &[include_str!("registry/schema-1.sql")],
+    additions: &[include_str!("registry/additions-1.sql")],
+    tables: &["sessions", "bindings", "windows", "offers", "dismissals", "events"],
+    synchronous: "NORMAL",
+    name: "The registry",
+    loss: "no kernel and no output is lost",
+};
 
 /// What every call gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -49,7 +62,7 @@ impl Registry {
     /// Opens the registry of this state folder, which is made where it is missing. A broken file is set aside
     /// beside it; a newer one is refused and left as it is.
     pub fn open(state_dir: &Path) -> Result<Opened> {
-        let (database, warnings) = Database::open(state_dir)?;
+        let (database, warnings) = Database::open(&SCHEMA, state_dir)?;
         let rebuilt = database.rebuilt;
         Ok(Opened { registry: Registry { database: Mutex::new(database) }, rebuilt, warnings })
     }
@@ -72,29 +85,17 @@ impl Registry {
     /// A number that differs whenever anything was committed since, by this process or another. Costs
     /// microseconds; means nothing to other processes.
     pub fn change_counter(&self) -> Result<i64> {
-        let mut database = self.lock();
-        database.refresh()?;
-        let others: i64 = database.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
-        let ours = database.connection.total_changes() as i64;
-        Ok((database.generation << 40) + others + ours)
+        self.lock().change_counter()
     }
 
     /// One look at the registry.
     fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut database = self.lock();
-        database.refresh()?;
-        look(&database.connection)
+        self.lock().read(look)
     }
 
-    /// One transaction that writes. It takes its turn at the beginning (`BEGIN IMMEDIATE`), so what `change`
-    /// reads cannot be overtaken before it writes.
+    /// One transaction that writes: what `change` reads cannot be overtaken before it writes.
     fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        let mut database = self.lock();
-        database.refresh()?;
-        let transaction = database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = change(&transaction)?;
-        transaction.commit()?;
-        Ok(result)
+        self.lock().write(change)
     }
 
     /// A panic under the lock leaves at worst a transaction that SQLite rolls back: the lock stays usable.

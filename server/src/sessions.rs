@@ -10,6 +10,7 @@ mod ask;
 mod attach;
 mod awaited;
 mod clean_up;
+mod conversations;
 mod ensure;
 mod exchange;
 mod execute;
@@ -73,6 +74,8 @@ pub enum Event {
     OfferWithdrawn(String),
     /// The kernel of a notebook that this window shows was taken up by an answer in another window, so it is here.
     Followed(String, Session),
+    /// Conversations began, went on, or are no more.
+    Conversations,
     /// A sentence for the log that people read.
     Warning(String),
 }
@@ -90,6 +93,7 @@ pub struct Sessions {
     /// Our own program, to launch keepers with.
     program: PathBuf,
     registry: Registry,
+    conversations: conversations::Store,
     /// Live sessions by id. Written by the tasks that read from keepers; a guard is never held over an `.await`.
     live: DashMap<String, Live>,
     /// Sessions that this window has attached, so that they are attached again with a new keeper.
@@ -147,6 +151,7 @@ impl Sessions {
             folders,
             program,
             registry,
+            conversations: Default::default(),
             live: DashMap::new(),
             attached: DashSet::new(),
             existed: dashmap::DashMap::new(),

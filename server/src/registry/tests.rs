@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::protocol::{OfferKind, Time};
 
+mod conversations;
 mod damage;
 mod rules;
 

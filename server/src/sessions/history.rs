@@ -27,20 +27,9 @@ impl Sessions {
 
     /// A notebook's executions over all its sessions, newest first, whatever it was called when they ran.
     pub fn notebook_history(&self, notebook: &NotebookName, limit: u32) -> Result<Vec<Execution>, Error> {
-        let key = self.key(notebook);
-        let mut sessions = self.registry().sessions_of_notebook(&key).map_err(store_failed)?;
-        if sessions.is_empty() {
-            // Renamed while nobody looked: what has ended goes along, what lives is known by its file.
-            self.note_history(notebook);
-            sessions = self.registry().sessions_of_notebook(&key).map_err(store_failed)?;
-            let file = notebook.path.as_deref().and_then(crate::paths::file_identity);
-            let known = file.map(|file| self.registry().bindings_by_file(file).unwrap_or_default());
-            let moved = known.into_iter().flatten().filter(|binding| !self.is_there(binding));
-            sessions.extend(moved.map(|binding| (binding.session_id, binding.number)));
-        }
         let mut executions = Vec::new();
         let mut unreadable = None;
-        for (id, number) in sessions {
+        for (id, number) in self.sessions_with(notebook)? {
             let names = self.names(&id);
             let read = self
                 .reader(&id)
@@ -62,6 +51,22 @@ impl Sessions {
         executions.sort_by_key(|execution| std::cmp::Reverse(execution.queued_at));
         executions.truncate(limit as usize);
         Ok(executions)
+    }
+
+    /// The sessions that have a notebook, or had it when they ended, each with its number in them.
+    pub(super) fn sessions_with(&self, notebook: &NotebookName) -> Result<Vec<(String, u32)>, Error> {
+        let key = self.key(notebook);
+        let mut sessions = self.registry().sessions_of_notebook(&key).map_err(store_failed)?;
+        if sessions.is_empty() {
+            // Renamed while nobody looked: what has ended goes along, what lives is known by its file.
+            self.note_history(notebook);
+            sessions = self.registry().sessions_of_notebook(&key).map_err(store_failed)?;
+            let file = notebook.path.as_deref().and_then(crate::paths::file_identity);
+            let known = file.map(|file| self.registry().bindings_by_file(file).unwrap_or_default());
+            let moved = known.into_iter().flatten().filter(|binding| !self.is_there(binding));
+            sessions.extend(moved.map(|binding| (binding.session_id, binding.number)));
+        }
+        Ok(sessions)
     }
 
     /// One execution.

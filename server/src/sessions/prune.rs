@@ -28,6 +28,7 @@ impl Sessions {
                 tracing::warn!(session = %row.id, "its folder could not be removed: {e}");
                 continue;
             }
+            self.conversations_outlive(&row.id);
             self.registry().remove_session(&row.id).map_err(store_failed)?;
             let _ = std::fs::remove_dir_all(self.folders.run(&row.id));
             removed += 1;

@@ -79,6 +79,7 @@ impl Sessions {
 
     /// The history of a notebook without a kernel follows its file, too.
     pub(super) fn history_follows(&self, from: &Path, to: &Path) {
+        self.conversations_follow(from, to);
         for key in self.registry().ended_keys_below(&from.to_string_lossy()).unwrap_or_default() {
             let Some(target) = moved_path(Path::new(&key), from, to) else { continue };
             let is_moved = !Path::new(&key).exists() && target.exists();
@@ -93,6 +94,7 @@ impl Sessions {
     /// A notebook is opened or saved: its history is found by the file, should it have had another name.
     pub fn note_history(&self, notebook: &NotebookName) {
         let Some(file) = notebook.path.as_deref().and_then(crate::paths::file_identity) else { return };
+        self.note_conversations(notebook);
         self.find_history(notebook, file);
         let key = self.key(notebook);
         if self.registry().sessions_of_notebook(&key).is_ok_and(|sessions| !sessions.is_empty()) {

@@ -46,6 +46,12 @@ pub struct Settings {
     pub clean_up_interval: Duration,
     /// A disconnected window is forgotten after so long.
     pub forget_after: Duration,
+    /// A conversation is forgotten so long after its last turn, and never while its session lives.
+    pub conversation_expire_after: Duration,
+    /// How many turns of one are told where nobody says how many.
+    pub conversation_max_turns: u32,
+    /// Conversations that there may be.
+    pub max_conversations: u32,
 }
 
 impl Default for Settings {
@@ -60,6 +66,15 @@ impl Default for Settings {
             silent_after: Duration::from_secs(300),
             clean_up_interval: Duration::from_secs(60),
             forget_after: Duration::from_secs(24 * 3_600),
+            conversation_expire_after: environment("KERNEL_KEEPER_CONVERSATION_EXPIRE_HOURS")
+                .and_then(|hours| length(hours, 3_600.0))
+                .unwrap_or(Duration::from_secs(24 * 3_600)),
+            conversation_max_turns: environment("KERNEL_KEEPER_CONVERSATION_MAX_TURNS")
+                .and_then(count)
+                .unwrap_or(100),
+            max_conversations: environment("KERNEL_KEEPER_MAX_CONVERSATIONS")
+                .and_then(count)
+                .unwrap_or(1_000),
         }
     }
 }
@@ -77,11 +92,7 @@ impl Settings {
             let nested = name.split('.').fold(section, |value, part| &value[part]);
             if nested.is_null() { section[name].clone() } else { nested.clone() }
         };
-        let seconds = |name: &str, unit: f64| {
-            let number = get(name).as_f64().filter(|n| *n > 0.0)?;
-            // Beyond a century it is for ever.
-            Duration::try_from_secs_f64((number * unit).min(3.2e9)).ok()
-        };
+        let seconds = |name: &str, unit: f64| length(get(name).as_f64()?, unit);
         Settings {
             on_open: match get("onOpen").as_str() {
                 Some("resume") => OnOpen::Resume,
@@ -109,8 +120,32 @@ impl Settings {
             clean_up_interval: seconds("windows.cleanUpIntervalSeconds", 1.0)
                 .unwrap_or(defaults.clean_up_interval),
             forget_after: seconds("windows.forgetAfterHours", 3_600.0).unwrap_or(defaults.forget_after),
+            conversation_expire_after: seconds("conversations.expireAfterHours", 3_600.0)
+                .unwrap_or(defaults.conversation_expire_after),
+            conversation_max_turns: get("conversations.maxTurns")
+                .as_f64()
+                .and_then(count)
+                .unwrap_or(defaults.conversation_max_turns),
+            max_conversations: get("conversations.maxConversations")
+                .as_f64()
+                .and_then(count)
+                .unwrap_or(defaults.max_conversations),
         }
     }
+}
+
+/// A figure for where there is no editor, and so no setting.
+fn environment(name: &str) -> Option<f64> {
+    std::env::var(name).ok()?.trim().parse().ok()
+}
+
+fn length(number: f64, unit: f64) -> Option<Duration> {
+    // Beyond a century it is for ever.
+    Some(number).filter(|n| *n > 0.0).and_then(|n| Duration::try_from_secs_f64((n * unit).min(3.2e9)).ok())
+}
+
+fn count(number: f64) -> Option<u32> {
+    Some(number as u32).filter(|n| *n > 0 && f64::from(*n) == number)
 }
 
 #[cfg(test)]
@@ -129,5 +164,11 @@ mod tests {
         assert_eq!(quick.silent_after, Duration::from_millis(500));
         assert_eq!(quick.clean_up_interval, Settings::default().clean_up_interval);
         assert_eq!(Settings::read(&json!({"journal.keepEndedDays": 2})).keep_ended_days, 2);
+        let few =
+            |most| Settings::read(&json!({"conversations": {"maxConversations": most}})).max_conversations;
+        assert_eq!(
+            [few(json!(3)), few(json!(0)), few(json!(1.5)), few(json!("3"))],
+            [3, 1_000, 1_000, 1_000]
+        );
     }
 }

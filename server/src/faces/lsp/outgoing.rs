@@ -28,6 +28,7 @@ notification! {
     SessionEnded(Value) = "keeper/sessionEnded",
     OfferRaised(Value) = "keeper/offer",
     OfferWithdrawn(Value) = "keeper/offerWithdrawn",
+    ConversationsChanged(Value) = "keeper/conversationsChanged",
     Followed(Value) = "keeper/followed",
     Executed(ExecutionEvent) = "keeper/executionEvent",
 }
@@ -77,6 +78,9 @@ fn collect(waiting: &mut Vec<Event>, event: Event) {
         waiting.remove(at);
         return;
     }
+    if matches!(event, Event::Conversations) && waiting.iter().any(|e| matches!(e, Event::Conversations)) {
+        return;
+    }
     waiting.push(event);
 }
 
@@ -103,6 +107,7 @@ async fn tell(client: &Client, event: Event) {
             let params = json!({ "notebookUri": notebook_uri, "session": session });
             client.send_notification::<Followed>(params).await;
         }
+        Event::Conversations => client.send_notification::<ConversationsChanged>(json!({})).await,
         Event::Warning(text) => client.log_message(tower_lsp::ls_types::MessageType::WARNING, text).await,
     }
 }

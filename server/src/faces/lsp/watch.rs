@@ -118,6 +118,7 @@ async fn take(sessions: &Arc<Sessions>, hints: impl Iterator<Item = Hint>) -> bo
 fn look(sessions: &Arc<Sessions>) {
     sessions.hear_again();
     sessions.review_offers();
+    sessions.look_for_conversations();
     let sessions = sessions.clone();
     tokio::spawn(async move {
         if let Err(e) = sessions.refresh(true).await {

@@ -169,7 +169,7 @@ fn a_newer_registry_is_refused_and_untouched() {
     drop(connection);
     let before = (fs::read(&path).unwrap(), names(folder.path()));
     match Registry::open(folder.path()).map(|_| ()) {
-        Err(error @ Error::Newer { found: 99, known: 1 }) => {
+        Err(error @ Error::Newer { file: "registry.db", found: 99, known: 1 }) => {
             assert!(error.to_string().contains("update kernel-keeper"), "{error}");
         }
         other => panic!("{other:?}"),

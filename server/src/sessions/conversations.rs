@@ -1,0 +1,298 @@
+//! What people and agents said about a notebook, kept until a day after the last turn, or as long as its session lives.
+//!
+//! A commit comes before each answer. What a client appends is in the order of its requests: nothing is awaited before
+//! the commit. Whose a conversation is stands in `conversations/subject.rs`, what leaves and comes as a file in
+//! `conversations/text.rs`.
+
+mod subject;
+mod text;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::{Event, Sessions, invalid, lock};
+use crate::protocol::*;
+use crate::registry::{self, ConversationRow, Conversations, Subject};
+
+/// How long an id may be, in characters.
+const LONGEST_ID: usize = 200;
+
+/// The conversations' database, opened when it is needed first.
+#[derive(Default)]
+pub(super) struct Store {
+    open: Mutex<Option<Arc<Conversations>>>,
+    /// The state of it that the client was told of last.
+    told: AtomicI64,
+}
+
+impl Sessions {
+    /// `keeper/conversation/append`: begins the conversation where there is none.
+    pub async fn append_turn(self: &Arc<Self>, asked: &AppendTurnParams) -> Result<AppendTurnResult, Error> {
+        let id = checked(&asked.conversation_id)?;
+        let now = Time::now();
+        let turn = Turn { role: asked.role, content: asked.content.clone(), at: now };
+        let turn_count = match self.kept(id)? {
+            Some(row) => {
+                self.keep_name(&row.subject)?;
+                self.in_store(|store| store.append(id, &turn))?
+            }
+            None => None,
+        };
+        let turn_count = match turn_count {
+            Some(count) => count,
+            None => {
+                let subject = self.subject(asked.session_id.as_deref(), asked.notebook_uri.as_deref())?;
+                let Some(subject) = subject else {
+                    let what = "there is no such conversation, or it has expired: the first turn of one names its \
+                                session or its notebook";
+                    return Err(invalid("sessionId", what));
+                };
+                let most = self.make_room()?;
+                self.in_store(|store| store.begin(id, &subject, std::slice::from_ref(&turn), now, most))?
+            }
+        };
+        self.ring();
+        Ok(AppendTurnResult { turn_count })
+    }
+
+    /// `keeper/conversation/history`: the latest turns, oldest first.
+    pub async fn conversation_history(
+        self: &Arc<Self>,
+        id: &str,
+        max_turns: Option<u32>,
+    ) -> Result<ConversationHistoryResult, Error> {
+        let most = max_turns.unwrap_or_else(|| self.settings().conversation_max_turns);
+        if most == 0 {
+            return Err(invalid("maxTurns", "at least 1"));
+        }
+        self.present_row(id)?;
+        let read = self.in_store(|store| store.turns(id, most))?;
+        let (turn_count, history) = read.ok_or_else(|| unknown(id))?;
+        Ok(ConversationHistoryResult { conversation_id: id.to_owned(), turn_count, history })
+    }
+
+    /// `keeper/conversation/info`: with the kernel's variables, which are asked now.
+    pub async fn conversation_info(self: &Arc<Self>, id: &str) -> Result<ConversationInfo, Error> {
+        self.keep_name(&self.present_row(id)?.subject)?;
+        let row = self.present_row(id)?;
+        let shown = self.conversation_of(row);
+        let variables = match shown.session_id.as_deref() {
+            // Whoever asks about a conversation is not refused because a kernel does not answer.
+            Some(session) => self.variables(session).await.ok(),
+            None => None,
+        };
+        Ok(ConversationInfo {
+            conversation_id: shown.conversation_id,
+            variables_stale: match &variables {
+                Some(known) => known.stale,
+                None => shown.session_id.is_some(),
+            },
+            session_id: shown.session_id,
+            notebook_path: shown.notebook_path,
+            turn_count: shown.turn_count,
+            last_activity_at: shown.last_activity_at,
+            variables: variables.map(|known| known.variables).unwrap_or_default(),
+        })
+    }
+
+    /// `keeper/conversation/list`: all, or those of a session, or of a notebook whatever it was called; the latest first.
+    pub async fn conversations(
+        self: &Arc<Self>,
+        asked: &ListConversationsParams,
+    ) -> Result<Vec<Conversation>, Error> {
+        let notebook = asked.notebook_uri.as_deref().map(NotebookName::parse).transpose();
+        let notebook = notebook.map_err(|why| invalid("notebookUri", why))?;
+        if let Some(id) = asked.session_id.as_deref() {
+            self.must_exist(id)?;
+        }
+        if !self.has_conversations() {
+            return Ok(Vec::new());
+        }
+        self.forget_expired()?;
+        if let Some(notebook) = &notebook {
+            self.find_conversations(notebook)?;
+        }
+        self.join_sessions()?;
+        let places = notebook.map(|notebook| self.places(&notebook)).transpose()?;
+        let mut rows = self.in_store(Conversations::conversations)?;
+        rows.retain(|row| {
+            let of_session = asked.session_id.is_none() || row.subject.session_id == asked.session_id;
+            of_session && places.as_ref().is_none_or(|places| places.hold(&row.subject))
+        });
+        Ok(rows.into_iter().map(|row| self.conversation_of(row)).collect())
+    }
+
+    /// `keeper/conversation/clear`: forgets it. False where there was none.
+    pub async fn clear_conversation(self: &Arc<Self>, id: &str) -> Result<bool, Error> {
+        let id = checked(id)?;
+        let cleared = self.kept(id)?.is_some() && self.in_store(|store| store.remove(id, None))?;
+        if cleared {
+            self.ring();
+        }
+        Ok(cleared)
+    }
+
+    /// `keeper/conversation/branch`: a new conversation that begins with the first turns of another. Gives its id.
+    pub async fn branch_conversation(self: &Arc<Self>, id: &str, at_turn: u32) -> Result<String, Error> {
+        let row = self.present_row(id)?;
+        if !(1..=row.turn_count).contains(&at_turn) {
+            return Err(invalid("atTurn", format!("from 1 to {}, the turns that it has", row.turn_count)));
+        }
+        let (new, most) = (crate::ids::unique(), self.make_room()?);
+        let now = Time::now();
+        let done = self.in_store(|store| store.branch(id, at_turn, &new, now, most))?;
+        done.ok_or_else(|| unknown(id))?;
+        self.ring();
+        Ok(new)
+    }
+
+    /// `keeper/conversation/export`: the whole of it, for people and for `import`.
+    pub async fn export_conversation(self: &Arc<Self>, id: &str) -> Result<ExportConversationResult, Error> {
+        let row = self.present_row(id)?;
+        let read = self.in_store(|store| store.turns(id, u32::MAX))?;
+        let (_, turns) = read.ok_or_else(|| unknown(id))?;
+        let shown = self.conversation_of(row);
+        let markdown = text::markdown(&shown, &turns);
+        Ok(ExportConversationResult { markdown, json: text::json(&shown, turns)? })
+    }
+
+    /// `keeper/conversation/import`: what `export` gave, as a new conversation. Gives its id.
+    pub async fn import_conversation(
+        self: &Arc<Self>,
+        asked: &ImportConversationParams,
+    ) -> Result<String, Error> {
+        let import = text::import(&asked.json)?;
+        let subject = self.subject(asked.session_id.as_deref(), asked.notebook_uri.as_deref())?;
+        let subject = subject.unwrap_or_else(|| self.subject_of_import(&import));
+        let (new, most) = (crate::ids::unique(), self.make_room()?);
+        self.in_store(|store| store.begin(&new, &subject, &import.turns, Time::now(), most))?;
+        self.ring();
+        Ok(new)
+    }
+
+    /// Tells the client where conversations changed since it was told last. Who never asked for any is not told.
+    pub fn look_for_conversations(&self) {
+        let open = lock(&self.conversations.open).clone();
+        let Some(Ok(counter)) = open.map(|store| store.change_counter()) else { return };
+        if self.conversations.told.swap(counter, Ordering::Relaxed) != counter {
+            self.emit(Event::Conversations);
+        }
+    }
+
+    /// Whether there are any, as far as it can be known without making the database.
+    fn has_conversations(&self) -> bool {
+        Conversations::exist(&self.folders.state)
+    }
+
+    /// The conversation of this id, unless it is unknown; an expired one is forgotten first.
+    fn kept(&self, id: &str) -> Result<Option<ConversationRow>, Error> {
+        if !self.has_conversations() {
+            return Ok(None);
+        }
+        let Some(row) = self.in_store(|store| store.conversation(id))? else { return Ok(None) };
+        let limit = self.limit_of_age();
+        if self.has_expired(&row, limit) {
+            self.in_store(|store| store.remove(id, Some(limit)))?;
+            return Ok(None);
+        }
+        Ok(Some(row))
+    }
+
+    /// The same for who needs it.
+    fn present_row(&self, id: &str) -> Result<ConversationRow, Error> {
+        self.kept(checked(id)?)?.ok_or_else(|| unknown(id))
+    }
+
+    fn limit_of_age(&self) -> Time {
+        let age = self.settings().conversation_expire_after.as_millis();
+        Time(Time::now().0 - i64::try_from(age).unwrap_or(i64::MAX / 2))
+    }
+
+    /// Whether its last turn was too long ago. Never while its session lives; and the end of that is activity, too, so
+    /// that a kernel's death takes nothing that was said before it.
+    fn has_expired(&self, row: &ConversationRow, limit: Time) -> bool {
+        if row.last_activity_at >= limit {
+            return false;
+        }
+        let Some(session) = row.subject.session_id.as_deref() else { return true };
+        // The record is asked where the registry is just being made anew.
+        let ended_at = match self.registry().session(session) {
+            Ok(Some(found)) => found.ended_at.filter(|_| !found.live),
+            Ok(None) => match self.record(session) {
+                Ok(record) => record.ended_at,
+                Err(e) => return e.kind == ErrorKind::SessionNotFound,
+            },
+            Err(_) => None,
+        };
+        ended_at.is_some_and(|at| at < limit)
+    }
+
+    fn forget_expired(&self) -> Result<(), Error> {
+        let limit = self.limit_of_age();
+        let old = self.in_store(|store| store.inactive_since(limit))?;
+        for row in old.iter().filter(|row| self.has_expired(row, limit)) {
+            // Unless somebody appends to it just now.
+            self.in_store(|store| store.remove(&row.id, Some(limit)))?;
+        }
+        Ok(())
+    }
+
+    /// How many conversations there may be; those that have expired take no room.
+    fn make_room(&self) -> Result<u32, Error> {
+        self.forget_expired()?;
+        Ok(self.settings().max_conversations)
+    }
+
+    /// One thing that the database does. A damaged one is set aside, the user told, and it is done with a fresh one: a
+    /// transaction that failed has written nothing.
+    fn in_store<T>(&self, act: impl Fn(&Conversations) -> registry::Result<T>) -> Result<T, Error> {
+        let store = self.store()?;
+        let mut done = act(&store);
+        if let Err(registry::Error::Corrupt(e)) = &done {
+            tracing::error!("the conversations are damaged: {e}");
+            let warnings = store.recover().map_err(|e| self.failed(e))?;
+            warnings.into_iter().for_each(|warning| self.emit(Event::Warning(warning)));
+            done = act(&store);
+        }
+        done.map_err(|e| self.failed(e))
+    }
+
+    fn store(&self) -> Result<Arc<Conversations>, Error> {
+        let mut open = lock(&self.conversations.open);
+        if let Some(store) = open.as_ref() {
+            return Ok(store.clone());
+        }
+        let (store, warnings) = Conversations::open(&self.folders.state).map_err(|e| self.failed(e))?;
+        warnings.into_iter().for_each(|warning| self.emit(Event::Warning(warning)));
+        // Whoever opens it looks at it then.
+        self.conversations.told.store(store.change_counter().unwrap_or_default(), Ordering::Relaxed);
+        Ok(open.insert(Arc::new(store)).clone())
+    }
+
+    fn failed(&self, e: registry::Error) -> Error {
+        let registry::Error::TooMany { live } = e else { return super::store_failed(e) };
+        let hours = self.settings().conversation_expire_after.as_secs_f64() / 3_600.0;
+        let what = format!(
+            "{live} conversations are kept, as many as the setting kernelKeeper.conversations.maxConversations \
+             allows: clear some of them, or wait until they expire, {hours} hours after their last turn"
+        );
+        Error::new(ErrorKind::LimitReached, what).with("limit", live).with("what", "conversation")
+    }
+}
+
+/// An id is a client's own text.
+fn checked(id: &str) -> Result<&str, Error> {
+    let length = id.chars().count();
+    if (1..=LONGEST_ID).contains(&length) && !id.chars().any(char::is_control) {
+        return Ok(id);
+    }
+    let what = format!("1 to {LONGEST_ID} characters, none of them a control character");
+    Err(invalid("conversationId", what))
+}
+
+fn unknown(id: &str) -> Error {
+    let shown: String = id.chars().take(60).collect();
+    let what =
+        format!("the conversation \"{shown}\" is unknown or has expired: list them to see which there are");
+    Error::new(ErrorKind::NotFound, what).with("what", "conversation").with("conversationId", shown)
+}

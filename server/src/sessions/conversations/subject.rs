@@ -1,0 +1,211 @@
+//! Whose a conversation is: a session and one of its notebooks, whose names are the session's to know, or a notebook
+//! without a session, which is followed by its path and its file.
+
+use std::path::Path;
+
+use super::Subject;
+use super::text::Import;
+use crate::protocol::{Conversation, Error, NotebookName};
+use crate::registry::{Binding, ConversationRow, Conversations};
+use crate::sessions::renamed::moved_path;
+use crate::sessions::{Sessions, invalid, store_failed};
+
+/// Where the conversations of one notebook are.
+pub(super) struct Places {
+    key: String,
+    /// The sessions that have it, or had it when they ended, each with its number in them.
+    sessions: Vec<(String, u32)>,
+}
+
+impl Places {
+    pub(super) fn hold(&self, subject: &Subject) -> bool {
+        match (subject.session_id.as_ref(), subject.notebook) {
+            (Some(session), Some(number)) => {
+                self.sessions.iter().any(|(id, other)| id == session && *other == number)
+            }
+            _ => subject.key.as_ref() == Some(&self.key),
+        }
+    }
+}
+
+impl Sessions {
+    /// What a new conversation belongs to; `None` where nothing is named. A notebook that has a kernel stands for its
+    /// session.
+    pub(super) fn subject(
+        &self,
+        session_id: Option<&str>,
+        notebook_uri: Option<&str>,
+    ) -> Result<Option<Subject>, Error> {
+        let notebook = notebook_uri.map(NotebookName::parse).transpose();
+        let notebook = notebook.map_err(|why| invalid("notebookUri", why))?;
+        let Some(id) = session_id else {
+            return Ok(notebook.map(|notebook| self.subject_of_notebook(&notebook)));
+        };
+        self.must_exist(id)?;
+        let number = notebook.map(|notebook| self.number_of(id, &notebook)).transpose()?;
+        let bound = self.registry().bindings(id).map_err(store_failed)?;
+        let binding = match number {
+            Some(number) => bound.into_iter().find(|binding| binding.number == number),
+            None => self.bound(id).into_iter().next().or(bound.into_iter().next()),
+        };
+        let alone = || Subject { session_id: Some(id.to_owned()), ..Subject::default() };
+        Ok(Some(binding.as_ref().map_or_else(alone, subject_of)))
+    }
+
+    fn subject_of_notebook(&self, notebook: &NotebookName) -> Subject {
+        let key = self.key(notebook);
+        if let Some(binding) = self.holder(&key) {
+            return subject_of(&binding);
+        }
+        let file = notebook.path.as_deref().and_then(crate::paths::file_identity);
+        Subject { key: Some(key), uri: Some(notebook.uri.clone()), file, ..Subject::default() }
+    }
+
+    /// What an export says that it belonged to, as far as that is here.
+    pub(super) fn subject_of_import(&self, import: &Import) -> Subject {
+        let of_session = import.session_id.as_deref().and_then(|id| {
+            let both = self.subject(Some(id), import.notebook_uri.as_deref());
+            both.or_else(|_| self.subject(Some(id), None)).ok().flatten()
+        });
+        let is_there = |name: &NotebookName| name.path.as_deref().is_some_and(Path::exists);
+        let notebook = import.notebook_uri.as_deref().and_then(|uri| NotebookName::parse(uri).ok());
+        of_session
+            .or_else(|| notebook.filter(is_there).map(|name| self.subject_of_notebook(&name)))
+            .unwrap_or_default()
+    }
+
+    /// The living session that has a notebook.
+    fn holder(&self, key: &str) -> Option<Binding> {
+        let holder = self.registry().binding_by_key(key).ok().flatten();
+        holder.filter(|holder| !self.is_displaced(holder))
+    }
+
+    /// The conversations of notebooks that have got a kernel since belong to its session from now on.
+    pub(super) fn join_sessions(&self) -> Result<(), Error> {
+        for key in self.in_store(Conversations::keys)? {
+            if let Some(holder) = self.holder(&key) {
+                self.in_store(|store| store.rebind(&key, &subject_of(&holder)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Before a turn: what a notebook is now is remembered, and a kernel that it has got is its session.
+    pub(super) fn keep_name(&self, subject: &Subject) -> Result<(), Error> {
+        let Some(key) = subject.key.as_deref().filter(|_| subject.session_id.is_none()) else {
+            return Ok(());
+        };
+        let file = crate::paths::file_identity(Path::new(key)).filter(|_| Path::new(key).is_absolute());
+        let now = match self.holder(key) {
+            Some(holder) => subject_of(&holder),
+            None => Subject { file: file.or(subject.file), ..subject.clone() },
+        };
+        if now != *subject {
+            self.in_store(|store| store.rebind(key, &now))?;
+        }
+        Ok(())
+    }
+
+    /// Which sessions a notebook has and had.
+    pub(super) fn places(&self, notebook: &NotebookName) -> Result<Places, Error> {
+        Ok(Places { key: self.key(notebook), sessions: self.sessions_with(notebook)? })
+    }
+
+    /// A conversation as results have it, under its notebook's present name.
+    pub(super) fn conversation_of(&self, row: ConversationRow) -> Conversation {
+        let Subject { session_id, notebook, key, uri, .. } = row.subject;
+        let mut name = uri.zip(key);
+        let session_id = session_id.filter(|id| {
+            let bound = self.registry().bindings(id).unwrap_or_default();
+            let is_known = !bound.is_empty() || self.must_exist(id).is_ok() || self.record(id).is_ok();
+            if let Some(binding) = bound.into_iter().find(|binding| Some(binding.number) == notebook) {
+                name = Some((binding.uri, binding.key));
+            }
+            is_known
+        });
+        let (notebook_uri, key) = name.unzip();
+        Conversation {
+            conversation_id: row.id,
+            session_id,
+            notebook_uri,
+            notebook_path: key.filter(|key| Path::new(key).is_absolute()),
+            turn_count: row.turn_count,
+            started_at: row.started_at,
+            last_activity_at: row.last_activity_at,
+            title: row.title,
+        }
+    }
+
+    /// A notebook that has no session was renamed, or a folder with some: its conversations go along.
+    pub(in crate::sessions) fn conversations_follow(&self, from: &Path, to: &Path) {
+        if !self.has_conversations() {
+            return;
+        }
+        let keys = self.in_store(|store| store.keys_below(&from.to_string_lossy())).unwrap_or_default();
+        for key in keys {
+            let Some(target) = moved_path(Path::new(&key), from, to) else { continue };
+            if let Ok(name) = NotebookName::from_path(&target)
+                && !Path::new(&key).exists()
+                && target.exists()
+            {
+                self.rename_conversations(&key, &name);
+            }
+        }
+    }
+
+    /// A notebook is opened, saved or asked about: its conversations are found by the file, should it have had another
+    /// name, and which file it is now is remembered.
+    pub(in crate::sessions) fn note_conversations(&self, notebook: &NotebookName) {
+        if self.has_conversations()
+            && let Err(e) = self.find_conversations(notebook)
+        {
+            tracing::warn!("conversations could not follow: {e}");
+        }
+    }
+
+    pub(super) fn find_conversations(&self, notebook: &NotebookName) -> Result<(), Error> {
+        let Some(file) = notebook.path.as_deref().and_then(crate::paths::file_identity) else {
+            return Ok(());
+        };
+        let key = self.key(notebook);
+        for old in self.in_store(|store| store.keys_of(file))? {
+            if old != key && !Path::new(&old).exists() {
+                self.rename_conversations(&old, notebook);
+            }
+        }
+        let uri = Some(notebook.uri.clone());
+        let now = Subject { key: Some(key.clone()), uri, file: Some(file), ..Subject::default() };
+        self.in_store(|store| store.rebind(&key, &now))
+    }
+
+    fn rename_conversations(&self, from_key: &str, to: &NotebookName) {
+        tracing::info!(from = %from_key, to = %to.uri, "its conversations follow");
+        let now = self.subject_of_notebook(to);
+        if let Err(e) = self.in_store(|store| store.rebind(from_key, &now)) {
+            tracing::warn!(from = %from_key, "its conversations could not follow: {e}");
+        }
+    }
+
+    /// A session is about to be forgotten: its conversations stay those of its notebooks.
+    pub(in crate::sessions) fn conversations_outlive(&self, session_id: &str) {
+        if !self.has_conversations() {
+            return;
+        }
+        for binding in self.registry().bindings(session_id).unwrap_or_default() {
+            let now = Subject { session_id: None, notebook: None, ..subject_of(&binding) };
+            if let Err(e) = self.in_store(|store| store.rebind_session(session_id, binding.number, &now)) {
+                tracing::warn!(session = session_id, "its conversations keep its name: {e}");
+            }
+        }
+    }
+}
+
+fn subject_of(binding: &Binding) -> Subject {
+    Subject {
+        session_id: Some(binding.session_id.clone()),
+        notebook: Some(binding.number),
+        key: Some(binding.key.clone()),
+        uri: Some(binding.uri.clone()),
+        file: binding.file,
+    }
+}
