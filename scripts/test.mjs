@@ -9,6 +9,7 @@ import { chromium, installChromium } from './lib/browser.mjs';
 import { extensionBundle, extensionPackage, modules, packages, releaseBinary } from './lib/build.mjs';
 import { denoKernel } from './lib/deno.mjs';
 import { installEditor } from './lib/editor.mjs';
+import { inspector, installInspector } from './lib/inspector.mjs';
 import { binary, cache, root, vsix } from './lib/paths.mjs';
 import { environment } from './lib/python.mjs';
 import { main, run } from './lib/run.mjs';
@@ -23,6 +24,7 @@ main(async () => {
   const env = {
     KERNEL_KEEPER_BINARY: binary,
     KERNEL_KEEPER_TEST_PYTHON: join(cache, 'test-python', 'bin', 'python'),
+    KERNEL_KEEPER_TEST_INSPECTOR: inspector,
     KERNEL_KEEPER_STRESS: process.env.KERNEL_KEEPER_STRESS || '1',
     JUPYTER_PATH: kernels,
     CARGO_TERM_COLOR: 'never',
@@ -57,6 +59,7 @@ main(async () => {
     ['packages', [], packages],
     ['python', [], (options) => environment('test-python', tools.python, 'tests/requirements.txt', options)],
     ['deno', [], denoKernel],
+    ['inspector', [], installInspector],
     ['chromium', [], installChromium],
     ['editor', ['packages'], installEditor],
     // Rust. Test code is built quickly, with overflow checks; the binary that it drives is the one that is shipped. Cargo locks its
@@ -64,7 +67,12 @@ main(async () => {
     ['format-rust', [], cargo('fmt', '--check')],
     ['binary', ['format-rust'], releaseBinary],
     ['clippy', ['format-rust', 'binary:done'], cargo('clippy', '--locked', '--all-targets', '--', '-D', 'warnings')],
-    ['rust', ['binary', 'python', 'deno', 'packages', 'clippy:done'], cargo('test', '--locked', '--no-fail-fast'), { tests: true }],
+    [
+      'rust',
+      ['binary', 'python', 'deno', 'inspector', 'packages', 'clippy:done'],
+      cargo('test', '--locked', '--no-fail-fast'),
+      { tests: true },
+    ],
     // The extension.
     ['types', ['packages'], tool('typescript/bin/tsc', '--noEmit', '-p', 'editor-client')],
     ['types-webviews', ['packages'], tool('typescript/bin/tsc', '--noEmit', '-p', 'editor-client/webviews')],

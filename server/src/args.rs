@@ -124,6 +124,11 @@ pub enum Command {
         #[arg(long)]
         folder: Option<String>,
     },
+    /// What people and agents said about a notebook
+    Conversation {
+        #[command(subcommand)]
+        command: ConversationCommand,
+    },
     /// Show how it all is: kernels, windows, what happened lately, and the space on disk
     Health {
         /// As a JSON object
@@ -145,6 +150,12 @@ pub enum Command {
         which: String,
         /// The notebook that is to have it; by default the one that it was started for
         notebook: Option<PathBuf>,
+    },
+    /// Let an agent see and use the kernels: the Model Context Protocol on standard input and output
+    Mcp {
+        /// Also interrupt, restart and stop kernels that a window has open
+        #[arg(long, env = "KERNEL_KEEPER_AGENTS_MAY_STOP_OPEN", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_value = "false", default_missing_value = "true", hide_env = false)]
+        may_stop_open: bool,
     },
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
@@ -185,6 +196,92 @@ pub enum WindowsCommand {
     Export { file: PathBuf },
     /// Take in the windows of a coordinator's file; by default its own place
     Import { file: Option<PathBuf> },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConversationCommand {
+    /// List them, the latest first
+    List {
+        #[command(flatten)]
+        of: OfArgs,
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print one as Markdown
+    Show {
+        conversation: String,
+        /// The latest turns only
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        turns: Option<u32>,
+        /// The turns as a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what one belongs to, with the kernel's variables
+    Info {
+        conversation: String,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add a turn; the first one names the session or the notebook
+    Append {
+        conversation: String,
+        /// What was said; "-" reads it from standard input
+        text: String,
+        #[arg(long, value_parser = ["user", "assistant", "system", "tool"])]
+        role: String,
+        #[command(flatten)]
+        of: OfArgs,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget conversations
+    Clear {
+        #[arg(required = true)]
+        conversation: Vec<String>,
+    },
+    /// Begin a new one with the first turns of another, and print its id
+    Branch {
+        conversation: String,
+        /// How many turns
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        turns: u32,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write one into a private file, or to standard output, as JSON that `import` takes
+    Export {
+        conversation: String,
+        file: Option<PathBuf>,
+        /// As Markdown
+        #[arg(long)]
+        markdown: bool,
+        /// Write over a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Take in an exported one as a new conversation, and print its id
+    Import {
+        file: PathBuf,
+        #[command(flatten)]
+        of: OfArgs,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What a conversation belongs to.
+#[derive(Debug, clap::Args)]
+pub struct OfArgs {
+    #[arg(long, value_name = "SESSION|PID|NOTEBOOK")]
+    pub session: Option<String>,
+    #[arg(long)]
+    pub notebook: Option<PathBuf>,
 }
 
 /// What a window is said to be; what is not given stays as it is, an empty word takes it away.

@@ -5,20 +5,20 @@ mod args;
 use std::io::Write;
 use std::process::ExitCode;
 
-use args::{AboutArgs, Args, Command, WindowsCommand};
+use args::{AboutArgs, Args, Command, ConversationCommand, OfArgs, WindowsCommand};
 use clap::{CommandFactory, Parser};
-use kernel_keeper::faces::{cli, lsp};
+use kernel_keeper::faces::{cli, lsp, mcp};
 use kernel_keeper::keeper::{self, Purpose};
 use kernel_keeper::paths::Folders;
 use kernel_keeper::protocol::{Error, ErrorKind, ListWindowsParams, WindowChange};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if matches!(args.command, Command::Lsp | Command::Keep { launch: false, .. }) {
+    if matches!(args.command, Command::Lsp | Command::Mcp { .. } | Command::Keep { launch: false, .. }) {
         kernel_keeper::process::stay_small();
     }
     log_to_stderr(&args.command);
-    if !matches!(args.command, Command::Lsp | Command::Keep { .. }) {
+    if !matches!(args.command, Command::Lsp | Command::Mcp { .. } | Command::Keep { .. }) {
         end_when_nobody_reads();
     }
     match dispatch(args.command) {
@@ -49,6 +49,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
     let folders = Folders::from_environment().map_err(io_failed)?;
     let done = match command {
         Command::Lsp => lsp::run(folders).map_err(io_failed),
+        Command::Mcp { may_stop_open } => mcp::run(folders, may_stop_open),
         Command::Keep { session, purpose, launch: true } => {
             keeper::run_launcher(&session, &purpose).map_err(io_failed)
         }
@@ -97,6 +98,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Windows { command: Some(command), .. } => {
             cli::run(folders, |s| async move { windows(&s, command) })
         }
+        Command::Conversation { command } => {
+            cli::run(folders, |s| async move { conversation(&s, command).await })
+        }
         Command::Health { json, watch } => {
             cli::run(folders, |s| async move { cli::health(&s, json, watch).await })
         }
@@ -125,6 +129,36 @@ fn windows(
         WindowsCommand::Remove { folder } => cli::windows::remove(sessions, &folder),
         WindowsCommand::Export { file } => cli::windows::export(sessions, &file),
         WindowsCommand::Import { file } => cli::windows::import(sessions, file.as_deref()),
+    }
+}
+
+async fn conversation(
+    sessions: &std::sync::Arc<kernel_keeper::sessions::Sessions>,
+    command: ConversationCommand,
+) -> Result<(), Error> {
+    use cli::conversations as run;
+    fn named(of: &OfArgs) -> run::Of<'_> {
+        run::Of { session: of.session.as_deref(), notebook: of.notebook.as_deref() }
+    }
+    match command {
+        ConversationCommand::List { of, json } => run::list(sessions, named(&of), json).await,
+        ConversationCommand::Show { conversation, turns, json } => {
+            run::show(sessions, &conversation, turns, json).await
+        }
+        ConversationCommand::Info { conversation, json } => run::info(sessions, &conversation, json).await,
+        ConversationCommand::Append { conversation, text, role, of, json } => {
+            run::append(sessions, &conversation, &role, named(&of), &text, json).await
+        }
+        ConversationCommand::Clear { conversation } => run::clear(sessions, &conversation).await,
+        ConversationCommand::Branch { conversation, turns, json } => {
+            run::branch(sessions, &conversation, turns, json).await
+        }
+        ConversationCommand::Export { conversation, file, markdown, force } => {
+            run::export(sessions, &conversation, file.as_deref(), markdown, force).await
+        }
+        ConversationCommand::Import { file, of, json } => {
+            run::import(sessions, &file, named(&of), json).await
+        }
     }
 }
 
@@ -165,10 +199,13 @@ fn end_when_nobody_reads() {
 fn log_to_stderr(command: &Command) {
     let default = match command {
         Command::Lsp | Command::Keep { .. } => "kernel_keeper=info,warn",
+        Command::Mcp { .. } => "kernel_keeper=warn",
         _ => "off",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KERNEL_KEEPER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    // It would write down what agents send, tokens and all.
+    let filter = "rmcp=error".parse().map_or(filter.clone(), |only| filter.add_directive(only));
     // On a full disk a line is lost; complaining of it on the same standard error would end the process.
     tracing_subscriber::fmt()
         .log_internal_errors(false)

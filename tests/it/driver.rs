@@ -1,4 +1,5 @@
-//! A client of the sidecar: LSP over the real standard input and output of the real binary.
+//! A client of the sidecar, and of the face of agents: LSP or MCP over the real standard input and output of the real
+//! binary.
 //!
 //! It is what an editor is to the sidecar, as seen from outside: nothing of the library is used. Every notification is
 //! kept, in the order of arrival. Waiting is always for something to be so, with a deadline: never a sleep.
@@ -78,6 +79,8 @@ pub struct Window {
     pub initialized: Value,
     child: Child,
     input: Option<ChildStdin>,
+    /// A message a line, rather than behind a header.
+    by_lines: bool,
     shared: Arc<Shared>,
     next: i64,
     log: PathBuf,
@@ -87,17 +90,23 @@ pub struct Window {
 
 impl Window {
     /// Starts a sidecar without a word to it.
-    pub fn spawn(mut command: Command, log: PathBuf) -> Window {
+    pub fn spawn(command: Command, log: PathBuf) -> Window {
+        Window::spawn_face(command, "lsp", log)
+    }
+
+    /// The same for another face; that of agents has a message a line.
+    pub fn spawn_face(mut command: Command, face: &str, log: PathBuf) -> Window {
         let stderr = std::fs::File::create(&log).expect("the sidecar's log");
-        command.arg("lsp").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+        command.arg(face).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the sidecar starts");
         let shared = Arc::new(Shared::default());
         let output = child.stdout.take().expect("piped");
         let reader = shared.clone();
-        std::thread::spawn(move || read_all(&reader, BufReader::new(output)));
+        let by_lines = face == "mcp";
+        std::thread::spawn(move || read_all(&reader, BufReader::new(output), by_lines));
         let input = child.stdin.take();
         let id = String::new();
-        Window { id, initialized: Value::Null, child, input, shared, next: 1, log, ended: false }
+        Window { id, initialized: Value::Null, child, input, by_lines, shared, next: 1, log, ended: false }
     }
 
     /// `initialize` and `initialized`.
@@ -124,6 +133,12 @@ impl Window {
     /// The answer to a request.
     pub fn finish(&self, id: i64) -> Result<Value, Failure> {
         self.until(&format!("the answer to request {id}"), PATIENCE, |inbox| inbox.answers.remove(&id))
+    }
+
+    /// Whether a request was answered before the sidecar ended, as it must.
+    pub fn answered_before_its_end(&self, id: i64) -> bool {
+        eventually("the end of the sidecar's output", PATIENCE, || self.shared.lock().closed.then_some(()));
+        self.shared.lock().answers.remove(&id).is_some_and(|answer| answer.is_ok())
     }
 
     /// A request and its answer.
@@ -169,8 +184,12 @@ impl Window {
     /// Writes a body as it is, well-formed or not.
     pub fn send_raw(&mut self, body: &[u8]) {
         let input = self.input.as_mut().expect("the sidecar's input is open");
-        let head = format!("Content-Length: {}\r\n\r\n", body.len());
-        let written = input.write_all(head.as_bytes()).and_then(|()| input.write_all(body));
+        let head = match self.by_lines {
+            true => String::new(),
+            false => format!("Content-Length: {}\r\n\r\n", body.len()),
+        };
+        let tail: &[u8] = if self.by_lines { b"\n" } else { b"" };
+        let written = input.write_all(&[head.as_bytes(), body, tail].concat());
         written.and_then(|()| input.flush()).expect("the sidecar reads");
     }
 
@@ -333,12 +352,14 @@ fn code_of(kind: &str) -> i64 {
         "NotWaiting" => -32011,
         "NotFound" => -32012,
         "ForeignHost" => -32013,
+        "Refused" => -32014,
         other => panic!("no such kind: {other}"),
     }
 }
 
-fn read_all(shared: &Shared, mut output: BufReader<impl Read>) {
-    while let Some(message) = read_message(&mut output) {
+fn read_all(shared: &Shared, mut output: BufReader<impl Read>, by_lines: bool) {
+    let read = if by_lines { read_line } else { read_message };
+    while let Some(message) = read(&mut output) {
         let mut inbox = shared.lock();
         while inbox.stalled {
             inbox = shared.changed.wait(inbox).unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -363,7 +384,15 @@ fn read_all(shared: &Shared, mut output: BufReader<impl Read>) {
     shared.changed.notify_all();
 }
 
-fn read_message(output: &mut BufReader<impl Read>) -> Option<Value> {
+fn read_line<R: Read>(output: &mut BufReader<R>) -> Option<Value> {
+    let mut line = String::new();
+    if output.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
+    Some(serde_json::from_str(&line).expect("JSON, a line each, and nothing else on standard output"))
+}
+
+fn read_message<R: Read>(output: &mut BufReader<R>) -> Option<Value> {
     let mut length = None;
     loop {
         let mut line = String::new();

@@ -3,12 +3,14 @@
 //! One test binary, so that it links once. Each test has its own state and runtime folder, and leaves no process behind.
 
 mod adoption;
+mod agents;
 mod alike;
 mod asking;
 mod attaching;
 mod bad_input;
 mod cli;
 mod console;
+mod conversations;
 mod damage;
 mod driver;
 mod executing;

@@ -22,13 +22,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("faces", &["protocol", "paths", "ids", "sessions"]),
 ];
 
-/// What a part of the faces may use besides: only the sidecar watches the disk.
-const BESIDES: &[(&str, &str)] = &[("faces/lsp", "renames")];
+/// What a part of the faces may use besides: only the sidecar watches the disk, and agents' face the bell.
+const BESIDES: &[(&str, &str)] = &[("faces/lsp", "renames"), ("faces/mcp", "renames")];
 
 /// Outside crates, and the only places that may name them.
 const CONFINED: &[(&str, &[&str])] = &[
     ("rusqlite", &["journal", "registry"]),
     ("tower_lsp", &["faces/lsp"]),
+    ("rmcp", &["faces/mcp"]),
     ("zeromq", &["jupyter"]),
     ("notify", &["renames"]),
     ("ignore", &["renames"]),

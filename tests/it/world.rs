@@ -107,6 +107,20 @@ impl World {
         out
     }
 
+    /// An agent; with more variables of its environment.
+    pub fn agent(&self, variables: &[(&str, &str)]) -> Window {
+        let number = self.windows.fetch_add(1, Ordering::Relaxed);
+        let mut command = self.command();
+        command.envs(variables.iter().copied());
+        let log = self.root.path().join(format!("logs/agent-{number}.log"));
+        let mut agent = Window::spawn_face(command, "mcp", log);
+        let own = json!({ "name": "test", "version": "1" });
+        let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": own });
+        agent.initialized = agent.ok("initialize", params);
+        agent.notify("notifications/initialized", json!({}));
+        agent
+    }
+
     /// A window on the workspace folder.
     pub fn window(&self) -> Window {
         self.window_with(json!({}))

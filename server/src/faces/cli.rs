@@ -2,6 +2,7 @@
 //! `--json` for programs.
 
 mod console;
+pub mod conversations;
 mod exec;
 mod health;
 mod others;
@@ -32,7 +33,15 @@ pub fn run<T, F>(folders: Folders, command: impl FnOnce(Arc<Sessions>) -> F) -> 
 where
     F: Future<Output = Result<T, Error>>,
 {
-    run_following(folders, |sessions, _| command(sessions))
+    run_following(folders, |sessions, mut events| async move {
+        let done = command(sessions).await;
+        while let Ok(event) = events.try_recv() {
+            if let Event::Warning(text) = event {
+                eprintln!("warning: {text}");
+            }
+        }
+        done
+    })
 }
 
 /// The same, for a command that follows what happens to sessions.
@@ -71,6 +80,11 @@ pub fn help(error: &Error) -> Option<&'static str> {
         ErrorKind::KernelspecNotFound => "kernel-keeper kernelspecs lists the kernels that can be started",
         ErrorKind::NotFound if error.data.get("what").is_some_and(|what| what == "kernel") => {
             "kernel-keeper others shows the kernels of other programs"
+        }
+        ErrorKind::NotFound | ErrorKind::LimitReached
+            if error.data.get("what").is_some_and(|what| what == "conversation") =>
+        {
+            "kernel-keeper conversation list shows them"
         }
         ErrorKind::NotFound => "kernel-keeper windows --all shows every window",
         ErrorKind::LimitReached => "kernel-keeper stop SESSION stops a kernel; the limit is a setting",
@@ -239,6 +253,14 @@ fn print_from(file: &Path, at: u64) -> std::io::Result<u64> {
     let at = if length < at { 0 } else { at };
     open.seek(SeekFrom::Start(at))?;
     Ok(at + std::io::copy(&mut open, &mut std::io::stdout().lock())?)
+}
+
+/// What was typed, or standard input where that is "-".
+fn read_or_typed(typed: &str) -> Result<String, Error> {
+    if typed != "-" {
+        return Ok(typed.to_owned());
+    }
+    std::io::read_to_string(std::io::stdin()).map_err(|e| Error::new(ErrorKind::InvalidParams, e.to_string()))
 }
 
 /// A notebook as it was typed.

@@ -4,6 +4,7 @@
 
 mod backend;
 mod cells;
+mod conversations;
 mod documents;
 mod language;
 mod methods;

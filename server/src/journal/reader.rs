@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::assets::read_slice;
-use super::outputs::{self, StoredOutput};
+use super::outputs::{self, Standing, StoredOutput};
 use super::schema::{self, kind};
 use super::{CellRow, ExecutionRow, Result};
 use crate::paths::FileIdentity;
@@ -154,6 +154,19 @@ impl Reader {
         )?;
         let rows = statement.query_map([notebook], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What one execution put out, as it stands, and where all of it is when it was cut; `None` of an unknown one.
+    pub fn outputs(&self, execution_id: &str, max_bytes: u64) -> Result<Option<Standing>> {
+        let Some(db) = &self.db else { return Ok(None) };
+        let moment = db.unchecked_transaction()?;
+        let row = moment
+            .prepare_cached("SELECT ordinal, pruned FROM executions WHERE execution_id = ?1")?
+            .query_row([execution_id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((ordinal, pruned)) = row else { return Ok(None) };
+        let stored = StoredOutput { dir: &self.dir, db: &moment, ordinal, pruned };
+        outputs::fold_execution(&stored, execution_id, max_bytes).map(Some)
     }
 
     /// For each cell its latest execution that began, outputs as they stand, and the last number that they hold: all of

@@ -29,6 +29,8 @@ pub enum ErrorKind {
     NotWaiting,
     NotFound,
     ForeignHost,
+    /// An agent asked for what its user did not allow.
+    Refused,
     /// A fault of ours; JSON-RPC's own `InternalError`.
     Internal,
 }
@@ -52,6 +54,7 @@ impl ErrorKind {
             Self::NotWaiting => -32011,
             Self::NotFound => -32012,
             Self::ForeignHost => -32013,
+            Self::Refused => -32014,
         }
     }
 
@@ -60,7 +63,7 @@ impl ErrorKind {
         Self::ALL.into_iter().find(|k| k.name() == name)
     }
 
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::InvalidParams,
         Self::SessionNotFound,
         Self::NotebookHasSession,
@@ -75,6 +78,7 @@ impl ErrorKind {
         Self::NotWaiting,
         Self::NotFound,
         Self::ForeignHost,
+        Self::Refused,
         Self::Internal,
     ];
 
@@ -96,6 +100,7 @@ impl ErrorKind {
             Self::NotWaiting => "NotWaiting",
             Self::NotFound => "NotFound",
             Self::ForeignHost => "ForeignHost",
+            Self::Refused => "Refused",
         }
     }
 }

@@ -156,6 +156,18 @@ impl Sessions {
         Ok(ExportConversationResult { markdown, json: text::json(&shown, turns)? })
     }
 
+    /// The latest turns as Markdown, or all of them.
+    pub async fn conversation_markdown(
+        self: &Arc<Self>,
+        id: &str,
+        most: Option<u32>,
+    ) -> Result<String, Error> {
+        let row = self.present_row(id)?;
+        let read = self.in_store(|store| store.turns(id, most.unwrap_or(u32::MAX)))?;
+        let (_, turns) = read.ok_or_else(|| unknown(id))?;
+        Ok(text::markdown(&self.conversation_of(row), &turns))
+    }
+
     /// `keeper/conversation/import`: what `export` gave, as a new conversation. Gives its id.
     pub async fn import_conversation(
         self: &Arc<Self>,

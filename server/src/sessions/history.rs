@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::{Sessions, invalid, not_found, store_failed};
 use crate::journal::{ExecutionRow, Reader};
-use crate::protocol::{CellOutputs, CellOutputsResult, Error, ErrorKind, Execution, NotebookName, Truncated};
+use crate::protocol::{
+    CellOutputs, CellOutputsResult, Error, ErrorKind, Execution, NotebookName, Output, Truncated,
+};
 
 /// Notebook URIs by the number that journal rows have.
 pub(super) type Names = HashMap<u32, String>;
@@ -124,12 +126,24 @@ impl Sessions {
             started_at: row.started_at,
             completed_at: row.completed_at,
             outputs: row.outputs,
-            truncated: row.truncated.map(|(total_bytes, path)| Truncated {
-                total_bytes,
-                asset_uri: NotebookName::from_any_path(&path).uri,
-            }),
+            truncated: row.truncated.map(truncated_at),
         });
         Ok(CellOutputsResult { last_seq, cells: cells.collect() })
+    }
+
+    /// One execution, and its outputs as they stand; where stream text beyond that many bytes was cut, all of it.
+    pub async fn execution_outputs(
+        self: &Arc<Self>,
+        session_id: &str,
+        execution_id: &str,
+        max_bytes: u64,
+    ) -> Result<(Execution, Vec<Output>, Option<Truncated>), Error> {
+        let execution = self.execution(session_id, execution_id)?;
+        let (dir, id) = (self.folders.session(session_id), execution.execution_id.clone());
+        let read = tokio::task::spawn_blocking(move || Reader::open(&dir)?.outputs(&id, max_bytes)).await;
+        let read = read.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+        let (outputs, truncated) = read.map_err(store_failed)?.unwrap_or_default();
+        Ok((execution, outputs, truncated.map(truncated_at)))
     }
 
     pub(super) fn reader(&self, session_id: &str) -> Result<Reader, Error> {
@@ -151,4 +165,8 @@ impl Sessions {
             None => Ok(50),
         }
     }
+}
+
+fn truncated_at((total_bytes, path): (u64, std::path::PathBuf)) -> Truncated {
+    Truncated { total_bytes, asset_uri: NotebookName::from_any_path(&path).uri }
 }

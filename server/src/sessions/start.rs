@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::windows::CLI;
-use super::{AGENT, Sessions, invalid, store_failed};
+use super::{Sessions, invalid, store_failed};
 use crate::keeper::frames::Request;
 use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, RebuildFrom, Record, launch, take_lock};
 use crate::protocol::{Error, ErrorKind, NotebookName, Session, SessionState, Time};
@@ -45,7 +45,7 @@ impl Sessions {
         let id = crate::ids::session();
         let bound = BoundNotebook::new(1, notebook, &self.window_id());
         let mut record = Record::new(id.clone(), bound, launch, Time::now());
-        record.agent = self.window_id() == AGENT;
+        record.agent = self.this_window().is_agent;
         record.rebuild_from = start.rebuild_from;
         record.label = start.label.filter(|label| !label.trim().is_empty());
         record.journal_max_bytes = self.settings().journal_max_bytes;

@@ -10,7 +10,7 @@ use super::{OnOpen, OnRename, Sessions, Settings, repository, store_failed};
 use crate::keeper::frames::Request;
 use crate::keeper::{AGENT, KeeperClient};
 use crate::process::Identity;
-use crate::protocol::{AboutWindow, Error, NotebookName, Time};
+use crate::protocol::{AboutWindow, Error, NotebookName, Session, Time};
 use crate::registry::Window as WindowRow;
 
 /// This process's window.
@@ -28,6 +28,8 @@ pub struct ThisWindow {
     pub unsaved: Vec<String>,
     /// What it says that it is, as the registry has it; filled in when it is registered.
     pub said: String,
+    /// An agent is behind it, and no person.
+    pub is_agent: bool,
 }
 
 /// What the command line is, where windows have their id.
@@ -88,7 +90,8 @@ impl Sessions {
 
     /// Whether this process speaks for a window of an editor, and so for a person who looks.
     pub(super) fn is_window(&self) -> bool {
-        ![CLI, AGENT].contains(&self.window_id().as_str())
+        let window = self.window.read().unwrap_or_else(PoisonError::into_inner);
+        window.id != CLI && !window.is_agent
     }
 
     /// A notebook's key, from this window's point of view.
@@ -156,7 +159,8 @@ impl Sessions {
     pub fn register_window(&self) -> Result<(), Error> {
         self.yield_id();
         let window = self.this_window();
-        let Some(process) = crate::process::identity_of(std::process::id()).filter(|_| self.is_window())
+        let Some(process) = crate::process::identity_of(std::process::id())
+            .filter(|_| ![CLI, AGENT].contains(&window.id.as_str()))
         else {
             return Ok(());
         };
@@ -272,6 +276,17 @@ impl Sessions {
 
     pub fn settings(&self) -> Settings {
         self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a living window of a person has a session attached, or one of its notebooks open.
+    pub fn is_open(&self, session: &Session) -> bool {
+        let keys: Vec<String> = self.bound(&session.id).into_iter().map(|binding| binding.key).collect();
+        let own = self.window_id();
+        session.windows.iter().any(|window| window.window_id != AGENT && window.window_id != own)
+            || self
+                .living_windows()
+                .iter()
+                .any(|w| w.id != own && w.open.iter().any(|open| keys.contains(open)))
     }
 
     /// Takes new settings.

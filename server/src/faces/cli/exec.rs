@@ -1,28 +1,20 @@
 //! `exec` and `run`: code from a shell, its outputs on the terminal.
 
 use std::collections::HashMap;
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::print::Printer;
-use super::{code, name, show};
+use super::{code, name, read_or_typed, show};
 use crate::protocol::{CellRef, Error, ErrorKind, EventBody, ExecuteParams, ExecutionStatus};
 use crate::sessions::{Feed, NotebookFile, Sessions, Start};
 
 /// `exec`: runs code, prints what it puts out. Ctrl-C interrupts the execution, not this program alone.
 pub async fn exec(sessions: &Arc<Sessions>, which: &str, typed: &str) -> Result<ExitCode, Error> {
     let id = sessions.resolve(which).await?;
-    let source = if typed == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|e| Error::new(ErrorKind::InvalidParams, e.to_string()))?;
-        text
-    } else {
-        typed.to_owned()
-    };
+    let source = read_or_typed(typed)?;
     let (feed, _) = sessions.feed(&id, None)?;
     let execution = submit(sessions, &id, source, None, None).await?;
     let mut print = Print::new(HashMap::from([(execution.clone(), "the code".to_owned())]));

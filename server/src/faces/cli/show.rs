@@ -5,8 +5,8 @@
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 
 use crate::protocol::{
-    EndReason, Execution, ExecutionStatus, Kernelspec, OtherKernel, RecentEvent, Session, SessionState, Time,
-    Window, WindowState,
+    Conversation, EndReason, Execution, ExecutionStatus, Kernelspec, OtherKernel, RecentEvent, Session,
+    SessionState, Time, Variable, Window, WindowState,
 };
 use crate::sessions::since;
 
@@ -108,6 +108,33 @@ pub fn windows(all: &[Window]) -> Table {
             Cell::new(when(window.started_at)),
             Cell::new(window.sessions.len()),
         ]);
+    }
+    table
+}
+
+/// Conversations, one a line.
+pub fn conversations(all: &[Conversation]) -> Table {
+    let mut table = table(&["CONVERSATION", "TURNS", "LAST", "SESSION", "NOTEBOOK", "TITLE"]);
+    for one in all {
+        let place = one.notebook_path.as_ref().or(one.notebook_uri.as_ref());
+        table.add_row([
+            Cell::new(plain(&one.conversation_id)),
+            Cell::new(one.turn_count),
+            Cell::new(when(one.last_activity_at)),
+            Cell::new(one.session_id.as_deref().unwrap_or_default()),
+            Cell::new(plain(place.map_or("", String::as_str))),
+            Cell::new(plain(&one.title)),
+        ]);
+    }
+    table
+}
+
+/// Variables, one a line.
+pub fn variables(all: &[Variable]) -> Table {
+    let mut table = table(&["NAME", "TYPE", "SIZE", "VALUE"]);
+    for one in all {
+        let size = one.size.map(bytes).unwrap_or_default();
+        table.add_row([plain(&one.name), plain(&one.r#type), size, plain(&one.preview)]);
     }
     table
 }

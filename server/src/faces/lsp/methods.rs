@@ -11,6 +11,7 @@ use serde_json::Value;
 use tower_lsp::{LspServiceBuilder, jsonrpc};
 
 use super::backend::Backend;
+use super::conversations::*;
 use super::params::{notebook, optional_notebook, parse, to_rpc};
 use super::{outgoing, params};
 use crate::protocol::*;
@@ -82,6 +83,14 @@ pub fn register(builder: LspServiceBuilder<Backend>) -> LspServiceBuilder<Backen
         "keeper/reconnectToken" => reconnect_token -> ReconnectTokenResult,
         "keeper/reconnect" => reconnect -> ReconnectResult,
         "keeper/pruneStore" => prune_store -> PruneStoreResult,
+        "keeper/conversation/append" => append_turn -> AppendTurnResult,
+        "keeper/conversation/history" => conversation_history -> ConversationHistoryResult,
+        "keeper/conversation/info" => conversation_info -> ConversationInfo,
+        "keeper/conversation/list" => list_conversations -> ConversationsResult,
+        "keeper/conversation/clear" => clear_conversation -> ClearConversationResult,
+        "keeper/conversation/branch" => branch_conversation -> ConversationIdResult,
+        "keeper/conversation/export" => export_conversation -> ExportConversationResult,
+        "keeper/conversation/import" => import_conversation -> ConversationIdResult,
     }
     builder
 }

@@ -65,14 +65,20 @@ pub(super) fn import(json: &Value) -> Result<Import, Error> {
 
 /// The whole of it, a heading a turn. What is code is fenced, and nothing in a turn reaches into the next.
 pub(super) fn markdown(conversation: &Conversation, turns: &[Turn]) -> String {
-    let Conversation { title, notebook_path, notebook_uri, started_at, last_activity_at, .. } = conversation;
+    let Conversation { title, turn_count, notebook_path, notebook_uri, started_at, last_activity_at, .. } =
+        conversation;
     let title = if title.is_empty() { "Conversation" } else { title };
     let mut text = format!("# {title}\n\n");
     if let Some(notebook) = notebook_path.as_ref().or(notebook_uri.as_ref()) {
         text += &format!("- Notebook: {}\n", inline(notebook));
     }
+    let told = if (turns.len() as u32) < *turn_count {
+        format!("the latest {} of ", turns.len())
+    } else {
+        String::new()
+    };
     text +=
-        &format!("- Began: {started_at}\n- Last activity: {last_activity_at}\n- Turns: {}\n", turns.len());
+        &format!("- Began: {started_at}\n- Last activity: {last_activity_at}\n- Turns: {told}{turn_count}\n");
     for turn in turns {
         let who = match turn.role {
             Role::User => "User",
