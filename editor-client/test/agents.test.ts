@@ -118,7 +118,7 @@ test('outputs are text, with begin and end where they are long', () => {
     [[stream('gone'), { kind: 'clearOutput', wait: false }], ''],
     [[output({ output_type: 'error', ename: 'E', evalue: 'v', traceback: ['\u001b[31mE\u001b[0m: v'] })], 'E: v\n'],
     [[output({ output_type: 'error', ename: 'E', evalue: 'v', traceback: [] })], 'E: v\n'],
-    [[{ kind: 'inputRequest', prompt: 'Who?', password: false }], '[it waits for input, which the user can give in the notebook: Who?]\n'],
+    [[{ kind: 'inputRequest', prompt: 'Who?', password: false }], '[it asks for input: Who?]\n'],
   ];
   for (const [events, expected] of cases) assert.equal(textOf(...events), expected);
   const long = textOf(stream(Array.from({ length: 100_000 }, (_none, index) => `line ${index}\n`).join('')));

@@ -47,7 +47,6 @@ story('agents', 'an agent works on the same kernels', {
     await page.getByText('Because of this').waitFor();
     await append('user', 'I see.');
     await page.getByText('I see.').waitFor();
-    assert.equal(await editor.page.locator('.tab.dirty').count(), 0);
   },
   'it is exported, and cleared after a question': async (run) => {
     const { workbench: editor } = run;

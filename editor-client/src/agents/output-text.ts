@@ -22,7 +22,7 @@ export class OutputText {
         else this.text = empty();
         break;
       case 'inputRequest':
-        this.line(`[it waits for input, which the user can give in the notebook: ${event.prompt}]`);
+        this.line(`[it asks for input: ${event.prompt}]`);
         break;
       case 'gap':
         this.line('[some output may be missing here]');

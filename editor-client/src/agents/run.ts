@@ -56,6 +56,9 @@ export class AgentRuns {
       };
       const cancelling = token.onCancellationRequested(cancel);
       if (token.isCancellationRequested) cancel();
+      output.onInput(() => {
+        giveUp.abort();
+      });
       timer = setTimeout(() => {
         giveUp.abort();
       }, seconds * 1_000);
@@ -73,15 +76,16 @@ export class AgentRuns {
     }
   }
 
-  /** Of the notebook's own cell, where one that is open here has exactly this code. */
+  /** Of the notebook's own cell, where exactly one that is open here has this code. */
   private paramsOf({ session, notebookUri, code }: Asked): ExecuteParams {
     // As the session has it: the agent may spell it otherwise, or by its former name.
     const uri = vscode.Uri.parse(notebookUri);
     const named = session.notebooks.find((ref) => sameUri(ref.notebookUri, uri))?.notebookUri ?? session.notebookUri;
-    const params = { sessionId: session.id, notebookUri: named, code, agent: true };
+    // What waits behind it may be the person's.
+    const params = { sessionId: session.id, notebookUri: named, code, agent: true, stopOnError: false };
     const shown = this.attachments.ofSession(session.id).find(({ notebook }) => sameUri(named, notebook.uri))?.notebook;
-    const cell = shown?.getCells().find(({ document }) => document.getText() === code);
-    return cell ? { ...params, cell: cellRef(cell) } : params;
+    const [cell, ...others] = shown?.getCells().filter(({ document }) => document.getText() === code) ?? [];
+    return cell && others.length === 0 ? { ...params, cell: cellRef(cell) } : params;
   }
 
   /** A notebook that follows the session has subscribed already. */
@@ -113,6 +117,9 @@ class Collected {
   private executionId: string | undefined;
   private lastSeq = 0;
   private whole: () => void = () => undefined;
+  private input: () => void = () => undefined;
+  /** It asks for what only a person can type. */
+  asksForInput = false;
   /** Its end was heard, so that nothing is missing. */
   isWhole = false;
 
@@ -128,6 +135,10 @@ class Collected {
     if (event.executionId !== this.executionId || event.seq <= this.lastSeq) return;
     this.lastSeq = event.seq;
     this.text.apply(event.event);
+    if (event.event.kind === 'inputRequest') {
+      this.asksForInput = true;
+      this.input();
+    }
     if (event.event.kind !== 'finished') return;
     this.isWhole = true;
     this.whole();
@@ -136,6 +147,11 @@ class Collected {
   begin(executionId: string): void {
     this.executionId = executionId;
     for (const event of this.early.splice(0)) this.take(event);
+  }
+
+  onInput(listener: () => void): void {
+    this.input = listener;
+    if (this.asksForInput) listener();
   }
 
   async wholeWithin(milliseconds: number): Promise<void> {
@@ -156,6 +172,7 @@ function answer(execution: Execution | undefined, output: Collected, seconds: nu
   const said = text === '' ? 'It put out nothing.' : text;
   if (isCancelled) return `Cancelled. So far it put out:\n${said}`;
   if (!execution?.completedAt) {
+    if (output.asksForInput) return `It waits for input, which only the user can type, in the notebook, and goes on then.\n${said}`;
     const where = execution?.status === 'pending' ? 'It still waits behind what runs' : 'It is still running';
     return `${where} after ${seconds} s and is left so; the history says when it has ended. So far it put out:\n${said}`;
   }
