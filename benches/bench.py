@@ -18,6 +18,7 @@ import uuid
 import websocket
 from jupyter_client import KernelManager
 
+import conversations
 import many
 import renames
 from sidecar import Sidecar
@@ -254,6 +255,7 @@ def main():
         sidecar.close()
         shutil.rmtree(renames.bench(BINARY, row, pss))
         shutil.rmtree(many.bench(BINARY, row))
+        shutil.rmtree(conversations.bench(BINARY, row))
     finally:
         subprocess.run([BINARY, "stop", "--all"], env=dict(os.environ, KERNEL_KEEPER_STATE_DIR=state), check=False)
         shutil.rmtree(top, ignore_errors=True)

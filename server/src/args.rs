@@ -97,6 +97,9 @@ pub enum Command {
         #[arg(short, long)]
         follow: bool,
     },
+    /// Keep what a Python kernel's variables are, and take it back
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// List the kernels that could be started
     Kernelspecs {
         /// As a JSON array
@@ -172,6 +175,45 @@ pub enum Command {
         purpose: String,
         #[arg(long)]
         launch: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Save a kernel's variables under a name; an earlier snapshot of that name is replaced
+    Save {
+        #[arg(value_name = "SESSION|PID|NOTEBOOK")]
+        which: String,
+        name: String,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put them back: into the kernel as it is, or into a new one where it has ended
+    Restore {
+        #[arg(value_name = "SESSION|PID|NOTEBOOK")]
+        which: String,
+        name: String,
+        /// Restart the kernel first
+        #[arg(long)]
+        restart: bool,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the snapshots of a notebook, the latest first
+    List {
+        #[arg(value_name = "SESSION|PID|NOTEBOOK")]
+        which: String,
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a notebook's latest snapshot of a name
+    Remove {
+        #[arg(value_name = "SESSION|PID|NOTEBOOK")]
+        which: String,
+        name: String,
     },
 }
 

@@ -24,4 +24,7 @@ pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed};
 pub use message::{Decoded, Header, Message, Signer, Unreadable};
 pub use running::{Found, connection_files};
 pub use search::Search;
-pub use silent::{Unlimited, list_variables, unlimited_iopub, unlimited_iopub_outcome, variables_of};
+pub use silent::{
+    Unlimited, list_variables, restore_snapshot, save_snapshot, snapshot_of, unlimited_iopub,
+    unlimited_iopub_outcome, variables_of,
+};

@@ -17,6 +17,8 @@ mod questions;
 mod record;
 mod requests;
 mod run;
+mod snapshot_files;
+mod snapshots;
 mod spawn;
 mod state;
 
@@ -27,4 +29,5 @@ pub use client::{KeeperClient, KeeperEvent, Reply};
 pub use questions::read_variables;
 pub use record::{BoundNotebook, KernelLaunch, RebuildFrom, Record, open_registry, rebuild};
 pub use run::run;
+pub use snapshot_files::{Description, ON_STOP, checked, holds_snapshots, remove_snapshot, snapshots};
 pub use spawn::{Purpose, launch, run_launcher, tail, take_lock};

@@ -5,7 +5,7 @@ mod args;
 use std::io::Write;
 use std::process::ExitCode;
 
-use args::{AboutArgs, Args, Command, ConversationCommand, OfArgs, WindowsCommand};
+use args::{AboutArgs, Args, Command, ConversationCommand, OfArgs, SnapshotCommand, WindowsCommand};
 use clap::{CommandFactory, Parser};
 use kernel_keeper::faces::{cli, lsp, mcp};
 use kernel_keeper::keeper::{self, Purpose};
@@ -87,6 +87,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Logs { which, follow } => {
             cli::run(folders, |s| async move { cli::logs(&s, &which, follow).await })
         }
+        Command::Snapshot(command) => cli::run(folders, |s| async move { snapshot(&s, command).await }),
         Command::Kernelspecs { json } => cli::run(folders, |s| async move { cli::kernelspecs(&s, json) }),
         Command::Windows { command: None, json, all, repo, issue, folder } => {
             cli::run(folders, |s| async move {
@@ -111,6 +112,21 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
         Command::Completions { .. } | Command::Man => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+async fn snapshot(
+    sessions: &std::sync::Arc<kernel_keeper::sessions::Sessions>,
+    command: SnapshotCommand,
+) -> Result<(), Error> {
+    use cli::snapshots::{list, remove, restore, save};
+    match command {
+        SnapshotCommand::Save { which, name, json } => save(sessions, &which, &name, json).await,
+        SnapshotCommand::Restore { which, name, restart, json } => {
+            restore(sessions, &which, &name, restart, json).await
+        }
+        SnapshotCommand::List { which, json } => list(sessions, &which, json).await,
+        SnapshotCommand::Remove { which, name } => remove(sessions, &which, &name).await,
+    }
 }
 
 fn windows(

@@ -75,6 +75,11 @@ impl Folders {
         self.session(id).join("variables.json")
     }
 
+    /// What a session's variables were at moments that a person chose.
+    pub fn snapshots(&self, id: &str) -> PathBuf {
+        self.session(id).join("snapshots")
+    }
+
     /// The keeper's log.
     pub fn keeper_log(&self, id: &str) -> PathBuf {
         self.session(id).join("keeper.log")

@@ -34,6 +34,7 @@ mod renamed;
 mod repository;
 mod save;
 mod settings;
+mod snapshots;
 mod start;
 mod stop;
 mod text;

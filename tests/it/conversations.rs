@@ -161,6 +161,9 @@ fn every_method_with_good_and_bad_input() {
     let mut second = world.window();
     assert_eq!(listed(&mut second, json!({ "notebookUri": "untitled:Untitled-1.ipynb" })), [""; 0]);
     assert_eq!(contents(&mut second, "c"), ["anew"]);
+    let mark = second.mark();
+    append(&mut window, "c", "more");
+    second.wait_after(mark, "keeper/conversationsChanged", |_| true);
 }
 
 #[test]
@@ -415,6 +418,21 @@ fn lost_and_broken_files() {
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&database).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 
+    // Damage that shows only where it is read.
+    said(&mut window, "d", "user", &"x".repeat(100_000), json!({}));
+    window.close();
+    // A command ends in order, and leaves no log that has it all once more.
+    world.cli_ok(["conversation", "list"]);
+    assert!(!world.state().join("conversations.db-wal").exists());
+    let mut bytes = fs::read(&database).unwrap();
+    bytes[8 * 4_096..].fill(0x5a);
+    fs::write(&database, &bytes).unwrap();
+    let mut window = world.window();
+    assert_eq!(listed(&mut window, json!({})), ["d"]);
+    is_unknown(&mut window, "d");
+    window.wait_for("window/logMessage", |p| id_of(&p["message"]).contains("conversations.db.corrupt-"));
+    assert_eq!(said(&mut window, "d", "user", "y", json!({ "sessionId": id })), 1);
+
     // Removed under our feet: empty, and of use.
     remove(&world, "conversations.db");
     is_unknown(&mut window, "d");
@@ -525,6 +543,8 @@ fn from_a_shell() {
     let world = World::new();
     let notebook = world.notebook("n b.ipynb", &["1"]);
     let path = notebook.to_str().unwrap();
+    let mut window = world.window();
+    assert_eq!(listed(&mut window, json!({})), [""; 0]);
     let run =
         |arguments: &[&str]| world.cli_ok(["conversation"].into_iter().chain(arguments.iter().copied()));
     let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -580,7 +600,7 @@ fn from_a_shell() {
     fails(&["import", named], 1, "version");
     assert!(run(&["clear", "c", &branch]).contains("Forgot c."));
     assert!(run(&["clear", "c"]).contains("No conversation c"));
-    // A window sees what the shell did.
-    let mut window = world.window();
+    // A window sees what the shell did, and was told when there was the first.
+    window.wait_for("keeper/conversationsChanged", |_| true);
     assert_eq!(listed(&mut window, json!({})), [new]);
 }

@@ -26,6 +26,7 @@ mod recovering;
 mod security;
 mod sessions;
 mod sharing;
+mod snapshots;
 mod steering;
 mod tidy;
 mod together;

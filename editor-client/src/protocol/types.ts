@@ -258,7 +258,11 @@ offer: Offer | null,
 /**
  * What was queued, where the answer was "rebuild".
  */
-rebuild: Rebuild | null, };
+rebuild: Rebuild | null, 
+/**
+ * What the answer "restore" brought back; null too where that failed.
+ */
+restored: RestoreSnapshotResult | null, };
 
 /**
  * `keeper/ensureSession`

@@ -8,6 +8,7 @@ mod health;
 mod others;
 mod print;
 mod show;
+pub mod snapshots;
 pub mod windows;
 
 use std::future::Future;
@@ -85,6 +86,9 @@ pub fn help(error: &Error) -> Option<&'static str> {
             if error.data.get("what").is_some_and(|what| what == "conversation") =>
         {
             "kernel-keeper conversation list shows them"
+        }
+        ErrorKind::NotFound if error.data.get("what").is_some_and(|what| what == "snapshot") => {
+            "kernel-keeper snapshot list NOTEBOOK shows those of a notebook"
         }
         ErrorKind::NotFound => "kernel-keeper windows --all shows every window",
         ErrorKind::LimitReached => "kernel-keeper stop SESSION stops a kernel; the limit is a setting",

@@ -8,6 +8,7 @@ mod conversations;
 mod documents;
 mod language;
 mod methods;
+mod methods_snapshots;
 mod outgoing;
 mod params;
 mod transport;

@@ -1,9 +1,11 @@
 //! Silent requests, which are no executions: the one that makes ipykernel lossless by an unlimited high-water mark on its
-//! iopub socket, and the one that lists the user's variables.
+//! iopub socket, the one that lists the user's variables, and those that save and restore them.
 //!
 //! ipykernel publishes over a socket that drops what is more than 1000 messages ahead of its reader. The limit is
 //! taken from each connection as it is made, so the request has to be sent after ours is connected, and again
 //! after each new one. Other kernels are not asked.
+
+use std::path::Path;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
@@ -54,13 +56,15 @@ inline and inline.show.__dict__.pop('_kernel_keeper', False) and setattr(inline.
 thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0)), 'unlimited')[3])(\
 get_ipython().kernel.iopub_thread, __import__('zmq'), __import__('sys').modules.get('matplotlib_inline.backend_inline'))";
 
-/// Runs `variables.py` in a namespace of its own, with the built-in functions whatever the user calls by their names.
-/// Figures that wait to be drawn are told again, as above.
-const VARIABLES: &str = "(lambda builtins, space, inline: (\
+/// Run in a namespace of its own, with the built-in functions whatever the user calls by their names. Figures that wait
+/// to be drawn are told again, as above.
+const BEFORE: &str = "(lambda builtins, space, inline: (\
 builtins.setattr(inline.show, '_draw_called', inline.show.__dict__.pop('_kernel_keeper', False)) if inline else None, \
-builtins.exec(SOURCE, space), space['result']())[2])(\
+builtins.exec(";
+const AFTER: &str = ")[2])(\
 __import__('builtins'), {}, __import__('sys').modules.get('matplotlib_inline.backend_inline'))";
 const VARIABLES_SOURCE: &str = include_str!("variables.py");
+const SNAPSHOT_SOURCE: &str = include_str!("snapshot.py");
 
 /// What became of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +86,42 @@ pub fn unlimited_iopub(session: &str, move_pipe: bool) -> Message {
 
 /// Asks what variables there are; counts as no execution, and leaves nothing behind. For idle Python kernels.
 pub fn list_variables(session: &str) -> Message {
-    request(session, &VARIABLES.replace("SOURCE", &json!(VARIABLES_SOURCE).to_string()))
+    request(session, &in_own_namespace(VARIABLES_SOURCE, "result", &[]))
+}
+
+/// Has the variables pickled into a new file. For idle Python kernels.
+pub fn save_snapshot(session: &str, file: &Path) -> Message {
+    request(session, &in_own_namespace(SNAPSHOT_SOURCE, "save", &[bytes_of(file)]))
+}
+
+/// Has them taken from that file again; `details` is what [`save_snapshot`] answered. For idle Python kernels.
+pub fn restore_snapshot(session: &str, file: &Path, details: &Value) -> Message {
+    request(session, &in_own_namespace(SNAPSHOT_SOURCE, "restore", &[bytes_of(file), details.to_string()]))
+}
+
+/// Reads what either answered. The error is the exception's name and what it says: `KeyboardInterrupt` where it was
+/// interrupted.
+pub fn snapshot_of(content: &Value) -> Result<Value, (String, String)> {
+    if let Some(answer) = variables_of(content).and_then(|json| serde_json::from_slice(&json).ok()) {
+        return Ok(answer);
+    }
+    let result = &content["user_expressions"][EXPRESSION];
+    let text = |name: &str| {
+        let said = [&result[name], &content[name]].into_iter().find_map(Value::as_str);
+        said.unwrap_or_default().to_owned()
+    };
+    Err((text("ename"), text("evalue")))
+}
+
+/// A path may be no text.
+fn bytes_of(path: &Path) -> String {
+    BASE64_STANDARD.encode(path.as_os_str().as_encoded_bytes())
+}
+
+/// An expression that calls a function of some source. A JSON string is a string of Python too.
+fn in_own_namespace(source: &str, function: &str, arguments: &[String]) -> String {
+    let arguments: Vec<String> = arguments.iter().map(|text| json!(text).to_string()).collect();
+    format!("{BEFORE}{}, space), space['{function}']({}){AFTER}", json!(source), arguments.join(", "))
 }
 
 /// Reads the content of its `execute_reply`: a JSON array; `None` where the kernel cannot tell.

@@ -122,6 +122,7 @@ impl Keeper {
         self.listen_to_heart();
         self.take_sample();
         if std::mem::take(&mut self.rejoining) {
+            self.snapshot_lost("the connection to the kernel broke");
             let now = Time::now();
             let from = self.journal.last_at().unwrap_or(now);
             self.journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });

@@ -73,6 +73,8 @@ fn patience(request: &Request) -> Duration {
     Duration::from_secs(match request {
         Request::Restart {} => 130,
         Request::Stop {} => 7,
+        // As long as it takes: a person can interrupt it.
+        Request::SaveSnapshot { .. } | Request::RestoreSnapshot { .. } => 24 * 3_600,
         _ => 30,
     })
 }

@@ -64,6 +64,11 @@ pub enum Request {
     Ask(Question),
     /// → `{ json }`: what `keeper/sessionVariables` answers, as text
     Variables {},
+    /// Saves the variables under a name; `on_stop`: because the kernel is about to be stopped. → `{ snapshot }`, null where
+    /// there was nothing to save on a stop
+    SaveSnapshot { name: String, on_stop: bool },
+    /// Takes variables from a file that was looked at. → `{ variables, skipped, warnings }`
+    RestoreSnapshot { file: std::path::PathBuf, details: Value },
     /// This connection's window shows figures, or none any more. → `{}`
     Watch { visible: bool },
     /// The user's idle policy, in milliseconds; `None`: off. → `{}`

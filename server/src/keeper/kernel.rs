@@ -1,6 +1,6 @@
 //! The kernel's process and the first words with it: spawn, connect, probe, and ipykernel's high-water mark.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -245,6 +245,16 @@ pub fn question(message: &str, content: serde_json::Value) -> Message {
 /// Asks what variables there are.
 pub fn variables_request() -> Message {
     jupyter::list_variables(CLIENT)
+}
+
+/// Has the variables pickled into a new file.
+pub fn save_request(file: &Path) -> Message {
+    jupyter::save_snapshot(CLIENT, file)
+}
+
+/// Has them taken from it again.
+pub fn restore_request(file: &Path, details: &serde_json::Value) -> Message {
+    jupyter::restore_snapshot(CLIENT, file, details)
 }
 
 /// Makes an exchanged iopub socket as lossless as the one before.

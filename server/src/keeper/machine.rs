@@ -108,6 +108,8 @@ pub struct Machine {
     ready: bool,
     /// Set until the kernel is through with what it did before we came.
     settling: Option<Settling>,
+    /// The kernel is at something that is no execution: what waits waits on.
+    held: bool,
     /// The kernel said that it exits because code asked for it.
     pub exiting: bool,
     /// What other programs run on it.
@@ -159,7 +161,18 @@ impl Machine {
 
     /// Whether the kernel is at something.
     pub fn is_busy(&self) -> bool {
-        self.running.is_some() || self.settling.is_some() || !self.others.is_empty()
+        self.running.is_some() || self.settling.is_some() || !self.others.is_empty() || self.held
+    }
+
+    /// The kernel is given something that is no execution. Nothing else is sent before [`release`](Self::release).
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// It is through with that.
+    pub fn release(&mut self) -> Vec<Effect> {
+        self.held = false;
+        self.dispatch()
     }
 
     /// Takes a job that the journal has as pending.
@@ -206,7 +219,7 @@ impl Machine {
     /// The kernel's process is gone, and another one comes: what ran ends as `running`.
     pub fn kernel_replaced(&mut self, running: ExecutionStatus, now: Time) -> Vec<Effect> {
         self.ready = false;
-        self.settling = None;
+        (self.settling, self.held) = (None, false);
         let mut effects = self.others_gone(now);
         if let Some(mut gone) = self.running.take() {
             // A reply that came before the end tells how it ended, whatever became of the kernel.
@@ -407,7 +420,8 @@ impl Machine {
     fn dispatch(&mut self) -> Vec<Effect> {
         // Behind what another program runs it would be the kernel's, and could not be taken back.
         let waits = self.other_running().is_some();
-        if !self.ready || self.running.is_some() || self.settling.is_some() || self.exiting || waits {
+        let is_taken = self.running.is_some() || self.settling.is_some() || self.held;
+        if !self.ready || is_taken || self.exiting || waits {
             return Vec::new();
         }
         let Some(job) = self.queue.pop_front() else { return Vec::new() };

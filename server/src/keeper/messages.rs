@@ -75,6 +75,9 @@ impl Keeper {
             if channel == Channel::Shell {
                 let parent = parent.to_owned();
                 self.answered(&parent, &message.content);
+            } else if message.content["execution_state"] == "idle" {
+                let parent = parent.to_owned();
+                self.snapshot_is_over(&parent);
             }
             return;
         }

@@ -68,7 +68,7 @@ pub fn read_variables(path: &Path) -> Option<SessionVariablesResult> {
 
 impl Keeper {
     /// Whether the kernel would answer at once.
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         self.state == SessionState::Idle
             && self.channels.is_some()
             && self.ending.is_none()
@@ -144,6 +144,7 @@ impl Keeper {
 
     /// The kernel is gone: nothing is answered any more.
     pub(super) fn forget_questions(&mut self) {
+        self.snapshot_lost("the kernel ended");
         for id in self.questions.asked.keys().cloned().collect::<Vec<_>>() {
             self.answered(&id, &Value::Null);
         }
@@ -157,18 +158,27 @@ impl Keeper {
     }
 
     fn send_question(&mut self, message: Message, by: Option<(u64, u64)>) {
-        let questions = &mut self.questions;
+        let id = self.send_unnoticed(message);
+        self.questions.asked.insert(id, Asked { by, since: Instant::now() });
+    }
+
+    /// Sends what is no execution: what the kernel says of it is passed over. Gives its id.
+    pub(super) fn send_unnoticed(&mut self, message: Message) -> String {
+        let recent = &mut self.questions.recent;
         let id = message.header.msg_id.clone();
-        questions.recent.push_back(id.clone());
-        if questions.recent.len() > REMEMBERED {
-            questions.recent.pop_front();
+        recent.push_back(id.clone());
+        if recent.len() > REMEMBERED {
+            recent.pop_front();
         }
-        questions.asked.insert(id, Asked { by, since: Instant::now() });
         self.outbox.push((Channel::Shell, message));
+        id
     }
 
     /// The kernel's reply to a question; null where there is none.
     pub(super) fn answered(&mut self, id: &str, content: &Value) {
+        if self.snapshot_answered(id, content) {
+            return;
+        }
         let Some(asked) = self.questions.asked.remove(id) else { return };
         if let Some((connection, id)) = asked.by {
             return self.answer(connection, id, json!({ "reply": content }));

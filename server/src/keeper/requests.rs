@@ -111,6 +111,10 @@ impl Keeper {
             }
             Request::Ask(question) => self.ask(connection, id, question),
             Request::Variables {} => self.variables(connection, id),
+            Request::SaveSnapshot { name, on_stop } => self.save_snapshot(connection, id, name, on_stop)?,
+            Request::RestoreSnapshot { file, details } => {
+                self.restore_snapshot(connection, id, &file, &details)?;
+            }
             Request::Watch { visible } => {
                 self.clients.watch(connection, visible);
                 if visible {

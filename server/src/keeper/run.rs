@@ -91,6 +91,7 @@ pub(super) struct Keeper {
     pub gpu: Option<Pin<Box<dyn Future<Output = Option<u64>>>>>,
     pub gpu_asked: Option<Instant>,
     pub questions: super::questions::Questions,
+    pub snapshot: Option<super::snapshots::Running>,
 }
 
 /// `kernel-keeper keep`: keeps the session's kernel until its end. Standard input is the session's lock.
@@ -196,6 +197,7 @@ impl Keeper {
             gpu: None,
             gpu_asked: None,
             questions,
+            snapshot: None,
         };
         keeper.clients.publish(|p| p.committed = committed);
         Ok((keeper, requests))

@@ -28,6 +28,7 @@ impl Keeper {
         let effects = self.machine.tick(now);
         self.carry_out(effects, now);
         self.tick_questions(now);
+        self.tick_snapshot();
         self.tick_idling();
         if let Some(lost) = self.gaps.missing(now) {
             let body = EventBody::Gap { from: Time(now.0 - GAP_NOTICED), to: now, lost_at_most: Some(lost) };

@@ -50,6 +50,7 @@ pub struct Action {
 pub mod actions {
     pub const RESUME: &str = "resume";
     pub const FRESH: &str = "fresh";
+    pub const RESTORE: &str = "restore";
     pub const REBUILD: &str = "rebuild";
     pub const HISTORY: &str = "history";
     pub const MIGRATE: &str = "migrate";

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-use super::{CellOutputs, CellRef, Execution, Offer, Session, Time, Window};
+use super::{CellOutputs, CellRef, Execution, Offer, RestoreSnapshotResult, Session, Time, Window};
 
 macro_rules! wire {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {$(
@@ -81,6 +81,9 @@ wire! {
         /// What was queued, where the answer was "rebuild".
         #[cfg_attr(test, ts(type = "Rebuild | null"))]
         rebuild: Option<Rebuild>,
+        /// What the answer "restore" brought back; null too where that failed.
+        #[cfg_attr(test, ts(type = "RestoreSnapshotResult | null"))]
+        restored: Option<RestoreSnapshotResult>,
     }
     /// Executions of an earlier kernel that were queued again, in their order.
     Rebuild { execution_ids: Vec<String> }

@@ -18,11 +18,16 @@ use crate::registry::{self, ConversationRow, Conversations, Subject};
 const LONGEST_ID: usize = 200;
 
 /// The conversations' database, opened when it is needed first.
-#[derive(Default)]
 pub(super) struct Store {
     open: Mutex<Option<Arc<Conversations>>>,
-    /// The state of it that the client was told of last.
+    /// The state of it that the client knows from its last list, or was told of since; negative: it never asked.
     told: AtomicI64,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store { open: Mutex::default(), told: AtomicI64::new(-1) }
+    }
 }
 
 impl Sessions {
@@ -105,15 +110,17 @@ impl Sessions {
         if let Some(id) = asked.session_id.as_deref() {
             self.must_exist(id)?;
         }
+        self.conversations.told.store(0, Ordering::Relaxed);
+        self.forget_expired()?;
         if !self.has_conversations() {
             return Ok(Vec::new());
         }
-        self.forget_expired()?;
         if let Some(notebook) = &notebook {
             self.find_conversations(notebook)?;
         }
         self.join_sessions()?;
         let places = notebook.map(|notebook| self.places(&notebook)).transpose()?;
+        self.conversations.told.store(self.in_store(Conversations::change_counter)?, Ordering::Relaxed);
         let mut rows = self.in_store(Conversations::conversations)?;
         rows.retain(|row| {
             let of_session = asked.session_id.is_none() || row.subject.session_id == asked.session_id;
@@ -182,11 +189,15 @@ impl Sessions {
         Ok(new)
     }
 
-    /// Tells the client where conversations changed since it was told last. Who never asked for any is not told.
+    /// Tells the client where conversations changed since it was told last. Who never asked for a list is not told.
     pub fn look_for_conversations(&self) {
-        let open = lock(&self.conversations.open).clone();
-        let Some(Ok(counter)) = open.map(|store| store.change_counter()) else { return };
-        if self.conversations.told.swap(counter, Ordering::Relaxed) != counter {
+        let told = self.conversations.told.load(Ordering::Relaxed);
+        if told < 0 || !self.has_conversations() {
+            return;
+        }
+        let Ok(counter) = self.in_store(Conversations::change_counter) else { return };
+        if told != counter {
+            self.conversations.told.store(counter, Ordering::Relaxed);
             self.emit(Event::Conversations);
         }
     }
@@ -239,7 +250,10 @@ impl Sessions {
         ended_at.is_some_and(|at| at < limit)
     }
 
-    fn forget_expired(&self) -> Result<(), Error> {
+    pub(super) fn forget_expired(&self) -> Result<(), Error> {
+        if !self.has_conversations() {
+            return Ok(());
+        }
         let limit = self.limit_of_age();
         let old = self.in_store(|store| store.inactive_since(limit))?;
         for row in old.iter().filter(|row| self.has_expired(row, limit)) {
@@ -276,8 +290,6 @@ impl Sessions {
         }
         let (store, warnings) = Conversations::open(&self.folders.state).map_err(|e| self.failed(e))?;
         warnings.into_iter().for_each(|warning| self.emit(Event::Warning(warning)));
-        // Whoever opens it looks at it then.
-        self.conversations.told.store(store.change_counter().unwrap_or_default(), Ordering::Relaxed);
         Ok(open.insert(Arc::new(store)).clone())
     }
 

@@ -209,6 +209,11 @@ impl Sessions {
                 let kernel = kernel.map(str::to_owned).or_else(|| session.map(|s| s.kernel.name.clone()));
                 self.fresh(&notebook, None, kernel.as_deref()).await?
             }
+            (OfferKind::Recover, actions::RESTORE) => {
+                let kernel = kernel.map(str::to_owned).or_else(|| session.map(|s| s.kernel.name.clone()));
+                let fresh = self.fresh(&notebook, None, kernel.as_deref()).await?;
+                self.with_latest_snapshot(&notebook, fresh).await
+            }
             (OfferKind::Recover, actions::REBUILD) => {
                 let old = session.ok_or_else(gone)?;
                 let (session, rebuild) = self.rebuild(&notebook, old, kernel).await?;
@@ -263,13 +268,27 @@ impl Sessions {
 
     fn result(&self, outcome: Outcome, session: Option<Session>) -> EnsureResult {
         let last_execution = session.as_ref().and_then(|s| self.last_of(&s.id));
-        EnsureResult { outcome: outcome.as_str().into(), session, last_execution, offer: None, rebuild: None }
+        EnsureResult {
+            outcome: outcome.as_str().into(),
+            session,
+            last_execution,
+            offer: None,
+            rebuild: None,
+            restored: None,
+        }
     }
 
     fn asked(&self, offer: Offer) -> EnsureResult {
         let session = offer.sessions.first().cloned();
         let last_execution = session.as_ref().and_then(|s| self.last_of(&s.id));
-        EnsureResult { outcome: "ask".into(), session, last_execution, offer: Some(offer), rebuild: None }
+        EnsureResult {
+            outcome: "ask".into(),
+            session,
+            last_execution,
+            offer: Some(offer),
+            rebuild: None,
+            restored: None,
+        }
     }
 }
 

@@ -1,20 +1,22 @@
 //! Room on the disk: ended sessions that are kept no longer, and whole streams whose lease is over.
 //!
-//! Never a live session, nor another host's; a session's lock is held while it goes.
+//! Never a live session, nor another host's, nor one with snapshots that a person made: they go when these are removed.
+//! A session's lock is held while it goes.
 
 use super::{Sessions, store_failed};
 use crate::journal;
-use crate::keeper::take_lock;
+use crate::keeper::{holds_snapshots, take_lock};
 use crate::protocol::{Error, Time};
 
 impl Sessions {
-    /// Removes ended sessions, those that ended before a moment or all. Live ones never; of another host none.
+    /// Removes ended sessions, those that ended before a moment or all. Live ones never; of another host none; none that
+    /// has snapshots of a person.
     pub fn prune(&self, ended_before: Option<Time>) -> Result<(u32, u64), Error> {
         let (mut removed, mut freed) = (0, 0);
         let host = crate::process::host();
         for row in self.registry().sessions(true).map_err(store_failed)? {
             let old = row.ended_at.is_some_and(|at| ended_before.is_none_or(|limit| at < limit));
-            if row.live || !old || row.host != host {
+            if row.live || !old || row.host != host || holds_snapshots(&self.folders, &row.id) {
                 continue;
             }
             // The lock keeps a restart of this very session out until it is gone.
@@ -39,12 +41,16 @@ impl Sessions {
         Ok((removed, freed))
     }
 
-    /// What a window does once, at its start: ended sessions older than the setting go, and leases end.
+    /// What a window does once, at its start: ended sessions older than the setting go, and expired conversations, and
+    /// leases end.
     pub fn housekeeping(&self) {
         let now = Time::now();
         let keep = i64::from(self.settings().keep_ended_days) * 24 * 3_600_000;
         if let Err(e) = self.prune(Some(Time(now.0 - keep))) {
             tracing::warn!("old sessions could not be removed: {e}");
+        }
+        if let Err(e) = self.forget_expired() {
+            tracing::warn!("expired conversations could not be removed: {e}");
         }
         let Ok(rows) = self.registry().sessions(true) else { return };
         for row in rows.into_iter().filter(|row| row.ended_at.is_some()) {

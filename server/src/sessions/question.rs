@@ -76,16 +76,21 @@ impl NewOffer {
         NewOffer { from, ..Self::new(OfferKind::Replace, notebook, message, None, actions, sessions) }
     }
 
-    /// `last` is what ran last; `can_rebuild`: something had succeeded that could be run again.
+    /// `last` is what ran last; `can_restore`: there is a snapshot; `can_rebuild`: something had succeeded that could be run
+    /// again.
     pub fn recover(
         notebook: NotebookName,
         session: Session,
         kernel_name: Option<&str>,
         last: Option<&Execution>,
+        can_restore: bool,
         can_rebuild: bool,
     ) -> NewOffer {
         let message = text::recover(&notebook.file_name(), &session, last);
         let mut actions = vec![action(actions::FRESH, "Start Fresh")];
+        if can_restore {
+            actions.push(action(actions::RESTORE, "Restore Snapshot"));
+        }
         if can_rebuild {
             actions.push(action(actions::REBUILD, "Rebuild from History"));
         }

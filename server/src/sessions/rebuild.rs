@@ -23,7 +23,9 @@ impl Sessions {
         let last = self.last_begun(&session.id);
         let reader = Reader::open(&self.folders.session(&session.id));
         let can_rebuild = reader.and_then(|reader| reader.has_succeeded(session.started_at)).unwrap_or(false);
-        NewOffer::recover(notebook, session, kernel_name, last.as_ref(), can_rebuild)
+        let is_python = super::snapshots::is_python(&session);
+        let can_restore = is_python && self.snapshots_of(&notebook).is_ok_and(|found| !found.is_empty());
+        NewOffer::recover(notebook, session, kernel_name, last.as_ref(), can_restore, can_rebuild)
     }
 
     /// Starts a kernel and queues what had succeeded in the old one, in the order in which it ran, code as it was then.

@@ -38,6 +38,8 @@ pub struct Settings {
     pub keep_ended_days: u32,
     /// A kernel that is idle, attached nowhere and not pinned is stopped after so long; `None`: never.
     pub stop_idle_after: Option<Duration>,
+    /// A kernel's variables are saved before a person stops it.
+    pub snapshot_on_stop: bool,
     /// Live sessions that there may be.
     pub max_sessions: u32,
     /// A window whose sidecar gave no sign for so long is disconnected; sleep does not count.
@@ -62,6 +64,7 @@ impl Default for Settings {
             journal_max_bytes: 1 << 30,
             keep_ended_days: 30,
             stop_idle_after: None,
+            snapshot_on_stop: false,
             max_sessions: 1_000,
             silent_after: Duration::from_secs(300),
             clean_up_interval: Duration::from_secs(60),
@@ -112,6 +115,7 @@ impl Settings {
                 .and_then(|n| u32::try_from(n).ok())
                 .unwrap_or(defaults.keep_ended_days),
             stop_idle_after: seconds("stopIdleAfter", 60.0),
+            snapshot_on_stop: get("snapshotOnStop") == true,
             max_sessions: get("maxSessions")
                 .as_u64()
                 .and_then(|n| u32::try_from(n).ok())

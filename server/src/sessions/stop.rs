@@ -17,6 +17,7 @@ const END: Duration = Duration::from_secs(1);
 impl Sessions {
     /// Stops a session's kernel: asked, then terminated, then killed. Ended already: the same answer.
     pub async fn stop(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
+        self.save_before_stop(id).await;
         let stopped = match self.keeper(id).await {
             Ok(client) => client.call_session(Request::Stop {}).await,
             Err(e) => Err(e),

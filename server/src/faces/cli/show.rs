@@ -6,7 +6,7 @@ use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 
 use crate::protocol::{
     Conversation, EndReason, Execution, ExecutionStatus, Kernelspec, OtherKernel, RecentEvent, Session,
-    SessionState, Time, Variable, Window, WindowState,
+    SessionState, Snapshot, Time, Variable, Window, WindowState,
 };
 use crate::sessions::since;
 
@@ -82,6 +82,22 @@ pub fn kernelspecs(all: &[Kernelspec]) -> Table {
     for spec in all {
         let ready = if spec.ready { "yes" } else { "no ipykernel" };
         table.add_row([&spec.name, &spec.display_name, &spec.language, &spec.source, ready]);
+    }
+    table
+}
+
+/// Snapshots, one a line.
+pub fn snapshots(all: &[Snapshot]) -> Table {
+    let mut table = table(&["NAME", "SAVED", "SIZE", "VARIABLES", "LEFT OUT", "SESSION"]);
+    for snapshot in all {
+        table.add_row([
+            Cell::new(plain(&snapshot.name)).add_attribute(Attribute::Bold),
+            Cell::new(when(snapshot.at)),
+            Cell::new(bytes(snapshot.bytes)),
+            Cell::new(snapshot.variables.len()),
+            Cell::new(snapshot.skipped.len()),
+            Cell::new(&snapshot.session_id),
+        ]);
     }
     table
 }

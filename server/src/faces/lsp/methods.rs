@@ -12,6 +12,7 @@ use tower_lsp::{LspServiceBuilder, jsonrpc};
 
 use super::backend::Backend;
 use super::conversations::*;
+use super::methods_snapshots::{list_snapshots, remove_snapshot, restore_snapshot, save_snapshot};
 use super::params::{notebook, optional_notebook, parse, to_rpc};
 use super::{outgoing, params};
 use crate::protocol::*;
@@ -91,6 +92,10 @@ pub fn register(builder: LspServiceBuilder<Backend>) -> LspServiceBuilder<Backen
         "keeper/conversation/branch" => branch_conversation -> ConversationIdResult,
         "keeper/conversation/export" => export_conversation -> ExportConversationResult,
         "keeper/conversation/import" => import_conversation -> ConversationIdResult,
+        "keeper/snapshot/save" => save_snapshot -> SnapshotResult,
+        "keeper/snapshot/restore" => restore_snapshot -> RestoreSnapshotResult,
+        "keeper/snapshot/list" => list_snapshots -> SnapshotsResult,
+        "keeper/snapshot/remove" => remove_snapshot -> RemoveSnapshotResult,
     }
     builder
 }

@@ -1,0 +1,84 @@
+//! `snapshot save`, `restore`, `list` and `remove`: the variables of a kernel, kept under a name.
+
+use std::sync::Arc;
+
+use super::print_json;
+use super::show::{self, plain};
+use crate::protocol::{Error, ErrorKind, NotebookName, RestoreSnapshotParams, SkippedVariable, Snapshot};
+use crate::sessions::Sessions;
+
+/// `snapshot save`
+pub async fn save(sessions: &Arc<Sessions>, which: &str, snapshot: &str, json: bool) -> Result<(), Error> {
+    let id = sessions.resolve(which).await?;
+    let saved = sessions.save_snapshot(&id, snapshot).await?;
+    if json {
+        return print_json(&saved);
+    }
+    println!("Saved {} variable(s) as \"{}\".", saved.variables.len(), plain(&saved.name));
+    print_skipped("Left out", &saved.skipped);
+    Ok(())
+}
+
+/// `snapshot restore`
+pub async fn restore(
+    sessions: &Arc<Sessions>,
+    which: &str,
+    snapshot: &str,
+    restart: bool,
+    json: bool,
+) -> Result<(), Error> {
+    let session_id = sessions.resolve(which).await?;
+    let asked = RestoreSnapshotParams { session_id, name: snapshot.to_owned(), restart: Some(restart) };
+    let restored = sessions.restore_snapshot(&asked).await?;
+    if json {
+        return print_json(&restored);
+    }
+    println!("Restored {} variable(s) from \"{}\".", restored.variables.len(), plain(snapshot));
+    print_skipped("Not restored", &restored.skipped);
+    for warning in &restored.warnings {
+        println!("{}.", plain(warning));
+    }
+    Ok(())
+}
+
+/// `snapshot list`
+pub async fn list(sessions: &Arc<Sessions>, which: &str, json: bool) -> Result<(), Error> {
+    let found = of_notebook(sessions, which).await?;
+    if json {
+        return print_json(&found);
+    }
+    match found.is_empty() {
+        true => println!("There are no snapshots of {which}."),
+        false => println!("{}", show::snapshots(&found)),
+    }
+    Ok(())
+}
+
+/// `snapshot remove`
+pub async fn remove(sessions: &Arc<Sessions>, which: &str, snapshot: &str) -> Result<(), Error> {
+    let found = of_notebook(sessions, which).await?.into_iter().find(|found| found.name == snapshot);
+    let removed = match found {
+        Some(found) => sessions.remove_snapshot(&found.session_id, snapshot).await?,
+        None => false,
+    };
+    if !removed {
+        let what = format!("{which} has no snapshot \"{}\"", plain(snapshot));
+        return Err(Error::new(ErrorKind::NotFound, what).with("what", "snapshot"));
+    }
+    println!("Removed \"{}\".", plain(snapshot));
+    Ok(())
+}
+
+/// A notebook's snapshots; it may be named by its session.
+async fn of_notebook(sessions: &Arc<Sessions>, which: &str) -> Result<Vec<Snapshot>, Error> {
+    let id = sessions.resolve(which).await?;
+    let uri = sessions.get(&id)?.notebook_uri;
+    let notebook = NotebookName::parse(&uri).map_err(|e| Error::new(ErrorKind::InvalidParams, e))?;
+    sessions.snapshots(&notebook).await
+}
+
+fn print_skipped(word: &str, skipped: &[SkippedVariable]) {
+    for skipped in skipped {
+        println!("{word}: {} ({}).", plain(&skipped.name), plain(&skipped.reason));
+    }
+}

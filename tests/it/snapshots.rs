@@ -1,0 +1,500 @@
+//! Snapshots: what a Python kernel holds, kept in a file and taken back, into this kernel or another one.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::driver::{Failure, PATIENCE, Window, eventually};
+use crate::kernels;
+use crate::offers::{actions, answer, pushed};
+use crate::world::{World, id_of, kill, pid_of, uri};
+
+/// All kinds of things, and some that cannot be pickled.
+const NAMESPACE: &str = r#"
+import abc, enum, threading, socket, xml.etree.ElementTree
+import numpy as np, pandas as pd, polars as pl
+from dataclasses import dataclass
+from collections import namedtuple
+part = [1]
+one, two = {'part': part}, (part,)
+factor = 5
+def scaled(x): return x * factor
+def factorial(n): return 1 if n == 0 else n * factorial(n - 1)
+def adder(k):
+    def inner(x): return x + k + factor
+    return inner
+add3 = adder(3)
+square = lambda x: x ** 2
+class Base:
+    def __init__(self, value): self.value = value
+    def get(self): return self.value
+class Derived(Base):
+    def get(self): return ('derived', super().get(), factor)
+first = Derived(part)
+@dataclass
+class Point:
+    x: int = 1
+    y: int = 2
+point = Point(3)
+class Colour(enum.Enum):
+    RED = 1
+    def words(self): return self.name.lower()
+red = Colour.RED
+Pair = namedtuple('Pair', 'a b')
+pair = Pair(1, 2)
+class Shape(abc.ABC):
+    @abc.abstractmethod
+    def area(self): ...
+array = np.arange(100_000)
+view = array
+frame = pd.DataFrame({'x': array, 's': ['text'] * 100_000})
+table = pl.DataFrame({'x': [1, 2, 3]})
+lock, plug, steps = threading.Lock(), socket.socket(), (i for i in range(3))
+open_file = open('open.txt', 'w')
+class Stubborn:
+    def __reduce__(self): raise SystemExit(3)
+stubborn = Stubborn()
+mixed = [part, stubborn]
+deep = []
+at = deep
+for _ in range(100_000):
+    at.append([]); at = at[0]
+del at
+"#;
+
+const SLOW: &str = "
+import time
+class Slow:
+    def __reduce__(self):
+        open('begun', 'w').close()
+        time.sleep(600)
+slow = Slow()
+";
+
+fn save(window: &mut Window, id: &str, name: &str) -> Value {
+    window.ok("keeper/snapshot/save", json!({ "sessionId": id, "name": name }))["snapshot"].clone()
+}
+
+fn not_saved(window: &mut Window, id: &str, name: &str, kind: &str) -> Failure {
+    window.fails("keeper/snapshot/save", json!({ "sessionId": id, "name": name }), kind)
+}
+
+fn restore(window: &mut Window, id: &str, name: &str, restart: bool) -> Value {
+    let asked = json!({ "sessionId": id, "name": name, "restart": restart });
+    window.ok("keeper/snapshot/restore", asked)
+}
+
+fn not_restored(window: &mut Window, id: &str, name: &str, kind: &str) -> Failure {
+    window.fails("keeper/snapshot/restore", json!({ "sessionId": id, "name": name }), kind)
+}
+
+/// Names and sessions of a notebook's snapshots, the latest first.
+fn listed(window: &mut Window, notebook: &Path) -> Vec<(String, String)> {
+    let all = window.ok("keeper/snapshot/list", json!({ "notebookUri": uri(notebook) }));
+    let all = all["snapshots"].as_array().unwrap().clone();
+    all.iter().map(|s| (id_of(&s["name"]), id_of(&s["sessionId"]))).collect()
+}
+
+fn named(skipped: &Value) -> Vec<&str> {
+    skipped.as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect()
+}
+
+/// The files of a session's snapshots that end so.
+fn files(world: &World, id: &str, end: &str) -> Vec<PathBuf> {
+    let found = fs::read_dir(world.session_dir(id).join("snapshots")).into_iter().flatten().flatten();
+    found.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(end)).collect()
+}
+
+/// Waits until a cell or a pickle has made this file in the folder of the notebooks.
+fn begun(world: &World) {
+    let file = world.work().join("begun");
+    eventually("it has begun", PATIENCE, || file.exists().then_some(()));
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn what_a_kernel_holds_comes_back_in_a_fresh_one() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    window.run(&id, NAMESPACE);
+    let saved = save(&mut window, &id, "before 🌊 / ../%");
+    assert_eq!((&saved["name"], &saved["sessionId"]), (&json!("before 🌊 / ../%"), &json!(id)));
+    assert_eq!(
+        named(&saved["skipped"]),
+        ["lock", "plug", "steps", "open_file", "stubborn", "mixed", "deep"],
+        "{saved}"
+    );
+    assert!(saved["skipped"].as_array().unwrap().iter().all(|s| !s["reason"].as_str().unwrap().is_empty()));
+    let pickles = files(&world, &id, ".dill");
+    let (folder, file) = (pickles[0].parent().unwrap().metadata().unwrap(), pickles[0].metadata().unwrap());
+    assert_eq!((folder.mode() & 0o777, file.mode() & 0o777, pickles.len()), (0o700, 0o600, 1));
+    assert_eq!(saved["bytes"], file.len());
+
+    let restored = restore(&mut window, &id, "before 🌊 / ../%", true);
+    assert_eq!(restored["session"]["id"], id.as_str());
+    assert_eq!(restored["session"]["state"], "idle");
+    assert_eq!((&restored["skipped"], &restored["warnings"]), (&json!([]), &json!([])));
+    assert_eq!(restored["variables"], saved["variables"]);
+    let check = |window: &mut Window, expression: &str, value: &str| {
+        assert_eq!(window.value_of(&id, expression), value, "{expression}");
+    };
+    // What was shared is shared, over variables, classes and arrays.
+    check(&mut window, "one['part'] is part and two[0] is part and first.value is part", "True");
+    check(&mut window, "type(first) is Derived and isinstance(first, Base)", "True");
+    check(&mut window, "view is array and view.flags.writeable", "True");
+    check(
+        &mut window,
+        "int(array.sum()), frame.shape, frame['s'].iloc[7]",
+        "(4999950000, (100000, 2), 'text')",
+    );
+    check(
+        &mut window,
+        "table['x'].to_list(), point, pair, type(pair) is Pair",
+        "([1, 2, 3], Point(x=3, y=2), Pair(a=1, b=2), True)",
+    );
+    check(&mut window, "red is Colour.RED, red.words(), square(4), factorial(5)", "(True, 'red', 16, 120)");
+    check(&mut window, "Shape.__abstractmethods__", "frozenset({'area'})");
+    check(
+        &mut window,
+        "np.__name__, pd.__name__, xml.etree.ElementTree.__name__",
+        "('numpy', 'pandas', 'xml.etree.ElementTree')",
+    );
+    // Functions and classes see the namespace as it is from now on.
+    window.run(&id, "factor = 100");
+    check(&mut window, "scaled(2), add3(1), first.get()", "(200, 104, ('derived', [1], 100))");
+    // Nothing was changed on the disk by what could not be kept.
+    check(&mut window, "'stubborn' in globals() or 'open_file' in globals()", "False");
+}
+
+#[test]
+fn saving_leaves_nothing_behind_and_restoring_only_what_was_saved() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    window.run(&id, "import matplotlib.pyplot as plt\nfigure = plt.figure()\nplt.plot([1, 2])\nplt.close()");
+    window.run(&id, "41 + 1");
+    let last = window.run(&id, "names = None; known = len(Out); names = set(globals())");
+    save(&mut window, &id, "a");
+    let next = window.run(&id, "assert {n for n in globals() if n not in names} <= {'_i4', '_3'}");
+    let count = |execution: &Value| execution["executionCount"].as_u64().unwrap();
+    assert_eq!(count(&next), count(&last) + 1);
+    assert_eq!(window.value_of(&id, "_, len(Out) - known, plt.get_fignums()"), "(42, 0, [])");
+    window.run(&id, "later = 1; known = 0");
+    let history = |window: &mut Window| {
+        let all = window.ok("keeper/executionHistory", json!({ "sessionId": id }));
+        all["executions"].as_array().unwrap().len()
+    };
+    let before = history(&mut window);
+    // Into the kernel as it is: what it has besides stays.
+    let restored = restore(&mut window, &id, "a", false);
+    assert_eq!(restored["skipped"], json!([]), "{restored}");
+    assert_eq!(history(&mut window), before);
+    let cell = json!({ "id": "c0", "index": 0 });
+    let asked = json!({ "sessionId": id, "code": "later, known", "cell": cell });
+    let execution = id_of(&window.ok("keeper/execute", asked)["executionId"]);
+    window.done(&id, &execution);
+    let outputs = window.outputs(&id, "c0");
+    // A figure that came back is not drawn by the next cell.
+    assert_eq!(outputs.as_array().unwrap().len(), 1, "{outputs}");
+    assert_eq!(outputs[0]["data"]["text/plain"], "(1, 1)");
+    assert_eq!(window.value_of(&id, "type(figure).__name__, plt.get_fignums()"), "('Figure', [])");
+}
+
+#[test]
+fn an_earlier_one_stays_until_the_new_one_is_whole() {
+    let mut world = World::new();
+    world.kill_what_is_left = true;
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let session = window.start(&notebook);
+    let id = id_of(&session["id"]);
+    window.run(&id, "x = 1");
+    save(&mut window, &id, "a");
+    window.run(&id, "x = 2");
+    save(&mut window, &id, "a");
+    assert_eq!((files(&world, &id, ".dill").len(), files(&world, &id, ".json").len()), (1, 1));
+    window.run(&id, "x = 3; import numpy; large = numpy.ones(20_000_000)");
+    window.run(&id, SLOW);
+    // Interrupted: an error, and the kernel goes on with what was queued meanwhile.
+    let asked = json!({ "sessionId": id, "name": "a" });
+    let saving = window.begin("keeper/snapshot/save", asked.clone());
+    begun(&world);
+    eventually("it is shown as busy", PATIENCE, || {
+        let now = window.session(&id);
+        (now["state"] == "busy" && now["currentExecution"].is_null() && now["responding"] == true)
+            .then_some(())
+    });
+    let queued = window.execute(&id, "y = x");
+    assert_eq!(window.execution(&id, &queued)["status"], "pending");
+    let second = not_saved(&mut window, &id, "b", "KernelFailed");
+    assert!(second.data["busy"] == true && second.message.contains("interrupt"), "{second:?}");
+    window.ok("keeper/interruptSession", json!({ "sessionId": id }));
+    let failed = window.finish(saving).expect_err("interrupted");
+    assert!(failed.kind() == "KernelFailed" && failed.data["interrupted"] == true, "{failed:?}");
+    assert_eq!(window.done(&id, &queued)["status"], "ok");
+    assert_eq!(files(&world, &id, ".dill").len(), 1);
+    // While a cell runs, nothing is saved or restored.
+    let running = window.execute(&id, "open('begun', 'w').close(); time.sleep(600)");
+    begun(&world);
+    assert!(not_saved(&mut window, &id, "a", "KernelFailed").message.contains("busy"));
+    assert!(not_restored(&mut window, &id, "a", "KernelFailed").message.contains("busy"));
+    window.ok("keeper/interruptSession", json!({ "sessionId": id }));
+    window.done(&id, &running);
+    // Killed half way.
+    let saving = window.begin("keeper/snapshot/save", asked);
+    begun(&world);
+    kill(pid_of(&window.session(&id)["pid"]), "KILL");
+    assert_eq!(window.finish(saving).expect_err("it died").kind(), "KernelFailed");
+    window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
+    not_saved(&mut window, &id, "a", "SessionEnded");
+    // An ended session is started anew, and has what was whole.
+    let restored = restore(&mut window, &id, "a", false);
+    assert_eq!(restored["variables"], json!(["x"]));
+    assert_eq!(window.value_of(&id, "x"), "2");
+    save(&mut window, &id, "a");
+    assert_eq!(files(&world, &id, ".dill").len(), 1);
+}
+
+#[test]
+fn a_new_keeper_lets_a_save_of_the_old_one_end() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    window.run(&id, SLOW.replace("sleep(600)", "sleep(3)").as_str());
+    let saving = window.begin("keeper/snapshot/save", json!({ "sessionId": id, "name": "a" }));
+    begun(&world);
+    kill(pid_of(&window.session(&id)["keeperPid"]), "KILL");
+    assert_eq!(window.finish(saving).expect_err("its keeper died").kind(), "KernelFailed");
+    assert_eq!(window.value_of(&id, "slow.__class__.__name__"), "'Slow'");
+    assert_eq!(listed(&mut window, &notebook), []);
+    window.run(&id, "del slow");
+    save(&mut window, &id, "a");
+    assert_eq!(files(&world, &id, ".dill").len(), 1, "what the other one left is gone");
+}
+
+#[test]
+fn only_ones_own_are_restored_and_other_versions_are_told() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    window.run(&id, "import pandas\nx = 1");
+    save(&mut window, &id, "a");
+    let (json, data) = (files(&world, &id, ".json").remove(0), files(&world, &id, ".dill").remove(0));
+    let written = fs::read_to_string(&json).unwrap();
+    let mut other: Value = serde_json::from_str(&written).unwrap();
+    other["details"]["python"] = json!("2.7.18");
+    other["details"]["packages"]["pandas"] = json!("0.1.0");
+    other["details"]["packages"]["no-such-package"] = json!("7");
+    fs::write(&json, other.to_string()).unwrap();
+    let told = restore(&mut window, &id, "a", false)["warnings"].as_array().unwrap().clone();
+    assert_eq!(told.len(), 3, "{told:?}");
+    for (text, words) in
+        told.iter().zip(["Python was 2.7.18 and is 3", "pandas was 0.1.0 and is ", "no-such-package was 7"])
+    {
+        assert!(text.as_str().unwrap().starts_with(words), "{text}");
+    }
+    let refused = |window: &mut Window, words: &str| {
+        let failed = not_restored(window, &id, "a", "StoreFailed");
+        assert!(failed.message.contains(words), "{failed:?}");
+    };
+    let with_mode =
+        |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let folder = json.parent().unwrap().to_owned();
+    for path in [&json, &data, &folder] {
+        let mode = path.metadata().unwrap().mode() & 0o777;
+        with_mode(path, mode | 0o020);
+        refused(&mut window, "can be written by others");
+        with_mode(path, mode);
+    }
+    let aside = world.work().join("elsewhere.dill");
+    fs::rename(&data, &aside).unwrap();
+    symlink(&aside, &data).unwrap();
+    refused(&mut window, "symbolic link");
+    fs::remove_file(&data).unwrap();
+    fs::write(&data, b"cos\nsystem\n(S'touch run-by-pickle'\ntR.").unwrap();
+    with_mode(&data, 0o600);
+    refused(&mut window, "bytes");
+    fs::rename(&aside, &data).unwrap();
+    // Giving a file away is for the superuser alone.
+    if data.metadata().unwrap().uid() == 0 {
+        std::os::unix::fs::chown(&data, Some(12_345), None).unwrap();
+        refused(&mut window, "belongs to another user");
+        std::os::unix::fs::chown(&data, Some(0), None).unwrap();
+    }
+    fs::write(&json, "{").unwrap();
+    // Not read, but not lost either.
+    not_restored(&mut window, &id, "a", "NotFound");
+    window.ok("keeper/stopSession", json!({ "sessionId": id }));
+    assert_eq!(window.ok("keeper/pruneStore", json!({}))["removedSessions"], 0);
+    fs::write(&json, written).unwrap();
+    restore(&mut window, &id, "a", false);
+    assert_eq!(window.value_of(&id, "x"), "1");
+    assert!(!world.work().join("run-by-pickle").exists());
+}
+
+#[test]
+fn they_are_a_notebooks_and_hold_up_pruning() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let old = id_of(&window.start(&notebook)["id"]);
+    window.run(&old, "x = 1");
+    save(&mut window, &old, "a");
+    save(&mut window, &old, "b");
+    window.ok("keeper/stopSession", json!({ "sessionId": old }));
+    let new = id_of(&window.start(&notebook)["id"]);
+    window.run(&new, "x = 2");
+    save(&mut window, &new, "a");
+    let pairs = |all: &[(&str, &str)]| -> Vec<(String, String)> {
+        all.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect()
+    };
+    assert_eq!(listed(&mut window, &notebook), pairs(&[("a", &new), ("b", &old), ("a", &old)]));
+    // Its own comes first, else another session's.
+    window.run(&new, "x = 3");
+    restore(&mut window, &new, "a", false);
+    assert_eq!(window.value_of(&new, "x"), "2");
+    restore(&mut window, &new, "b", false);
+    assert_eq!(window.value_of(&new, "x"), "1");
+    let unknown = not_restored(&mut window, &new, "c", "NotFound");
+    assert_eq!(unknown.data["what"], "snapshot");
+    // They follow the notebook.
+    let moved = world.work().join("moved.ipynb");
+    fs::copy(&notebook, &moved).unwrap();
+    window.ok("keeper/attachSession", json!({ "sessionId": new, "targetNotebookUri": uri(&moved) }));
+    assert_eq!(listed(&mut window, &moved).len(), 3);
+    // Nothing that a person saved goes with what is old.
+    assert_eq!(window.ok("keeper/pruneStore", json!({}))["removedSessions"], 0);
+    let remove = |window: &mut Window, name: &str| {
+        window.ok("keeper/snapshot/remove", json!({ "sessionId": old, "name": name }))["removed"].clone()
+    };
+    assert_eq!(
+        [remove(&mut window, "a"), remove(&mut window, "a"), remove(&mut window, "b")],
+        [true, false, true]
+    );
+    assert_eq!(files(&world, &old, "").len(), 0);
+    assert_eq!(window.ok("keeper/pruneStore", json!({}))["removedSessions"], 1);
+    assert_eq!(listed(&mut window, &moved), pairs(&[("a", &new)]));
+    for name in [json!(""), json!("x".repeat(101)), json!("a\nb"), json!("On stop")] {
+        window.refuses("keeper/snapshot/save", json!({ "sessionId": new, "name": name }), "name");
+    }
+    window.refuses("keeper/snapshot/save", json!({ "sessionId": new }), "name");
+    window.fails("keeper/snapshot/save", json!({ "sessionId": "nobody", "name": "a" }), "SessionNotFound");
+    save(&mut window, &new, &"é".repeat(100));
+}
+
+#[test]
+fn without_dill_it_says_how_to_get_it_and_other_languages_have_none() {
+    let world = World::new();
+    kernels::install_other(&world.jupyter());
+    let shadow = world.work().join("shadow");
+    fs::create_dir(&shadow).unwrap();
+    fs::write(shadow.join("dill.py"), "raise ImportError('none here')").unwrap();
+    let mut window = world.window();
+    let asked = json!({
+        "notebookUri": uri(&world.notebook("n.ipynb", &["1"])), "kernelName": kernels::PYTHON,
+        "env": { "PYTHONPATH": shadow },
+    });
+    let id = id_of(&window.ok("keeper/startSession", asked)["session"]["id"]);
+    let failed = not_saved(&mut window, &id, "a", "KernelFailed");
+    assert_eq!(failed.data["missing"], "dill", "{failed:?}");
+    let interpreter = id_of(&failed.data["interpreter"]);
+    assert!(Path::new(&interpreter).exists() && failed.message.contains("pip install dill"), "{failed:?}");
+    assert_eq!(files(&world, &id, "").len(), 0);
+    window.run(&id, "'usable'");
+    let asked =
+        json!({ "notebookUri": uri(&world.notebook("o.ipynb", &["1"])), "kernelName": kernels::OTHER });
+    let other = id_of(&window.ok("keeper/startSession", asked)["session"]["id"]);
+    window.refuses("keeper/snapshot/save", json!({ "sessionId": other, "name": "a" }), "sessionId");
+    window.refuses("keeper/snapshot/restore", json!({ "sessionId": other, "name": "a" }), "sessionId");
+}
+
+#[test]
+fn a_kernel_that_died_is_offered_its_snapshot() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    window.open(&notebook);
+    let id = id_of(&window.start(&notebook)["id"]);
+    window.run(&id, "x = 1");
+    save(&mut window, &id, "a");
+    window.run(&id, "x = 2");
+    let mark = window.mark();
+    kill(pid_of(&window.session(&id)["pid"]), "KILL");
+    let offer = pushed(&window, mark, "recover", &notebook);
+    assert_eq!(actions(&offer), ["fresh", "restore", "rebuild", "history"]);
+    let restored = answer(&mut window, &offer, "restore");
+    assert_eq!(restored["outcome"], "started");
+    assert_eq!(restored["restored"]["variables"], json!(["x"]));
+    let new = id_of(&restored["session"]["id"]);
+    assert_ne!(new, id);
+    assert_eq!(window.value_of(&new, "x"), "1");
+    // A snapshot that cannot be had: the kernel is there all the same.
+    let mark = window.mark();
+    kill(pid_of(&window.session(&new)["pid"]), "KILL");
+    let offer = pushed(&window, mark, "recover", &notebook);
+    fs::remove_file(files(&world, &id, ".dill").remove(0)).unwrap();
+    let started = answer(&mut window, &offer, "restore");
+    assert_eq!((&started["outcome"], &started["restored"]), (&json!("started"), &Value::Null));
+    window.run(&id_of(&started["session"]["id"]), "'usable'");
+    window
+        .wait_for("window/logMessage", |p| p["message"].as_str().is_some_and(|m| m.contains("not restored")));
+}
+
+#[test]
+fn a_stop_saves_first_where_the_setting_says_so() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window_with(json!({ "settings": { "snapshotOnStop": true } }));
+    let id = id_of(&window.start(&notebook)["id"]);
+    let stop = |window: &mut Window| window.ok("keeper/stopSession", json!({ "sessionId": id }));
+    stop(&mut window);
+    assert_eq!(listed(&mut window, &notebook), [], "there was nothing to save");
+    window.ok("keeper/restartSession", json!({ "sessionId": id }));
+    window.run(&id, "x = 1");
+    stop(&mut window);
+    restore(&mut window, &id, "On stop", false);
+    window.run(&id, "x += 1");
+    window.ok("keeper/stopAllSessions", json!({}));
+    assert_eq!(listed(&mut window, &notebook), [("On stop".to_owned(), id.clone())]);
+    restore(&mut window, &id, "On stop", false);
+    assert_eq!(window.value_of(&id, "x"), "2");
+    // A busy kernel is stopped as ever, and that it was not saved is told.
+    let running = window.execute(&id, "import time; open('begun', 'w').close(); time.sleep(600)");
+    begun(&world);
+    assert_eq!(stop(&mut window)["session"]["endReason"], "stopped");
+    window.wait_for("window/logMessage", |p| p["message"].as_str().is_some_and(|m| m.contains("not saved")));
+    window.done(&id, &running);
+    // Nobody asked for it: it goes with its session.
+    assert_eq!(window.ok("keeper/pruneStore", json!({}))["removedSessions"], 1);
+}
+
+#[test]
+fn the_command_line_has_them_too() {
+    let world = World::new();
+    let notebook = world.notebook("my draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    window.run(&id, "x = 1; lock = __import__('threading').Lock()");
+    let path = notebook.to_str().unwrap();
+    let said = world.cli_ok(["snapshot", "save", path, "a b"]);
+    assert!(said.contains("a b") && said.contains("lock"), "{said}");
+    window.run(&id, "x = 2");
+    let listed: Value = serde_json::from_str(&world.cli_ok(["snapshot", "list", path, "--json"])).unwrap();
+    assert_eq!((&listed[0]["name"], &listed[0]["variables"]), (&json!("a b"), &json!(["x"])));
+    assert!(world.cli_ok(["snapshot", "list", path]).contains("a b"));
+    let said: Value =
+        serde_json::from_str(&world.cli_ok(["snapshot", "restore", path, "a b", "--json"])).unwrap();
+    assert_eq!(said["variables"], json!(["x"]));
+    assert_eq!(window.value_of(&id, "x"), "1");
+    world.cli_ok(["snapshot", "remove", path, "a b"]);
+    let none = world.cli(["snapshot", "remove", path, "a b"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(world.cli_ok(["snapshot", "list", path]).contains("no snapshots"));
+}
