@@ -16,7 +16,7 @@ import { registerPicker } from './commands/picker';
 import { registerReplayCommand } from './commands/replay';
 import { type Parts, registerSessionCommands } from './commands/sessions';
 import { registerSidecarCommands } from './commands/sidecar';
-import { registerSnapshotCommands } from './commands/snapshots';
+import { registerSnapshotCommands, sayAnswered } from './commands/snapshots';
 import { Targets } from './commands/target';
 import { Conversations } from './conversations';
 import { Follow } from './follow';
@@ -128,10 +128,11 @@ export function activate(context: vscode.ExtensionContext): void {
     registerReplayCommand(parts),
     registerMcpServer(sidecar, version),
     new AgentTools(sidecar, sessions, attachments),
-    offers.onDidAnswer(({ offer, action }) => {
+    offers.onDidAnswer(({ offer, action, result }) => {
       // What became of a kernel was read there.
       if (offer.kind === 'recover') for (const session of offer.sessions) acknowledged.add(session);
       if (action === 'history') void history.show(offer.notebookUri);
+      if (action === 'restore') void sayAnswered(result);
     }),
   );
   void sidecar.start();

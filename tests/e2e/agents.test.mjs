@@ -71,7 +71,7 @@ story('agents', 'an agent works on the same kernels', {
     await run.agent.end();
     await editor.row(/left\.ipynb.*left by an agent/).waitFor();
     await editor.command('Kernel Keeper: Stop Kernels Left by Agents');
-    const list = editor.asked('Stop which kernels?');
+    const list = editor.asked('Stop Kernels Left by Agents');
     await list.locator('.monaco-list-row', { hasText: 'left.ipynb' }).waitFor();
     await run.shot('left-by-agents');
     assert.equal(await list.locator('.monaco-list-row').count(), 1);

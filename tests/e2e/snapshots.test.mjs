@@ -30,7 +30,7 @@ story('snapshots', 'variables are saved, restored, and made again', {
     await editor.toast('“before the change” was saved').waitFor();
     await run.shot('saved');
     await editor.press('“before the change” was saved', 'Show Details');
-    await editor.asked('What was left out').locator('.monaco-list-row', { hasText: 'later' }).waitFor();
+    await editor.asked('Not in the snapshot').locator('.monaco-list-row', { hasText: 'later' }).waitFor();
     await run.shot('left-out');
     await editor.page.keyboard.press('Escape');
   },
@@ -39,7 +39,7 @@ story('snapshots', 'variables are saved, restored, and made again', {
     await editor.runCell(change);
     await editor.ended(change);
     await editor.command('Kernel Keeper: Restore Snapshot');
-    await editor.asked('Which variables of draft.ipynb').locator('.monaco-list-row', { hasText: 'before the change' }).waitFor();
+    await editor.asked('Restore Snapshot').locator('.monaco-list-row', { hasText: 'before the change' }).waitFor();
     await run.shot('list');
     await editor.pick('before the change');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'has variables already' }).waitFor();
@@ -72,7 +72,7 @@ story('snapshots', 'variables are saved, restored, and made again', {
   'a snapshot is removed after a question': async (run) => {
     const { workbench: editor } = run;
     await editor.command('Kernel Keeper: Restore Snapshot');
-    const line = editor.asked('Which variables of draft.ipynb').locator('.monaco-list-row', { hasText: 'before the change' });
+    const line = editor.asked('Restore Snapshot').locator('.monaco-list-row', { hasText: 'before the change' });
     await line.hover();
     await line.locator('.action-label[aria-label^="Remove Snapshot"]').click();
     await editor.confirm('Remove');

@@ -9,7 +9,7 @@ import { hasState, moment, size } from '../describe';
 import { dataOf } from '../errors';
 import { installPackage } from '../kernels/install';
 import { shownNotebook } from '../kernels/documents';
-import type { RestoreSnapshotResult, Session, SkippedVariable, Snapshot } from '../protocol/types';
+import type { EnsureResult, RestoreSnapshotResult, Session, SkippedVariable, Snapshot } from '../protocol/types';
 import { command, confirm, guard, isTrusted, type Parts, type Run } from './sessions';
 
 export function registerSnapshotCommands(parts: Parts): vscode.Disposable {
@@ -80,7 +80,20 @@ async function restore(argument: unknown, parts: Parts): Promise<void> {
     ),
   );
   await taken(result, target, parts);
-  await sayRestored(snapshot.name, result);
+  await sayRestored(vscode.l10n.t('Restored “{0}”', snapshot.name), result);
+}
+
+/** What came of the answer "Restore Snapshot". Its kernel was started in any case. */
+export async function sayAnswered({ restored }: EnsureResult): Promise<void> {
+  if (restored) {
+    await sayRestored(vscode.l10n.t('Restored the latest snapshot'), restored);
+    return;
+  }
+  const showLog = vscode.l10n.t('Show Log');
+  const text = vscode.l10n.t('Kernel Keeper: a new kernel was started, but the snapshot was not restored; the log says why.');
+  if ((await vscode.window.showErrorMessage(text, showLog)) === showLog) {
+    await vscode.commands.executeCommand('kernelKeeper.showSidecarLog');
+  }
 }
 
 async function sessionOf(argument: unknown, { targets, sessions, attachments }: Parts): Promise<Session | undefined> {
@@ -111,14 +124,14 @@ async function taken({ session }: RestoreSnapshotResult, before: Session, { sess
 }
 
 /** What came back, what did not, and what to be wary of. */
-export async function sayRestored(name: string, { variables, skipped, warnings }: Omit<RestoreSnapshotResult, 'session'>): Promise<void> {
-  const text = vscode.l10n.t('Restored “{0}”: {1}', name, countOf(variables.length));
+async function sayRestored(done: string, { variables, skipped, warnings }: RestoreSnapshotResult): Promise<void> {
+  const text = vscode.l10n.t('{0}: {1}', done, countOf(variables.length));
   if (skipped.length === 0 && warnings.length === 0) {
     vscode.window.setStatusBarMessage(text, 8_000);
     return;
   }
   const parts = [`${text}.`, ...warnings, ...(skipped.length > 0 ? [leftOut(skipped)] : [])];
-  await sayWithDetails(parts.join(' '), vscode.l10n.t('Not restored from “{0}”', name), skipped, warnings.length > 0);
+  await sayWithDetails(parts.join(' '), vscode.l10n.t('Not restored'), skipped, warnings.length > 0);
 }
 
 async function pick(notebookUri: string, target: Session | undefined, { sidecar }: Parts): Promise<Snapshot | undefined> {
