@@ -100,6 +100,15 @@ pub enum Command {
     /// Keep what a Python kernel's variables are, and take it back
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Run a notebook's history again, up to one execution, in a new kernel; the old one runs on without the notebook
+    Replay {
+        notebook: PathBuf,
+        /// Its id, as `history --json` has it; one that succeeded
+        execution: String,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// List the kernels that could be started
     Kernelspecs {
         /// As a JSON array

@@ -88,6 +88,12 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
             cli::run(folders, |s| async move { cli::logs(&s, &which, follow).await })
         }
         Command::Snapshot(command) => cli::run(folders, |s| async move { snapshot(&s, command).await }),
+        Command::Replay { notebook, execution, json } => {
+            cli::run(
+                folders,
+                |s| async move { cli::snapshots::replay(&s, &notebook, &execution, json).await },
+            )
+        }
         Command::Kernelspecs { json } => cli::run(folders, |s| async move { cli::kernelspecs(&s, json) }),
         Command::Windows { command: None, json, all, repo, issue, folder } => {
             cli::run(folders, |s| async move {

@@ -31,6 +31,7 @@ mod reap;
 mod rebuild;
 mod reconnect;
 mod renamed;
+mod replay;
 mod repository;
 mod save;
 mod settings;

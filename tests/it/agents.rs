@@ -367,6 +367,22 @@ fn a_script_that_closes_its_pipe_is_answered() {
     assert!(done.status.success());
 }
 
+#[test]
+fn what_is_ill_formed_is_answered_and_harms_nothing() {
+    let world = World::new();
+    let mut agent = world.agent(&[]);
+    for params in [json!({}), json!({ "name": "session_health", "arguments": [1] }), json!({ "name": 3 })] {
+        let failure = agent.request("tools/call", params).expect_err("refused");
+        assert_eq!(failure.code, -32602, "{failure:?}");
+        assert!(failure.message.contains("tools/call"), "{failure:?}");
+    }
+    assert_eq!(agent.request("tools/none", json!({})).expect_err("refused").code, -32601);
+    agent.send_raw(b"{no json");
+    agent.send_raw(b"");
+    agent.send_raw("x".repeat(5 << 20).as_bytes());
+    agent.use_tool("list_all_sessions", json!({}));
+}
+
 /// Runs the official SDK's client.
 fn sdk(world: &World, scenario: &str, notebook: &Path) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/agents.py");

@@ -31,5 +31,6 @@ mod steering;
 mod tidy;
 mod together;
 mod tokens;
+mod undo;
 mod windows;
 mod world;

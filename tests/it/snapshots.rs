@@ -248,8 +248,10 @@ fn an_earlier_one_stays_until_the_new_one_is_whole() {
     // Killed half way.
     let saving = window.begin("keeper/snapshot/save", asked);
     begun(&world);
+    let queued = window.execute(&id, "y = 0");
     kill(pid_of(&window.session(&id)["pid"]), "KILL");
     assert_eq!(window.finish(saving).expect_err("it died").kind(), "KernelFailed");
+    assert_eq!(window.done(&id, &queued)["status"], "aborted");
     window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
     not_saved(&mut window, &id, "a", "SessionEnded");
     // An ended session is started anew, and has what was whole.
@@ -471,8 +473,10 @@ fn a_stop_saves_first_where_the_setting_says_so() {
     assert_eq!(stop(&mut window)["session"]["endReason"], "stopped");
     window.wait_for("window/logMessage", |p| p["message"].as_str().is_some_and(|m| m.contains("not saved")));
     window.done(&id, &running);
-    // Nobody asked for it: it goes with its session.
-    assert_eq!(window.ok("keeper/pruneStore", json!({}))["removedSessions"], 1);
+    // Nobody asked for it: it goes with its session, once its keeper is gone.
+    eventually("it is pruned", PATIENCE, || {
+        (window.ok("keeper/pruneStore", json!({}))["removedSessions"] == 1).then_some(())
+    });
 }
 
 #[test]

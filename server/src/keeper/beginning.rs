@@ -22,10 +22,14 @@ impl Keeper {
         };
         let dir = self.folders.session(&from.session_id);
         let rows = Reader::open(&dir).and_then(|reader| reader.succeeded(from.since));
-        let rows = rows.unwrap_or_else(|e| {
+        let mut rows = rows.unwrap_or_else(|e| {
             tracing::error!(from = %from.session_id, "its history cannot be read, and is not rebuilt: {e}");
             Vec::new()
         });
+        if let Some(until) = &from.until {
+            let last = rows.iter().position(|row| row.execution_id == *until);
+            rows.truncate(last.map_or(0, |at| at + 1));
+        }
         let (batch, notebook) = (crate::ids::unique(), self.record.notebooks[0].number);
         for row in rows {
             let cell = row.cell().filter(|_| from.notebook == Some(row.notebook));

@@ -7,7 +7,7 @@ use super::frames::Migrate;
 use super::record::{BoundNotebook, Record};
 use super::run::Keeper;
 use crate::protocol::{Error, ErrorKind};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Binding, Registry};
 
 impl Keeper {
     /// Binds one of the session's notebooks to another name.
@@ -16,7 +16,7 @@ impl Keeper {
             return Err(no_such_notebook());
         };
         self.check_expected(to.expected_key.as_deref(), &self.record.notebooks[at..=at])?;
-        let now = BoundNotebook { number: to.number, uri: to.uri, key: to.key, path: to.path };
+        let now = BoundNotebook { number: to.number, uri: to.uri, key: to.key, path: to.path, let_go: false };
         let binding = now.binding(&self.record.id, true);
         let registry = self.registry()?;
         // What this keeper believes is the truth: the registry's own idea of the old name does not matter.
@@ -51,7 +51,7 @@ impl Keeper {
                     .unwrap_or(0)
             }
         };
-        let now = BoundNotebook { number, uri: with.uri, key: with.key, path: with.path };
+        let now = BoundNotebook { number, uri: with.uri, key: with.key, path: with.path, let_go: false };
         let binding = now.binding(&record.id, true);
         let registry = self.registry()?;
         registry.add_binding(&binding, &with.release).map_err(|e| refused(e, &now.key))?;
@@ -81,6 +81,35 @@ impl Keeper {
         self.put_record(&registry, record, || restore(&registry, &before, number))
     }
 
+    /// A replay has begun: its session takes the notebook over, in one transaction. Killed in between, the registry is right.
+    pub(super) fn take_notebook(&mut self, from: &[(String, u32)]) -> Result<(), Error> {
+        let mut record = self.record.clone();
+        let now = &mut record.notebooks[0];
+        now.let_go = false;
+        let (binding, key) = (now.binding(&record.id, true), now.key.clone());
+        (record.replaces, record.label) = (from.first().map(|(id, _)| id.clone()), None);
+        let registry = self.registry()?;
+        let before = registry.take_over(&binding, from).map_err(|e| refused(e, &key))?;
+        let own = self.record.bindings();
+        self.put_record(&registry, record, || {
+            own.iter().chain(&before).for_each(|binding| drop(registry.add_binding(binding, &[])));
+        })
+    }
+
+    /// Another session has the notebook by now: this one lives on without it. Nothing is done where it moved meanwhile.
+    pub(super) fn let_go(&mut self, number: u32, expected_key: &str, label: String) -> Result<(), Error> {
+        let at = self.record.notebooks.iter().position(|n| n.number == number && n.key == expected_key);
+        let Some(at) = at else { return Ok(()) };
+        if self.record.notebooks.len() > 1 {
+            return self.unshare(number);
+        }
+        let mut record = self.record.clone();
+        record.notebooks[at].let_go = true;
+        record.label.get_or_insert(label);
+        let registry = self.registry()?;
+        self.put_record(&registry, record, || ())
+    }
+
     /// After a keeper was killed: what it had begun and not written down is undone in the registry. Only where another
     /// session has the name by now is the file wrong.
     pub(super) fn settle_bindings(&mut self) {
@@ -92,6 +121,12 @@ impl Keeper {
             for mut binding in self.record.bindings() {
                 let row = rows.iter().find(|row| row.number == binding.number);
                 if row.is_some_and(|row| row.key == binding.key && row.given_up == binding.given_up) {
+                    continue;
+                }
+                let its = self.record.notebooks.iter_mut().find(|n| n.number == binding.number && n.let_go);
+                if let (Some(its), Some(row)) = (its, row.filter(|row| row.live)) {
+                    // It had just taken it.
+                    *its = named(row);
                     continue;
                 }
                 // The file that it was moved to is its notebook still, and is found again under that name.
@@ -106,11 +141,8 @@ impl Keeper {
                 match (bound, row) {
                     (Ok(()), _) => {}
                     (Err(registry::Error::Taken { .. }), Some(row)) => {
-                        let path = std::path::Path::new(&row.key).is_absolute().then(|| row.key.clone().into());
-                        let now =
-                            BoundNotebook { number: row.number, uri: row.uri.clone(), key: row.key.clone(), path };
                         self.record.notebooks.retain(|n| n.number != row.number);
-                        self.record.notebooks.insert(0, now);
+                        self.record.notebooks.insert(0, named(row));
                     }
                     (Err(e), _) => return Err(refused(e, &binding.key)),
                 }
@@ -148,6 +180,13 @@ impl Keeper {
         let _ = crate::paths::ring(&self.folders.bell());
         Ok(())
     }
+}
+
+/// A notebook as the registry has it.
+fn named(row: &Binding) -> BoundNotebook {
+    let path = std::path::Path::new(&row.key).is_absolute().then(|| row.key.clone().into());
+    let (uri, key) = (row.uri.clone(), row.key.clone());
+    BoundNotebook { number: row.number, uri, key, path, let_go: row.given_up }
 }
 
 /// Puts one notebook's row back as a record has it.

@@ -60,6 +60,11 @@ pub enum Request {
     Share(Migrate),
     /// One of several notebooks lets go. → `{ session }`
     Unshare { number: u32 },
+    /// The session takes its notebook from those who hold it, before they are told. → `{ session }`
+    Take { from: Vec<(String, u32)> },
+    /// Another session took a notebook of that key; `label`: what the session is called then, where it has no name of its
+    /// own. → `{ session }`
+    LetGo { number: u32, expected_key: String, label: String },
     /// Asks the kernel what runs no code of the user. → `{ reply }`, null where the kernel is busy or does not answer
     Ask(Question),
     /// → `{ json }`: what `keeper/sessionVariables` answers, as text

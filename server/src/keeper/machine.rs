@@ -175,6 +175,11 @@ impl Machine {
         self.dispatch()
     }
 
+    /// The kernel is gone, or to be asked whether it is through: nothing is sent yet.
+    pub fn forget_hold(&mut self) {
+        self.held = false;
+    }
+
     /// Takes a job that the journal has as pending.
     pub fn enqueue(&mut self, job: Job, now: Time) -> Vec<Effect> {
         if job.batch.as_ref().is_some_and(|batch| self.failed.contains(batch)) {

@@ -32,6 +32,9 @@ pub struct Record {
     /// Those that shared the kernel and let go: the history still names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former_notebooks: Vec<BoundNotebook>,
+    /// The session that gave it its notebook for a replay: should that one's record not say so yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// What its first kernel is given to run, until that is in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild_from: Option<RebuildFrom>,
@@ -78,6 +81,9 @@ pub struct RebuildFrom {
     pub notebook: Option<u32>,
     /// The window that asked for it.
     pub origin: String,
+    /// The last execution that is run again; `None`: all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// A notebook of the session. Journal rows hold the number alone.
@@ -91,6 +97,10 @@ pub struct BoundNotebook {
     pub key: String,
     /// `None` for an untitled one.
     pub path: Option<PathBuf>,
+    /// Another session has it: what was replayed from this one's history, or this one, whose replay has not begun. Its name
+    /// stays, for a session is never without one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub let_go: bool,
 }
 
 /// All that is needed to start the kernel, and to start it again.
@@ -133,6 +143,7 @@ impl Record {
             pinned: false,
             notebooks: vec![notebook],
             former_notebooks: Vec::new(),
+            replaces: None,
             rebuild_from: None,
             kernel,
             created_at: now,
@@ -226,13 +237,14 @@ impl Record {
     /// The registry's rows of its notebooks.
     pub fn bindings(&self) -> Vec<Binding> {
         let live = self.ended_at.is_none();
-        let bound = self.notebooks.iter().map(|notebook| notebook.binding(&self.id, live));
-        let former = self.former_notebooks.iter().map(|notebook| Binding {
+        let (past, bound): (Vec<_>, Vec<_>) = self.notebooks.iter().partition(|notebook| notebook.let_go);
+        let bound = bound.into_iter().map(|notebook| notebook.binding(&self.id, live));
+        let past = past.into_iter().chain(&self.former_notebooks).map(|notebook| Binding {
             file: None,
             given_up: true,
             ..notebook.binding(&self.id, false)
         });
-        bound.chain(former).collect()
+        bound.chain(past).collect()
     }
 
     fn first(&self) -> NotebookName {
@@ -294,7 +306,13 @@ impl Record {
 impl BoundNotebook {
     /// Binds a notebook; `window` scopes an untitled one.
     pub fn new(number: u32, name: &NotebookName, window: &str) -> BoundNotebook {
-        BoundNotebook { number, uri: name.uri.clone(), key: name.key(window), path: name.path.clone() }
+        BoundNotebook {
+            number,
+            uri: name.uri.clone(),
+            key: name.key(window),
+            path: name.path.clone(),
+            let_go: false,
+        }
     }
 
     /// Back to the name.
@@ -340,7 +358,16 @@ pub fn rebuild(folders: &Folders, registry: &Registry) {
         }
     }
     records.sort_by_key(|record| record.last_activity_at);
-    for record in records {
+    // Whoever asked for a replay may have been killed before the old session's keeper heard of it.
+    let replaced: Vec<(String, String)> = records
+        .iter()
+        .filter(|record| record.ended_at.is_none() && !record.notebooks[0].let_go)
+        .filter_map(|record| Some((record.replaces.clone()?, record.notebooks[0].key.clone())))
+        .collect();
+    for mut record in records {
+        for notebook in &mut record.notebooks {
+            notebook.let_go |= replaced.iter().any(|(id, key)| *id == record.id && *key == notebook.key);
+        }
         let rebuilt = registry.reserve(&record.row(), &record.bindings());
         if let Err(e) = rebuilt {
             tracing::warn!(session = %record.id, "not put into the registry: {e}");

@@ -109,6 +109,14 @@ impl Keeper {
                 self.unshare(number)?;
                 self.changed(connection, id);
             }
+            Request::Take { from } => {
+                self.take_notebook(&from)?;
+                self.changed(connection, id);
+            }
+            Request::LetGo { number, expected_key, label } => {
+                self.let_go(number, &expected_key, label)?;
+                self.changed(connection, id);
+            }
             Request::Ask(question) => self.ask(connection, id, question),
             Request::Variables {} => self.variables(connection, id),
             Request::SaveSnapshot { name, on_stop } => self.save_snapshot(connection, id, name, on_stop)?,

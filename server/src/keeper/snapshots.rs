@@ -88,6 +88,7 @@ impl Keeper {
         *ticks += 1;
         if *ticks > UNANSWERED {
             self.end_snapshot(Err(("KeyboardInterrupt".into(), String::new())));
+            self.go_on();
         }
     }
 
@@ -103,6 +104,7 @@ impl Keeper {
         let is_it = self.snapshot.as_ref().is_some_and(|running| running.request == request);
         if is_it {
             self.end_snapshot(jupyter::snapshot_of(content));
+            self.go_on();
         }
         is_it
     }
@@ -110,6 +112,13 @@ impl Keeper {
     /// Nothing will be answered any more.
     pub(super) fn snapshot_lost(&mut self, why: &str) {
         self.end_snapshot(Err((String::new(), why.to_owned())));
+        self.machine.forget_hold();
+    }
+
+    /// What waited runs.
+    fn go_on(&mut self) {
+        let effects = self.machine.release();
+        self.carry_out(effects, Time::now());
     }
 
     fn end_snapshot(&mut self, answer: Result<Value, (String, String)>) {
@@ -129,8 +138,6 @@ impl Keeper {
             Ok(answer) => self.answer(connection, id, answer),
             Err(error) => self.answers.push((connection, Answer::Failed { id, error: error.into() })),
         }
-        let effects = self.machine.release();
-        self.carry_out(effects, Time::now());
     }
 
     fn snapshot_failed(&self, name: &str, text: &str, saving: bool) -> Error {

@@ -88,7 +88,9 @@ impl Registry {
                 give_up(transaction, id, *other)?;
             }
             check_free(transaction, new, session_id, number)?;
-            if new.key != old.key {
+            // One that had let its notebook go does not take that one's history along.
+            let lineage = if old.given_up { lineage_at(transaction, &new.key)? } else { lineage };
+            if new.key != old.key && !old.given_up {
                 transaction
                     .prepare_cached(
                         "UPDATE bindings SET key = ?3, uri = ?4 WHERE lineage = ?1 AND key = ?2 AND live = 0",
@@ -111,6 +113,29 @@ impl Registry {
                 give_up(transaction, id, *number)?;
             }
             claim(transaction, binding)
+        })
+    }
+
+    /// Takes a notebook from those who hold it: they are known for the history alone from then on. Gives their bindings as
+    /// they were. [`Error::Taken`] where yet another session has it.
+    pub fn take_over(&self, binding: &Binding, from: &[(String, u32)]) -> Result<Vec<Binding>> {
+        self.write(|transaction| {
+            let mut before = Vec::new();
+            for (id, number) in from {
+                let found = find(transaction, id, *number)?;
+                let Some((old, _)) = found.filter(|(old, _)| old.live && old.key == binding.key) else {
+                    continue;
+                };
+                transaction
+                    .prepare_cached(
+                        "UPDATE bindings SET live = 0, device = NULL, inode = 0, born = NULL
+                         WHERE session_id = ?1 AND number = ?2",
+                    )?
+                    .execute(params![id, number])?;
+                before.push(old);
+            }
+            claim(transaction, binding)?;
+            Ok(before)
         })
     }
 

@@ -1,7 +1,8 @@
 //! One notebook opened in two windows: one is asked, the other follows the answer.
 //!
 //! The window that was not asked remembers who was. Once the question is gone and that window has the notebook's kernel
-//! attached, whether resumed or started anew, it attaches it, too. A dismissed question leaves both without.
+//! attached, whether resumed or started anew, it attaches it, too. A dismissed question leaves both without. The same
+//! where another window replayed a history: the notebook's kernel is another one then.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,6 +73,7 @@ impl Sessions {
             follow.extend(there.map(|session| (one.notebook.clone(), session.id)));
             !is_there && one.answered.get_or_insert_with(Instant::now).elapsed() < SOON
         });
+        follow.extend(self.replayed_elsewhere(&open));
         for (notebook, id) in follow.into_iter().filter(|(_, id)| !self.attached.contains(id)) {
             let sessions = self.clone();
             tokio::spawn(async move {

@@ -245,7 +245,13 @@ impl Sessions {
     pub(super) fn died(&self, notebook: &NotebookName) -> Result<Option<Session>, Error> {
         let key = self.key(notebook);
         let sessions = self.registry().sessions_of_notebook(&key).map_err(store_failed)?;
-        let records = sessions.into_iter().filter_map(|(id, _)| self.record(&id).ok());
+        // What it let go of before it ended is no loss of it.
+        let is_past = |record: &Record, number: u32| {
+            record.bindings().iter().any(|binding| binding.number == number && binding.given_up)
+        };
+        let records = sessions
+            .into_iter()
+            .filter_map(|(id, number)| self.record(&id).ok().filter(|record| !is_past(record, number)));
         let latest = records.max_by_key(|record| record.ended_at.unwrap_or(record.started_at));
         let died = |r: &Record| {
             matches!(r.end_reason, Some(EndReason::Crashed | EndReason::Lost)) && r.ended_at.is_some()

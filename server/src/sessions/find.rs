@@ -78,10 +78,11 @@ impl Sessions {
         Ok(found(None, None, candidates.collect()))
     }
 
-    /// The notebooks that a session has now, its first one first.
+    /// The notebooks that a session has now, its first one first; where it has let go of all, those that it had.
     pub(super) fn bound(&self, id: &str) -> Vec<Binding> {
         let mut bindings = self.registry().bindings(id).unwrap_or_default();
-        bindings.retain(|binding| !binding.given_up);
+        let has_any = bindings.iter().any(|binding| !binding.given_up);
+        bindings.retain(|binding| !has_any || !binding.given_up);
         // One that let go and shares again keeps its number, and is the last.
         let first = self.live.get(id).map(|live| live.session.notebook_uri.clone());
         bindings.sort_by_key(|binding| first.as_ref().is_some_and(|uri| *uri != binding.uri));

@@ -58,7 +58,7 @@ impl Sessions {
     pub(super) fn gone(&self) -> Vec<Binding> {
         let mut bindings = self.registry().live_bindings().unwrap_or_default();
         for id in self.displaced.iter() {
-            bindings.extend(self.bound(&id).into_iter().filter(|binding| !binding.live));
+            bindings.extend(self.bound(&id).into_iter().filter(|b| !b.live && !b.given_up));
         }
         // At a window's start not all are joined yet.
         let is_ours = |id: &str| self.live.contains_key(id) || self.known(id).is_ok();

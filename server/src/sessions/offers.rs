@@ -272,7 +272,7 @@ impl Sessions {
         if !died {
             return;
         }
-        for binding in self.bound(&session.id) {
+        for binding in self.bound(&session.id).into_iter().filter(|binding| !binding.given_up) {
             let mut windows = self.living_windows();
             windows.retain(|window| window.open.contains(&binding.key));
             let attached = windows.iter().find(|w| before.windows.iter().any(|b| b.window_id == w.id));

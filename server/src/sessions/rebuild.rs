@@ -42,6 +42,7 @@ impl Sessions {
             since: old.started_at,
             notebook: self.number_of(&old.id, notebook).ok(),
             origin: self.window_id(),
+            until: None,
         };
         let kernel_name = kernel_name.unwrap_or(&old.kernel.name).to_owned();
         // Queued by its keeper, before the kernel is there: nothing of it is lost should this process end meanwhile.

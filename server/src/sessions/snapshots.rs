@@ -65,11 +65,14 @@ impl Sessions {
         let client = self.keeper(id).await?;
         let answer = client.call(Request::RestoreSnapshot { file, details: found.details }).await?;
         tracing::info!(session = id, from = %owner, "restored a snapshot");
+        // Idle again: the status comes after the answer.
+        let session = client.call_session(Request::Status {}).await?;
+        self.changed(session.clone());
         let read = |name: &str| answer[name].clone();
         let texts = |value: Value| serde_json::from_value::<Vec<String>>(value).map_err(store_failed);
         let skipped: Vec<SkippedVariable> = serde_json::from_value(read("skipped")).map_err(store_failed)?;
         Ok(RestoreSnapshotResult {
-            session: self.get(id)?,
+            session: self.present(session),
             variables: texts(read("variables"))?,
             skipped,
             warnings: texts(read("warnings"))?,

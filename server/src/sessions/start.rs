@@ -108,7 +108,7 @@ impl Sessions {
         self.launch_recorded(&record, lock, Some(&before)).await
     }
 
-    async fn launch_recorded(
+    pub(super) async fn launch_recorded(
         self: &Arc<Self>,
         record: &Record,
         lock: std::fs::File,

@@ -1,10 +1,13 @@
-//! `snapshot save`, `restore`, `list` and `remove`: the variables of a kernel, kept under a name.
+//! `snapshot save`, `restore`, `list` and `remove`: the variables of a kernel, kept under a name; and `replay`.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use super::print_json;
 use super::show::{self, plain};
-use crate::protocol::{Error, ErrorKind, NotebookName, RestoreSnapshotParams, SkippedVariable, Snapshot};
+use super::{name, print_json};
+use crate::protocol::{
+    Error, ErrorKind, NotebookName, ReplayToResult, RestoreSnapshotParams, SkippedVariable, Snapshot,
+};
 use crate::sessions::Sessions;
 
 /// `snapshot save`
@@ -66,6 +69,27 @@ pub async fn remove(sessions: &Arc<Sessions>, which: &str, snapshot: &str) -> Re
         return Err(Error::new(ErrorKind::NotFound, what).with("what", "snapshot"));
     }
     println!("Removed \"{}\".", plain(snapshot));
+    Ok(())
+}
+
+/// `replay`
+pub async fn replay(
+    sessions: &Arc<Sessions>,
+    notebook: &Path,
+    execution: &str,
+    json: bool,
+) -> Result<(), Error> {
+    let history = sessions.notebook_history(&name(notebook)?, u32::MAX)?;
+    let Some(found) = history.into_iter().find(|found| found.execution_id == execution) else {
+        let what = format!("{} has no execution \"{}\" in its history", notebook.display(), plain(execution));
+        return Err(Error::new(ErrorKind::SessionNotFound, what).with("executionId", execution));
+    };
+    let (session, rebuild) = sessions.replay_to(&found.session_id, execution).await?;
+    if json {
+        return print_json(&ReplayToResult { session, rebuild });
+    }
+    let count = rebuild.execution_ids.len();
+    println!("{count} execution(s) run again in a new kernel ({}). The old one runs on.", session.id);
     Ok(())
 }
 

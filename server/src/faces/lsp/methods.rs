@@ -12,7 +12,7 @@ use tower_lsp::{LspServiceBuilder, jsonrpc};
 
 use super::backend::Backend;
 use super::conversations::*;
-use super::methods_snapshots::{list_snapshots, remove_snapshot, restore_snapshot, save_snapshot};
+use super::methods_snapshots::{list_snapshots, remove_snapshot, replay_to, restore_snapshot, save_snapshot};
 use super::params::{notebook, optional_notebook, parse, to_rpc};
 use super::{outgoing, params};
 use crate::protocol::*;
@@ -96,6 +96,7 @@ pub fn register(builder: LspServiceBuilder<Backend>) -> LspServiceBuilder<Backen
         "keeper/snapshot/restore" => restore_snapshot -> RestoreSnapshotResult,
         "keeper/snapshot/list" => list_snapshots -> SnapshotsResult,
         "keeper/snapshot/remove" => remove_snapshot -> RemoveSnapshotResult,
+        "keeper/replayTo" => replay_to -> ReplayToResult,
     }
     builder
 }

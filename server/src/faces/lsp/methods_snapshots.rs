@@ -1,4 +1,4 @@
-//! The requests `keeper/snapshot/…`, for the table in `methods.rs`.
+//! The requests `keeper/snapshot/…` and `keeper/replayTo`, for the table in `methods.rs`.
 
 use serde_json::Value;
 
@@ -28,4 +28,11 @@ pub async fn remove_snapshot(backend: &Backend, params: Value) -> Result<RemoveS
     let asked: RemoveSnapshotParams = parse(params)?;
     let removed = backend.sessions()?.remove_snapshot(&asked.session_id, &asked.name).await?;
     Ok(RemoveSnapshotResult { removed })
+}
+
+pub async fn replay_to(backend: &Backend, params: Value) -> Result<ReplayToResult, Error> {
+    let asked: ReplayToParams = parse(params)?;
+    backend.looked().await;
+    let (session, rebuild) = backend.sessions()?.replay_to(&asked.session_id, &asked.execution_id).await?;
+    Ok(ReplayToResult { session, rebuild })
 }

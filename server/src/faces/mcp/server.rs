@@ -174,6 +174,22 @@ impl ServerHandler for Server {
         Ok(())
     }
 
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method: String = request.method.chars().take(60).collect();
+        // The library takes what it cannot read for a method that it does not know.
+        if ["tools/call", "resources/read", "resources/subscribe", "resources/unsubscribe"]
+            .contains(&&*method)
+        {
+            let what = format!("{method}: the parameters are not as the protocol has them");
+            return Err(ErrorData::invalid_params(what, None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method \"{method}\""), None))
+    }
+
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         self.tell_of_sessions(context.peer);
     }
