@@ -89,11 +89,12 @@ export function activityText(session: Session, now: Date, translate: Translate):
   return `${translate('cell {0}', index + 1)}${child}`;
 }
 
-/** "PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %" */
-export function sessionDescription(session: Session, now: Date, translate: Translate): string {
+/** "PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %". `isReplaced`: its notebook has another kernel. */
+export function sessionDescription(session: Session, now: Date, translate: Translate, isReplaced = false): string {
   const parts = [];
   // First, for the line is cut where the sidebar ends.
-  if (isGone(session)) parts.push(session.notebooks.length > 1 ? translate('a notebook is gone') : translate('notebook is gone'));
+  if (isReplaced && session.state !== 'ended') parts.push(translate('its notebook has another kernel'));
+  else if (isGone(session)) parts.push(session.notebooks.length > 1 ? translate('a notebook is gone') : translate('notebook is gone'));
   if (session.state === 'ended') parts.push(endedText(session, now, translate));
   else {
     const agent = agentText(session, translate);

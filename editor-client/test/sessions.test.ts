@@ -151,6 +151,17 @@ test('a notebook with a new kernel needs nobody to look after its old one; of wh
       ['ended', ['old']],
     ],
   );
+  const there = { notebookUri: 'file:///draft.ipynb', notebookPath: '/draft.ipynb', notebookExists: true };
+  const before = { ...session({ notebooks: [{ ...there, notebookExists: false }] }), id: 'before the replay' };
+  assert.deepEqual(
+    groupsOf([before, session({ windows: [window(true)] })], now, () => false).map(({ id }) => id),
+    ['thisWindow', 'detached'],
+  );
+  assert.deepEqual(
+    groupsOf([before], now, () => false).map(({ id }) => id),
+    ['attention'],
+  );
+  assert.match(sessionDescription(before, now, translate, true), /^its notebook has another kernel · PID/);
   const many = Array.from({ length: 30 }, (_none, index) => session(ended('stopped', 40 - index), `${index}.ipynb`));
   const [group] = groupsOf(many, now, () => false);
   assert.equal(group?.sessions.length, 20);

@@ -1,4 +1,4 @@
-// The variables of a kernel are saved under a name, come back after a restart, and what ran can be run again up to a place.
+// What ran is run again up to a place in a new kernel; its variables are saved under a name and come back after a restart.
 import assert from 'node:assert/strict';
 import { story } from './harness/story.mjs';
 import { eventually } from './harness/workbench.mjs';
@@ -11,18 +11,36 @@ const cells = {
 };
 const [setup, change, show] = [0, 1, 2];
 const live = (run) => run.sessions().filter(({ state }) => state !== 'ended');
-/** An entry of the history by what it says. */
-const entry = (editor, text) => editor.page.locator('.pane-body .monaco-list-row[aria-label*="succeeded"]', { hasText: text }).first();
 
-story('snapshots', 'variables are saved, restored, and made again', {
-  'variables are saved under a name; what cannot be is listed': async (run) => {
+story('snapshots', 'what ran is made again, and variables are saved and restored', {
+  'Replay to Here makes a new kernel, and the old one stays': async (run) => {
     run.notebook('draft.ipynb', cells);
     const editor = await run.open();
     await editor.openFile('draft.ipynb');
     await editor.selectKernel(python);
-    await editor.runCell(setup);
-    await editor.ended(setup);
+    for (const cell of [setup, change]) {
+      await editor.runCell(cell);
+      await editor.ended(cell);
+    }
     run.kernel = run.session('draft.ipynb');
+    await editor.command('Kernel Keeper: Show History');
+    const line = editor.page.locator('.pane-body .monaco-list-row[aria-label*="succeeded"]', { hasText: 'Cell 1' }).first();
+    await line.hover();
+    await run.shot('history');
+    await line.locator('.action-label[aria-label^="Replay to Here"]').click();
+    await editor.page.locator('.monaco-dialog-box', { hasText: 'the present kernel stays' }).waitFor();
+    await run.shot('replay-question');
+    await editor.confirm('Replay');
+    await editor.status('was rebuilt').waitFor();
+    await editor.row(/before replay.*its notebook has another kernel/).waitFor();
+    await editor.runCell(show);
+    await editor.output('.output', 'value is 42');
+    const pids = live(run).map(({ pid }) => pid);
+    assert.equal(pids.length, 2);
+    assert.ok(pids.includes(run.kernel.pid));
+  },
+  'variables are saved under a name; what cannot be is listed': async (run) => {
+    const { workbench: editor } = run;
     await editor.command('Kernel Keeper: Save Snapshot');
     await editor.asked('A name for it').waitFor();
     await run.shot('name');
@@ -34,8 +52,9 @@ story('snapshots', 'variables are saved, restored, and made again', {
     await run.shot('left-out');
     await editor.page.keyboard.press('Escape');
   },
-  'the kernel is restarted; restored, they are there': async (run) => {
+  'restored after a restart, they are there': async (run) => {
     const { workbench: editor } = run;
+    const before = live(run).map(({ pid }) => pid);
     await editor.runCell(change);
     await editor.ended(change);
     await editor.command('Kernel Keeper: Restore Snapshot');
@@ -46,28 +65,10 @@ story('snapshots', 'variables are saved, restored, and made again', {
     await run.shot('question');
     await editor.confirm('Restart and Restore');
     await editor.status('Restored “before the change”').waitFor();
-    assert.notEqual(run.session('draft.ipynb').pid, run.kernel.pid);
+    assert.equal(live(run).filter(({ pid }) => !before.includes(pid)).length, 1);
     await editor.runCell(show);
+    await eventually('it ran', () => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json'))[0].executionCount === 1);
     await editor.output('.output', 'value is 42');
-  },
-  'Replay to Here makes a new kernel, and the old one stays': async (run) => {
-    const { workbench: editor } = run;
-    await editor.runCell(change);
-    await eventually('it ran again', () => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json')).length === 4);
-    await editor.command('Kernel Keeper: Show History');
-    const line = entry(editor, 'Cell 1');
-    await line.hover();
-    await run.shot('history');
-    await line.locator('.action-label[aria-label^="Replay to Here"]').click();
-    await editor.page.locator('.monaco-dialog-box', { hasText: 'the present kernel stays' }).waitFor();
-    await run.shot('replay-question');
-    await editor.confirm('Replay');
-    await eventually('another kernel', () => live(run).length === 2);
-    const old = run.session('draft.ipynb');
-    await editor.status('was rebuilt').waitFor();
-    await editor.runCell(show);
-    await editor.output('.output', 'value is 42');
-    assert.ok(old);
   },
   'a snapshot is removed after a question': async (run) => {
     const { workbench: editor } = run;
@@ -75,6 +76,8 @@ story('snapshots', 'variables are saved, restored, and made again', {
     const line = editor.asked('Restore Snapshot').locator('.monaco-list-row', { hasText: 'before the change' });
     await line.hover();
     await line.locator('.action-label[aria-label^="Remove Snapshot"]').click();
+    await editor.page.locator('.monaco-dialog-box', { hasText: 'cannot be brought back' }).waitFor();
+    await run.shot('remove-question');
     await editor.confirm('Remove');
     await line.waitFor({ state: 'detached' });
   },

@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import type { Conversations } from '../conversations';
 import { messageOf } from '../errors';
 import type { Conversation, Session } from '../protocol/types';
-import { conversationChoice, type ConversationPages, fileNameOf, titleOf } from '../views/conversation';
+import { conversationChoice, type ConversationPages, fileNameOf, titleOf, turnsOf } from '../views/conversation';
 import { confirm, guard, type Parts } from './sessions';
 
 export function registerConversationCommands(parts: Parts, conversations: Conversations, pages: ConversationPages): vscode.Disposable {
@@ -65,7 +65,7 @@ function ownerOf(argument: unknown, { sessions }: Parts): { sessionId?: string; 
 
 async function clear(conversation: Conversation, { sidecar }: Parts, conversations: Conversations): Promise<void> {
   const question = vscode.l10n.t('Clear “{0}”?', titleOf(conversation));
-  const detail = vscode.l10n.t('Its {0} turns are removed for good, also for agents.', conversation.turnCount);
+  const detail = vscode.l10n.t('All of it ({0}) is removed for good, also for agents.', turnsOf(conversation));
   if (!(await confirm(question, vscode.l10n.t('Clear'), detail))) return;
   await sidecar.request('keeper/conversation/clear', { conversationId: conversation.conversationId });
   await conversations.refresh();

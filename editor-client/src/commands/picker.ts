@@ -11,7 +11,6 @@ import { groupsOf } from '../groups';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { revealNotebook } from '../kernels/documents';
 import type { Session } from '../protocol/types';
-import { sameUri } from '../sessions';
 import { groupTitle } from '../views/groups';
 import { sessionChoice, type SessionChoice } from '../views/choices';
 import { chooseElsewhere, isElsewhere } from './elsewhere';
@@ -145,7 +144,7 @@ function buttonsOf(session: Session): Button[] {
 }
 
 async function goTo(session: Session, notebook: vscode.NotebookDocument | undefined, parts: Parts): Promise<void> {
-  if (notebook && session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook.uri))) {
+  if (notebook && parts.sessions.of(notebook.uri)?.id === session.id) {
     if (parts.attachments.of(notebook)?.sessionId === session.id) await revealNotebook(notebook.uri);
     else await vscode.commands.executeCommand('kernelKeeper.resume');
   } else if (isElsewhere(session)) {

@@ -3,7 +3,7 @@
  * Guarantees: nothing is started before the person agreed; the present kernel is not stopped.
  */
 import * as vscode from 'vscode';
-import type { Execution } from '../protocol/types';
+import type { Execution, Session } from '../protocol/types';
 import { showRebuilding } from '../rebuild';
 import { confirm, guard, isTrusted, type Parts, progress } from './sessions';
 
@@ -19,9 +19,14 @@ export function registerReplayCommand(parts: Parts): vscode.Disposable {
 async function replay(execution: Execution, parts: Parts): Promise<void> {
   const { sidecar, sessions, follow } = parts;
   const { sessionId, executionId, notebookUri } = execution;
+  const old = await sessions.find(sessionId);
   const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit: MOST });
-  const at = executions.findIndex((one) => one.executionId === executionId);
-  const count = executions.slice(Math.max(at, 0)).filter(({ status }) => status === 'ok').length;
+  const upTo = executions.slice(executions.findIndex((one) => one.executionId === executionId));
+  const runAgain = upTo.filter((one) => one.status === 'ok' && one.notebookUri === notebookUri && isOf(old, one));
+  if (!runAgain.some((one) => one.executionId === executionId)) {
+    throw new Error(vscode.l10n.t('That ran before its kernel was last started. Choose a later entry of the history.'));
+  }
+  const count = runAgain.length;
   const question =
     count === 1
       ? vscode.l10n.t('Replay this cell in a new kernel?')
@@ -32,7 +37,6 @@ async function replay(execution: Execution, parts: Parts): Promise<void> {
       : vscode.l10n.t('A new kernel runs the {0} successful cells up to this one; the present kernel stays until you stop it.', count);
   if (!(await confirm(question, vscode.l10n.t('Replay'), detail))) return;
   let ids: readonly string[] = [];
-  const old = sessions.get(sessionId);
   let session = old;
   await progress(vscode.l10n.t('Starting {0}…', old?.kernel.displayName ?? ''), async () => {
     const made = await sidecar.request('keeper/replayTo', { sessionId, executionId });
@@ -42,5 +46,9 @@ async function replay(execution: Execution, parts: Parts): Promise<void> {
   });
   if (session && ids.length > 0) await showRebuilding(sidecar, sessions, session, ids);
 }
+
+/** Whether the kernel that the session has now, or had last, ran it. */
+const isOf = (session: Session | undefined, { startedAt }: Execution): boolean =>
+  session !== undefined && startedAt !== null && Date.parse(startedAt) >= Date.parse(session.startedAt);
 
 const isExecution = (value: unknown): value is Execution => typeof value === 'object' && value !== null && 'executionId' in value;

@@ -51,11 +51,11 @@ export function conversationChoice(conversation: Conversation): vscode.QuickPick
 
 export const titleOf = ({ title, conversationId }: Conversation): string => (title.trim() === '' ? conversationId : title);
 
+export const turnsOf = ({ turnCount }: Conversation): string =>
+  turnCount === 1 ? vscode.l10n.t('1 turn') : vscode.l10n.t('{0} turns', turnCount);
+
 /** "12 turns · 17:05" */
-function factsOf({ turnCount, lastActivityAt }: Conversation): string {
-  const turns = turnCount === 1 ? vscode.l10n.t('1 turn') : vscode.l10n.t('{0} turns', turnCount);
-  return `${turns} · ${moment(lastActivityAt, new Date())}`;
-}
+const factsOf = (conversation: Conversation): string => `${turnsOf(conversation)} · ${moment(conversation.lastActivityAt, new Date())}`;
 
 /** What a file of it is called. */
 export function fileNameOf(conversation: Conversation): string {

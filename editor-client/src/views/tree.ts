@@ -5,7 +5,7 @@
  */
 import * as vscode from 'vscode';
 import type { Acknowledged } from '../acknowledged';
-import { type Group, groupsOf } from '../groups';
+import { type Group, groupsOf, replacedBy } from '../groups';
 import { pause } from '../kernels/selection';
 import type { Conversations } from '../conversations';
 import type { Session } from '../protocol/types';
@@ -30,6 +30,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   private readonly view: vscode.TreeView<Line>;
   private readonly subscriptions: vscode.Disposable[];
   private timers: NodeJS.Timeout[] = [];
+  private isReplaced: (session: Session) => boolean = () => false;
 
   readonly onDidChangeTreeData = this.changeEmitter.event;
 
@@ -76,7 +77,8 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     if (isConversation(line)) return conversationItem(line);
     if (isConversations(line)) return conversationsItem(line);
     if (isGroup(line)) return groupItem(line);
-    return sessionItem(line, this.acknowledged.has(line), this.conversations.of(line).length > 0);
+    const isSeen = this.acknowledged.has(line);
+    return sessionItem(line, { isSeen, isReplaced: this.isReplaced(line), hasConversations: this.conversations.of(line).length > 0 });
   }
 
   async resolveTreeItem(item: vscode.TreeItem, line: Line): Promise<vscode.TreeItem> {
@@ -114,7 +116,9 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   }
 
   private groups(): Group[] {
-    return groupsOf(this.sessions.all(), new Date(), (session) => this.acknowledged.has(session));
+    const all = this.sessions.all();
+    this.isReplaced = replacedBy(all);
+    return groupsOf(all, new Date(), (session) => this.acknowledged.has(session));
   }
 
   private showSum(): void {
