@@ -35,6 +35,7 @@ export class Sidecar implements vscode.Disposable {
   private readonly withdrawnEmitter = new vscode.EventEmitter<string>();
   private readonly followedEmitter = new vscode.EventEmitter<Followed>();
   private readonly executionEmitter = new vscode.EventEmitter<ExecutionEvent>();
+  private readonly conversationsEmitter = new vscode.EventEmitter<void>();
 
   /** After each start, the first one included. */
   readonly onReady = this.readyEmitter.event;
@@ -45,6 +46,8 @@ export class Sidecar implements vscode.Disposable {
   /** Another window's answer gave a notebook that is open here its kernel. */
   readonly onFollowed = this.followedEmitter.event;
   readonly onExecution = this.executionEmitter.event;
+  /** Some conversation began, grew or was cleared. */
+  readonly onConversations = this.conversationsEmitter.event;
 
   private readonly configuration: vscode.Disposable;
   private readonly backOff = new BackOff();
@@ -215,6 +218,9 @@ export class Sidecar implements vscode.Disposable {
     });
     client.onNotification('keeper/executionEvent', (params: ExecutionEvent) => {
       this.executionEmitter.fire(params);
+    });
+    client.onNotification('keeper/conversationsChanged', () => {
+      this.conversationsEmitter.fire();
     });
   }
 

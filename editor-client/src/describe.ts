@@ -1,7 +1,7 @@
 /**
  * How sessions and times are put into words. Pure: texts come from `translate`, the present from `now`.
  */
-import type { Session } from './protocol/types';
+import type { AttachedWindow, Session } from './protocol/types';
 
 /** `vscode.l10n.t`, or a stand-in for it. */
 export type Translate = (message: string, ...values: (string | number)[]) => string;
@@ -46,6 +46,26 @@ export function statusText(live: readonly Session[], translate: Translate): stri
   return memory > 0 ? `${count} · ${size(memory)}` : count;
 }
 
+/** What stands in place of a window's id, and of an execution's origin, where it is an agent. */
+const AGENT = 'mcp';
+
+/** Whether an agent asked for it, not a person. */
+export const isByAgent = ({ origin }: { readonly origin: string }): boolean => origin === AGENT;
+
+/** The windows in which people see it. An agent that has it attached is none. */
+export const windowsOf = ({ windows }: Session): AttachedWindow[] => windows.filter(({ windowId }) => windowId !== AGENT);
+
+const isUsedByAgent = ({ windows }: Session): boolean => windows.some(({ windowId }) => windowId === AGENT);
+
+/** An agent started it, nobody has it any more, and no person ever had. */
+export const isLeft = (session: Session): boolean => session.agent && session.state !== 'ended' && session.windows.length === 0;
+
+/** "left by an agent", "used by an agent"; empty where none has to do with it. */
+export function agentText(session: Session, translate: Translate): string {
+  if (isLeft(session)) return translate('left by an agent');
+  return isUsedByAgent(session) ? translate('used by an agent') : '';
+}
+
 /** "5 m", "2 h", "3 d"; empty below a minute, which says nothing. */
 export function span(milliseconds: number): string {
   const minutes = Math.floor(milliseconds / 60_000);
@@ -69,13 +89,16 @@ export function activityText(session: Session, now: Date, translate: Translate):
   return `${translate('cell {0}', index + 1)}${child}`;
 }
 
-/** "PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %" */
-export function sessionDescription(session: Session, now: Date, translate: Translate): string {
+/** "PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %". `isReplaced`: its notebook has another kernel. */
+export function sessionDescription(session: Session, now: Date, translate: Translate, isReplaced = false): string {
   const parts = [];
   // First, for the line is cut where the sidebar ends.
-  if (isGone(session)) parts.push(session.notebooks.length > 1 ? translate('a notebook is gone') : translate('notebook is gone'));
+  if (isReplaced && session.state !== 'ended') parts.push(translate('its notebook has another kernel'));
+  else if (isGone(session)) parts.push(session.notebooks.length > 1 ? translate('a notebook is gone') : translate('notebook is gone'));
   if (session.state === 'ended') parts.push(endedText(session, now, translate));
   else {
+    const agent = agentText(session, translate);
+    if (agent !== '') parts.push(agent);
     if (session.pid !== null) parts.push(`PID ${session.pid}`);
     parts.push(translate('since {0}', moment(session.startedAt, now)), activityText(session, now, translate));
     if (session.memoryBytes !== null) parts.push(size(session.memoryBytes));
@@ -90,7 +113,9 @@ export function choiceText(session: Session, now: Date, translate: Translate): s
   const age = span(now.getTime() - Date.parse(session.startedAt));
   const parts = [age === '' ? translate('just started') : translate('{0} old', age), activityText(session, now, translate)];
   if (session.memoryBytes !== null) parts.push(size(session.memoryBytes));
-  if (session.windows.length > 0) parts.push(translate('(open)'));
+  const agent = agentText(session, translate);
+  if (agent !== '') parts.push(agent);
+  if (windowsOf(session).length > 0) parts.push(translate('(open)'));
   return parts.join(' · ');
 }
 
@@ -98,10 +123,12 @@ export function choiceText(session: Session, now: Date, translate: Translate): s
 export function stakes(live: readonly Session[], translate: Translate): string {
   const labels = (sessions: readonly Session[]) => sessions.map(({ label }) => label).join(', ');
   const busy = live.filter(isBusy);
-  const elsewhere = live.filter(({ windows }) => windows.some(({ thisWindow }) => !thisWindow));
+  const elsewhere = live.filter((session) => windowsOf(session).some(({ thisWindow }) => !thisWindow));
+  const agents = live.filter(isUsedByAgent);
   const lines = [];
   if (busy.length > 0) lines.push(translate('Busy: {0}', labels(busy)));
   if (elsewhere.length > 0) lines.push(translate('Open in another window: {0}', labels(elsewhere)));
+  if (agents.length > 0) lines.push(translate('Used by an agent: {0}', labels(agents)));
   return lines.join('\n');
 }
 

@@ -14,6 +14,7 @@ export type ErrorKind =
   | 'OfferGone'
   | 'SessionMoved'
   | 'NotWaiting'
+  | 'NotFound'
   | 'ForeignHost';
 
 /** The sidecar went away before it answered: whether it did what was asked is not known. */
@@ -25,6 +26,9 @@ export interface ErrorData {
   readonly kind?: string;
   readonly offer?: unknown;
   readonly stderrTail?: string;
+  /** A Python package that is not there, and the environment that lacks it. */
+  readonly missing?: string;
+  readonly interpreter?: string;
 }
 
 /** `data` of a JSON-RPC error, or nothing of it. */

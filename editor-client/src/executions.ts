@@ -1,5 +1,5 @@
 /** How executions are put into words. Pure. */
-import { duration, moment, type Translate } from './describe';
+import { duration, isByAgent, moment, type Translate } from './describe';
 import type { Execution } from './protocol/types';
 
 /** "Cell 3", or where code came from that was in none. */
@@ -31,10 +31,19 @@ export function tookText({ startedAt, completedAt }: Execution): string {
   return startedAt !== null && completedAt !== null ? duration(Date.parse(completedAt) - Date.parse(startedAt)) : '';
 }
 
+/** Who ran it, where that was not the person. */
+export const byText = (execution: Execution, translate: Translate): string => (isByAgent(execution) ? translate('by an agent') : '');
+
 /** "Cell 3, succeeded, 17:05, 2.1 s" */
 export function executionLine(execution: Execution, now: Date, translate: Translate): string {
   const { startedAt, queuedAt, error } = execution;
   const how = error ? `${statusText(execution, translate)}: ${error.ename}` : statusText(execution, translate);
-  const parts = [placeText(execution, translate), how, moment(startedAt ?? queuedAt, now), tookText(execution)];
+  const parts = [
+    placeText(execution, translate),
+    how,
+    moment(startedAt ?? queuedAt, now),
+    tookText(execution),
+    byText(execution, translate),
+  ];
   return parts.filter((part) => part !== '').join(', ');
 }

@@ -4,14 +4,21 @@
  */
 import * as vscode from 'vscode';
 import { Acknowledged } from './acknowledged';
+import { registerMcpServer } from './agents/server';
+import { AgentTools } from './agents/tools';
 import { Sidecar } from './client';
 import { registerAttachCommands } from './commands/attach';
+import { registerConversationCommands } from './commands/conversations';
 import { registerFreshCommands } from './commands/fresh';
+import { registerLeftCommands } from './commands/left';
 import { registerOtherCommands } from './commands/others';
 import { registerPicker } from './commands/picker';
+import { registerReplayCommand } from './commands/replay';
 import { type Parts, registerSessionCommands } from './commands/sessions';
 import { registerSidecarCommands } from './commands/sidecar';
+import { registerSnapshotCommands, sayAnswered } from './commands/snapshots';
 import { Targets } from './commands/target';
+import { Conversations } from './conversations';
 import { Follow } from './follow';
 import { Attachments } from './kernels/attachments';
 import { Controllers } from './kernels/controllers';
@@ -26,6 +33,7 @@ import { Sessions } from './sessions';
 import { CellStatus } from './views/cells';
 import { AsItRan } from './views/code';
 import { keepContexts } from './views/contexts';
+import { ConversationPages } from './views/conversation';
 import { HealthCommand } from './views/health';
 import { HistoryView } from './views/history';
 import { OtherKernels } from './views/others';
@@ -62,7 +70,9 @@ export function activate(context: vscode.ExtensionContext): void {
   const history = new HistoryView(sidecar, sessions, code, acknowledged);
   const status = new StatusItem(sidecar, sessions, offers);
   const visibility = new Visibility(sidecar);
-  const tree = new SessionTree(sessions, acknowledged, new Tooltips(sidecar, controllers), visibility);
+  const conversations = new Conversations(sidecar);
+  const pages = new ConversationPages(sidecar, conversations);
+  const tree = new SessionTree(sessions, conversations, acknowledged, new Tooltips(sidecar, controllers), visibility);
   const others = new OtherKernels(sidecar, sessions);
   const targets = new Targets(sessions, attachments, tree);
   const parts: Parts = {
@@ -92,6 +102,8 @@ export function activate(context: vscode.ExtensionContext): void {
     follow,
     visibility,
     acknowledged,
+    conversations,
+    pages,
     tree,
     code,
     history,
@@ -110,10 +122,17 @@ export function activate(context: vscode.ExtensionContext): void {
     others,
     registerOtherCommands(parts, others),
     registerSidecarCommands(parts, inputs, version),
-    offers.onDidAnswer(({ offer, action }) => {
+    registerLeftCommands(parts),
+    registerConversationCommands(parts, conversations, pages),
+    registerSnapshotCommands(parts),
+    registerReplayCommand(parts),
+    registerMcpServer(sidecar, version),
+    new AgentTools(sidecar, sessions, attachments),
+    offers.onDidAnswer(({ offer, action, result }) => {
       // What became of a kernel was read there.
       if (offer.kind === 'recover') for (const session of offer.sessions) acknowledged.add(session);
       if (action === 'history') void history.show(offer.notebookUri);
+      if (action === 'restore') void sayAnswered(result);
     }),
   );
   void sidecar.start();

@@ -2,8 +2,8 @@
  * Under which heading a session stands in lists. Pure.
  * Guarantees: each session has one heading; what needs attention has that one, wherever it is open.
  */
-import { isGone } from './describe';
-import type { Session } from './protocol/types';
+import { isGone, windowsOf } from './describe';
+import type { NotebookRef, Session } from './protocol/types';
 
 export type GroupId = 'thisWindow' | 'otherWindows' | 'detached' | 'attention' | 'ended';
 
@@ -22,7 +22,7 @@ export function groupsOf(sessions: readonly Session[], now: Date, isSeen: (sessi
   const ids: readonly GroupId[] = ['thisWindow', 'otherWindows', 'detached', 'attention', 'ended'];
   const listed = sessions.filter((session) => isListable(session, now));
   const isReplaced = replacedBy(listed);
-  const heading = (session: Session) => groupOf(session, isSeen(session) || isReplaced(session));
+  const heading = (session: Session) => groupOf(session, isSeen(session), isReplaced(session));
   const groups = ids.map((id) => ({ id, sessions: listed.filter((session) => heading(session) === id) }));
   return groups
     .map(({ id, sessions: all }) => ({ id, sessions: id === 'ended' ? lastEnded(all, now) : all }))
@@ -38,20 +38,30 @@ export function isListable(session: Session, now: Date): boolean {
 export const hasDied = (session: Session): boolean =>
   session.state === 'ended' && (session.endReason === 'crashed' || session.endReason === 'lost');
 
-function groupOf(session: Session, isSeen: boolean): GroupId {
-  if (session.state === 'ended') return hasDied(session) && !isSeen ? 'attention' : 'ended';
-  if (!session.responding || session.warnings.length > 0 || session.currentExecution?.input || isGone(session)) return 'attention';
-  if (session.windows.some(({ thisWindow }) => thisWindow)) return 'thisWindow';
-  return session.windows.length > 0 ? 'otherWindows' : 'detached';
+function groupOf(session: Session, isSeen: boolean, isReplaced: boolean): GroupId {
+  if (session.state === 'ended') return hasDied(session) && !isSeen && !isReplaced ? 'attention' : 'ended';
+  if (!session.responding || session.warnings.length > 0 || session.currentExecution?.input) return 'attention';
+  if (isGone(session) && !isReplaced) return 'attention';
+  const windows = windowsOf(session);
+  if (windows.some(({ thisWindow }) => thisWindow)) return 'thisWindow';
+  return windows.length > 0 ? 'otherWindows' : 'detached';
 }
 
-/** A notebook that has a kernel again needs nobody to look after its old one. */
-function replacedBy(sessions: readonly Session[]): (session: Session) => boolean {
-  const live = new Set(sessions.filter(({ state }) => state !== 'ended').flatMap(namesOf));
-  return (session) => namesOf(session).some((name) => live.has(name));
+/**
+ * Whether its notebook has another kernel: one that was started after it ended, or that its history was replayed in. Then nobody needs to
+ * look after it.
+ */
+export function replacedBy(sessions: readonly Session[]): (session: Session) => boolean {
+  const notebooks = sessions.filter(({ state }) => state !== 'ended').flatMap((session) => session.notebooks);
+  const named = new Set(notebooks.map(nameOf));
+  const present = new Set(notebooks.filter(({ notebookExists }) => notebookExists).map(nameOf));
+  return (session) =>
+    session.state === 'ended'
+      ? session.notebooks.some((notebook) => named.has(nameOf(notebook)))
+      : isGone(session) && session.notebooks.every((notebook) => present.has(nameOf(notebook)));
 }
 
-const namesOf = ({ notebooks }: Session): string[] => notebooks.map(({ notebookPath, notebookUri }) => notebookPath ?? notebookUri);
+const nameOf = ({ notebookPath, notebookUri }: NotebookRef): string => notebookPath ?? notebookUri;
 
 function lastEnded(ended: readonly Session[], now: Date): Session[] {
   return ended

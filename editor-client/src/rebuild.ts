@@ -6,68 +6,23 @@
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
 import { messageOf } from './errors';
+import { untilEnded } from './kernels/ended';
 import type { Execution, Session } from './protocol/types';
 import type { Sessions } from './sessions';
 
-/** How often the history is looked at where no events come. */
 const LOOK_MS = 2_000;
-/** The sidecar answers with no more. */
-const MOST = 100_000;
 
 export async function showRebuilding(sidecar: Sidecar, sessions: Sessions, session: Session, ids: readonly string[]): Promise<void> {
   const title = vscode.l10n.t('Rebuilding {0} from history', session.label);
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
   const executions = await vscode.window.withProgress(options, async (progress, token) => {
     token.onCancellationRequested(() => void cancel(sidecar, session.id, ids));
-    return watch(sidecar, sessions, session.id, ids, (done) => {
+    const report = (done: number) => {
       progress.report({ message: vscode.l10n.t('{0} of {1} cells', done, ids.length), increment: 100 / ids.length });
-    });
+    };
+    return untilEnded(sidecar, sessions, session.id, ids, { lookMs: LOOK_MS, report });
   });
   say(session, executions, sessions.get(session.id)?.state === 'ended');
-}
-
-/** Waits until all have ended. */
-async function watch(
-  sidecar: Sidecar,
-  sessions: Sessions,
-  sessionId: string,
-  ids: readonly string[],
-  report: (done: number) => void,
-): Promise<Execution[]> {
-  const ours = new Set(ids);
-  const open = new Set(ids);
-  let wake: () => void = () => undefined;
-  const finished = (executionId: string | null) => {
-    if (executionId !== null && open.delete(executionId)) report(ids.length - open.size);
-    if (open.size === 0) wake();
-  };
-  const listener = vscode.Disposable.from(
-    sidecar.onExecution(({ executionId, event }) => {
-      if (event.kind === 'finished') finished(executionId);
-    }),
-    sessions.onDidUpdate(({ session }) => {
-      if (session.id === sessionId && session.state === 'ended') wake();
-    }),
-  );
-  try {
-    for (let limit = Math.max(ids.length * 2, 50); ;) {
-      const news = new Promise<void>((resolve) => {
-        wake = resolve;
-        setTimeout(resolve, LOOK_MS);
-      });
-      // Events come only while a tab shows the notebook: what has ended stands in the history.
-      const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit });
-      const queued = executions.filter(({ executionId }) => ours.has(executionId)).reverse();
-      for (const { executionId, completedAt } of queued) if (completedAt !== null) finished(executionId);
-      const areAllSeen = queued.length === ids.length;
-      if ((open.size === 0 && areAllSeen) || sessions.get(sessionId)?.state === 'ended') return queued;
-      // More was queued behind them.
-      if (!areAllSeen && limit < MOST) limit *= 4;
-      else await news;
-    }
-  } finally {
-    listener.dispose();
-  }
 }
 
 async function cancel(sidecar: Sidecar, sessionId: string, ids: readonly string[]): Promise<void> {

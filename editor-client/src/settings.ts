@@ -11,6 +11,9 @@ export interface Settings {
   readonly stopIdleAfter: number;
   readonly maxSessions: number;
   readonly windows: { readonly forgetAfterHours: number };
+  readonly conversations: { readonly expireAfterHours: number; readonly maxTurns: number; readonly maxConversations: number };
+  readonly snapshotOnStop: boolean;
+  readonly agents: { readonly mayStopOpenKernels: boolean };
   readonly server: { readonly path: string };
 }
 
@@ -26,6 +29,13 @@ export function readSettings(): Settings {
     stopIdleAfter: section.get<number>('stopIdleAfter', 0),
     maxSessions: section.get<number>('maxSessions', 1_000),
     windows: { forgetAfterHours: section.get<number>('windows.forgetAfterHours', 24) },
+    conversations: {
+      expireAfterHours: section.get<number>('conversations.expireAfterHours', 24),
+      maxTurns: section.get<number>('conversations.maxTurns', 100),
+      maxConversations: section.get<number>('conversations.maxConversations', 1_000),
+    },
+    snapshotOnStop: section.get<boolean>('snapshotOnStop', false),
+    agents: { mayStopOpenKernels: section.get<boolean>('agents.mayStopOpenKernels', false) },
     server: { path: section.get<string>('server.path', '').trim() },
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { activityText, choiceText, hasState, sessionDescription, span, stakes } from '../src/describe';
+import { activityText, choiceText, hasState, isLeft, sessionDescription, span, stakes } from '../src/describe';
 import { executionLine } from '../src/executions';
 import { groupsOf } from '../src/groups';
 import { keptRunning } from '../src/kept';
@@ -47,6 +47,7 @@ function session(some: Partial<Session> = {}, name = 'draft.ipynb'): Session {
 }
 
 const window = (thisWindow: boolean) => ({ windowId: 'w', folder: '/work', thisWindow });
+const agent = { windowId: 'mcp', folder: null, thisWindow: false };
 const running = (cellIndex: number | null) => ({
   executionId: 'e',
   notebookUri: 'file:///draft.ipynb',
@@ -150,10 +151,44 @@ test('a notebook with a new kernel needs nobody to look after its old one; of wh
       ['ended', ['old']],
     ],
   );
+  const there = { notebookUri: 'file:///draft.ipynb', notebookPath: '/draft.ipynb', notebookExists: true };
+  const before = { ...session({ notebooks: [{ ...there, notebookExists: false }] }), id: 'before the replay' };
+  assert.deepEqual(
+    groupsOf([before, session({ windows: [window(true)] })], now, () => false).map(({ id }) => id),
+    ['thisWindow', 'detached'],
+  );
+  assert.deepEqual(
+    groupsOf([before], now, () => false).map(({ id }) => id),
+    ['attention'],
+  );
+  assert.match(sessionDescription(before, now, translate, true), /^its notebook has another kernel · PID/);
   const many = Array.from({ length: 30 }, (_none, index) => session(ended('stopped', 40 - index), `${index}.ipynb`));
   const [group] = groupsOf(many, now, () => false);
   assert.equal(group?.sessions.length, 20);
   assert.equal(group.sessions[0]?.id, '29.ipynb');
+});
+
+test('an agent is no window', () => {
+  const used = session({ agent: true, windows: [agent] }, 'used.ipynb');
+  const left = session({ agent: true }, 'left.ipynb');
+  const taken = session({ windows: [window(true), agent] }, 'taken.ipynb');
+  assert.deepEqual([used, left, taken, session(), session({ ...ended('stopped', 1), agent: true })].map(isLeft), [
+    false,
+    true,
+    false,
+    false,
+    false,
+  ]);
+  assert.equal(sessionDescription(left, now, translate), 'left by an agent · PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %');
+  assert.equal(choiceText(used, now, translate), '1 h old · idle 5 m · 812 MB · used by an agent');
+  assert.equal(choiceText(taken, now, translate), '1 h old · idle 5 m · 812 MB · used by an agent · (open)');
+  assert.equal(stakes([used, left, taken], translate), 'Used by an agent: used.ipynb, taken.ipynb');
+  const headings = groupsOf([used, left, taken], now, () => false).map(({ id, sessions }) => [id, sessions.length]);
+  assert.deepEqual(headings, [
+    ['thisWindow', 1],
+    ['detached', 2],
+  ]);
+  assert.equal(keptRunning([used], now).length, 1);
 });
 
 test('what was kept running is told where no other window shows a kernel', () => {
@@ -182,6 +217,7 @@ test('a line of the history', () => {
     error: null,
   };
   assert.equal(executionLine(execution, now, translate), 'Cell 3, succeeded, 17:05, 2.1 s');
+  assert.equal(executionLine({ ...execution, origin: 'mcp' }, now, translate), 'Cell 3, succeeded, 17:05, 2.1 s, by an agent');
   const failed = { ...execution, status: 'error' as const, error: { ename: 'NameError', evalue: '', traceback: [] } };
   assert.equal(executionLine(failed, now, translate), 'Cell 3, failed: NameError, 17:05, 2.1 s');
   const waiting = { ...execution, cellIndex: null, origin: 'cli', status: 'pending' as const, startedAt: null, completedAt: null };

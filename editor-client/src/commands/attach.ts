@@ -18,7 +18,7 @@ export function registerAttachCommands(parts: Parts): vscode.Disposable {
 }
 
 async function attachToNotebook(argument: unknown, parts: Parts): Promise<void> {
-  const { sidecar, follow, offers } = parts;
+  const { sidecar, sessions, follow, offers } = parts;
   const notebook = vscode.window.activeNotebookEditor?.notebook;
   if (!notebook) {
     void vscode.window.showInformationMessage(
@@ -28,7 +28,7 @@ async function attachToNotebook(argument: unknown, parts: Parts): Promise<void> 
   }
   const session = await source(argument, parts, vscode.l10n.t('Attach which kernel to this notebook?'));
   if (!session) return;
-  if (session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook.uri))) {
+  if (sessions.of(notebook.uri)?.id === session.id) {
     await follow.resume(notebook);
     return;
   }

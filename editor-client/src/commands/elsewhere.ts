@@ -4,15 +4,19 @@
  */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
+import { windowsOf } from '../describe';
 import type { Session } from '../protocol/types';
 import { shareWith } from './attach';
 import type { Parts } from './sessions';
 
 /** Whether another window shows it, and this one does not. */
-export const isElsewhere = ({ windows }: Session): boolean => windows.length > 0 && !windows.some(({ thisWindow }) => thisWindow);
+export function isElsewhere(session: Session): boolean {
+  const windows = windowsOf(session);
+  return windows.length > 0 && !windows.some(({ thisWindow }) => thisWindow);
+}
 
 export async function chooseElsewhere(session: Session, notebook: vscode.NotebookDocument | undefined, parts: Parts): Promise<void> {
-  const folder = session.windows.find((window) => window.folder !== null)?.folder ?? undefined;
+  const folder = windowsOf(session).find((window) => window.folder !== null)?.folder ?? undefined;
   const [share, openHere] = [vscode.l10n.t('Share with Current Notebook'), vscode.l10n.t('Open Notebook Here')];
   const openFolder = vscode.l10n.t('Open That Folder');
   const actions = [...(notebook ? [share] : [openHere]), ...(folder === undefined ? [] : [openFolder])];

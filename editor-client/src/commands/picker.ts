@@ -6,11 +6,11 @@
  * what AltGr+K sends on many keyboards, and as Cmd+Alt+K taken.
  */
 import * as vscode from 'vscode';
+import { windowsOf } from '../describe';
 import { groupsOf } from '../groups';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { revealNotebook } from '../kernels/documents';
 import type { Session } from '../protocol/types';
-import { sameUri } from '../sessions';
 import { groupTitle } from '../views/groups';
 import { sessionChoice, type SessionChoice } from '../views/choices';
 import { chooseElsewhere, isElsewhere } from './elsewhere';
@@ -144,12 +144,12 @@ function buttonsOf(session: Session): Button[] {
 }
 
 async function goTo(session: Session, notebook: vscode.NotebookDocument | undefined, parts: Parts): Promise<void> {
-  if (notebook && session.notebooks.some((ref) => sameUri(ref.notebookUri, notebook.uri))) {
+  if (notebook && parts.sessions.of(notebook.uri)?.id === session.id) {
     if (parts.attachments.of(notebook)?.sessionId === session.id) await revealNotebook(notebook.uri);
     else await vscode.commands.executeCommand('kernelKeeper.resume');
   } else if (isElsewhere(session)) {
     await chooseElsewhere(session, notebook, parts);
-  } else if (notebook && session.windows.length === 0) {
+  } else if (notebook && windowsOf(session).length === 0) {
     await vscode.commands.executeCommand('kernelKeeper.attachToNotebook', session);
   } else if (session.notebookExists) {
     await vscode.commands.executeCommand('kernelKeeper.openNotebook', session);

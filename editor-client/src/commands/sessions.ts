@@ -71,6 +71,8 @@ export async function guard(task: Promise<void>): Promise<void> {
   try {
     await task;
   } catch (error) {
+    // The person knows.
+    if (error instanceof vscode.CancellationError) return;
     void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
   }
 }

@@ -28,6 +28,8 @@ export class Attachment {
   readonly runs: Runs;
   /** Cells whose outputs are shown cut, and where the whole is. */
   readonly truncated = new Map<vscode.NotebookCell, Truncated>();
+  /** The numbers of cells that were marked anew as they had been: VS Code takes such a number out of the cell's metadata. */
+  readonly counts = new Map<vscode.NotebookCell, number>();
   /** The last event that was applied, or is in what was loaded. */
   lastSeq = 0;
   isSuspended = false;
@@ -75,7 +77,9 @@ export class Attachment {
   changed(event: vscode.NotebookDocumentChangeEvent): void {
     this.runs.dropDeleted();
     for (const change of event.cellChanges) {
+      if (change.metadata) this.keepCount(change.cell);
       if (change.outputs?.length !== 0) continue;
+      this.counts.delete(change.cell);
       this.runs.ofCell(change.cell)?.writer.clearedByPerson();
       this.truncated.delete(change.cell);
     }
@@ -108,6 +112,7 @@ export class Attachment {
         this.runs.displays.forget(run.cell);
         run.clearOld();
         this.truncated.delete(run.cell);
+        this.counts.delete(run.cell);
         break;
       case 'output':
         run.output(event.output);
@@ -131,6 +136,17 @@ export class Attachment {
         // Comm messages are for widgets, which are not shown yet.
         break;
     }
+  }
+
+  /** Else the file would lose it with the next save. */
+  private keepCount(cell: vscode.NotebookCell): void {
+    const count = this.counts.get(cell);
+    if (count === undefined || cell.metadata['execution_count'] === count || cell.index < 0) return;
+    this.counts.delete(cell);
+    const edit = new vscode.WorkspaceEdit();
+    const metadata = { ...cell.metadata, execution_count: count };
+    edit.set(this.notebook.uri, [vscode.NotebookEdit.updateCellMetadata(cell.index, metadata)]);
+    void vscode.workspace.applyEdit(edit);
   }
 
   /** An execution that is not shown yet: of this window, or from elsewhere. */

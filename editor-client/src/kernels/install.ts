@@ -1,5 +1,5 @@
 /**
- * Installing ipykernel into a Python environment that lacks it, because the person chose that environment and agreed.
+ * Installing a package into a Python environment that lacks it, because the person chose that environment and agreed.
  * Guarantees: runs the environment's own pip, or uv where it has none, as a task whose output can be read; nothing is run unasked.
  */
 import { existsSync, readdirSync } from 'node:fs';
@@ -13,18 +13,23 @@ export async function installIpykernel(displayName: string, interpreter: string)
   const question = vscode.l10n.t('Install ipykernel into {0}?', displayName);
   const chosen = await vscode.window.showInformationMessage(question, { modal: true, detail }, install);
   if (chosen !== install) return false;
-  const title = vscode.l10n.t('Kernel Keeper: installing ipykernel…');
-  const code = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () => run(interpreter));
+  return installPackage('ipykernel', interpreter);
+}
+
+/** Who calls this has asked. */
+export async function installPackage(name: string, interpreter: string): Promise<boolean> {
+  const title = vscode.l10n.t('Kernel Keeper: installing {0}…', name);
+  const code = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () => run(name, interpreter));
   if (code === 0) return true;
-  void vscode.window.showErrorMessage(vscode.l10n.t('Kernel Keeper: ipykernel was not installed; the terminal says why.'));
+  void vscode.window.showErrorMessage(vscode.l10n.t('Kernel Keeper: {0} was not installed; the terminal says why.', name));
   return false;
 }
 
-async function run(interpreter: string): Promise<number | undefined> {
+async function run(packageName: string, interpreter: string): Promise<number | undefined> {
   const isPip = hasPip(interpreter);
   const program = isPip ? interpreter : 'uv';
-  const args = isPip ? ['-m', 'pip', 'install', 'ipykernel'] : ['pip', 'install', '--python', interpreter, 'ipykernel'];
-  const name = vscode.l10n.t('Install ipykernel');
+  const args = isPip ? ['-m', 'pip', 'install', packageName] : ['pip', 'install', '--python', interpreter, packageName];
+  const name = vscode.l10n.t('Install {0}', packageName);
   const execution = new vscode.ProcessExecution(program, args);
   const task = new vscode.Task({ type: 'kernelKeeper.install' }, vscode.TaskScope.Workspace, name, 'Kernel Keeper', execution);
   task.presentationOptions = { reveal: vscode.TaskRevealKind.Silent, panel: vscode.TaskPanelKind.Dedicated };

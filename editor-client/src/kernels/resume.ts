@@ -92,6 +92,9 @@ function show(attachment: Attachment, { row, cell }: Placed, lastSeq: number): b
   if (differs) run.execution.replaceOutput(outputs).then(undefined, ignoreClosed);
   run.writer.adopt(row.outputs, outputs);
   if (!isRunning) {
+    if (row.executionCount !== null && cell.metadata['execution_count'] === row.executionCount) {
+      attachment.counts.set(cell, row.executionCount);
+    }
     run.end(row.status, row.completedAt);
     runs.remove(run);
   }

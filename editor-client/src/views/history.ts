@@ -8,7 +8,7 @@ import type { Acknowledged } from '../acknowledged';
 import type { Sidecar } from '../client';
 import { moment } from '../describe';
 import { messageOf } from '../errors';
-import { placeText, statusText, tookText } from '../executions';
+import { byText, placeText, statusText, tookText } from '../executions';
 import { openNotebook, shownNotebook } from '../kernels/documents';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { findCell } from '../kernels/runs';
@@ -105,10 +105,12 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
     const item = new vscode.TreeItem(cell);
     item.id = line.executionId;
     const error = line.error ? `${line.error.ename}: ${line.error.evalue}` : '';
-    item.description = [moment(when, now, true), took, error || firstLine].filter((part) => part !== '').join(' · ');
+    item.description = [moment(when, now, true), took, byText(line, vscode.l10n.t), error || firstLine]
+      .filter((part) => part !== '')
+      .join(' · ');
     const { icon, color } = ICONS[line.status];
     item.iconPath = new vscode.ThemeIcon(icon, color === undefined ? undefined : new vscode.ThemeColor(color));
-    item.contextValue = 'execution';
+    item.contextValue = line.status === 'ok' ? 'execution ok' : 'execution';
     item.command = { command: 'kernelKeeper.goToExecution', title: vscode.l10n.t('Go to Cell'), arguments: [line] };
     item.accessibilityInformation = { label: `${cell}, ${statusText(line, vscode.l10n.t)}, ${item.description}` };
     return item;
@@ -190,7 +192,7 @@ function tooltipOf(execution: Execution): vscode.MarkdownString {
   text.appendMarkdown('**');
   text.appendText(cell);
   text.appendMarkdown(`** — ${statusText(execution, vscode.l10n.t)}\n\n`);
-  text.appendText([moment(when, now, true), took].filter((part) => part !== '').join(' · '));
+  text.appendText([moment(when, now, true), took, byText(execution, vscode.l10n.t)].filter((part) => part !== '').join(' · '));
   text.appendMarkdown('\n');
   text.appendCodeblock(execution.code.length > 2_000 ? `${execution.code.slice(0, 2_000)}…` : execution.code, 'python');
   if (execution.error) text.appendText(`${execution.error.ename}: ${execution.error.evalue}`);

@@ -9,14 +9,23 @@ export interface SharedNotebook extends NotebookRef {
   readonly session: Session;
 }
 
-/** `isSeen`: where it died, the person knows it. */
-export function sessionItem(session: Session, isSeen: boolean): vscode.TreeItem {
+export interface SessionFacts {
+  /** Where it died, the person knows it. */
+  readonly isSeen: boolean;
+  /** Its notebook has another kernel. */
+  readonly isReplaced: boolean;
+  /** They stand below it. */
+  readonly hasConversations: boolean;
+}
+
+export function sessionItem(session: Session, { isSeen, isReplaced, hasConversations }: SessionFacts): vscode.TreeItem {
   const isSeveral = session.notebooks.length > 1;
-  const state = isSeveral ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.None;
+  const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
+  const state = isSeveral ? Expanded : hasConversations ? Collapsed : None;
   const item = new vscode.TreeItem(session.label, state);
   // VS Code keeps a line closed that it drew before there was anything below it.
   item.id = isSeveral ? `${session.id} shared` : session.id;
-  const description = sessionDescription(session, new Date(), vscode.l10n.t);
+  const description = sessionDescription(session, new Date(), vscode.l10n.t, isReplaced);
   item.description = description;
   item.iconPath = iconOf(session);
   item.contextValue = contextOf(session, isSeen);

@@ -4,7 +4,7 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
-import { endedText, moment, size, stateText } from '../describe';
+import { agentText, endedText, moment, size, stateText, windowsOf } from '../describe';
 import { messageOf } from '../errors';
 import { executionLine } from '../executions';
 import type { Controllers } from '../kernels/controllers';
@@ -63,6 +63,8 @@ export class Tooltips {
     if (session.queued > 0) line(vscode.l10n.t('Cells waiting'), String(session.queued));
     if (session.runs !== null) line(vscode.l10n.t('Runs'), session.runs);
     if (!isOver) line(vscode.l10n.t('Windows'), windowsText(session));
+    const agent = agentText(session, vscode.l10n.t);
+    if (agent !== '') line(vscode.l10n.t('Agents'), agent);
     if (session.adopted) line(vscode.l10n.t('Adopted'), vscode.l10n.t('another program started it, and may use or end it, too'));
     if (session.stopsAt !== null) line(vscode.l10n.t('Stops when idle until'), moment(session.stopsAt, now));
     line(vscode.l10n.t('Session'), session.id);
@@ -79,7 +81,8 @@ export class Tooltips {
   }
 }
 
-function windowsText({ windows }: Session): string {
+function windowsText(session: Session): string {
+  const windows = windowsOf(session);
   if (windows.length === 0) return vscode.l10n.t('none');
   const nameOf = (folder: string | null) => folder ?? vscode.l10n.t('one without a folder');
   return windows.map(({ folder, thisWindow }) => (thisWindow ? vscode.l10n.t('this one') : nameOf(folder))).join(', ');

@@ -1,14 +1,16 @@
 /**
- * *Active Kernels*: headings, a line a session below them, and under that the notebooks where several share it.
+ * *Active Kernels*: headings, a line a session below them, and under that the notebooks where several share it, and the conversations.
  * Guarantees: pushed by the sidecar; asks every 5 s only while visible and nothing came; a single click does nothing. What needs
  * attention stands under a heading of its own, in its line and in the view's badge.
  */
 import * as vscode from 'vscode';
 import type { Acknowledged } from '../acknowledged';
-import { type Group, groupsOf } from '../groups';
+import { type Group, groupsOf, replacedBy } from '../groups';
 import { pause } from '../kernels/selection';
+import type { Conversations } from '../conversations';
 import type { Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
+import { conversationItem, type ConversationLine, conversationsItem, type ConversationsLine } from './conversation';
 import { groupItem } from './groups';
 import { notebookItem, sessionItem, type SharedNotebook } from './session-item';
 import type { Tooltips } from './tooltip';
@@ -21,18 +23,20 @@ const DRAWN_MS = 50;
 const DRAWN_LOOKS = 20;
 const VIEW = 'kernelKeeper.sessions';
 
-type Line = Group | Session | SharedNotebook;
+type Line = Group | Session | SharedNotebook | ConversationLine | ConversationsLine;
 
 export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Disposable {
   private readonly changeEmitter = new vscode.EventEmitter<undefined>();
   private readonly view: vscode.TreeView<Line>;
   private readonly subscriptions: vscode.Disposable[];
   private timers: NodeJS.Timeout[] = [];
+  private isReplaced: (session: Session) => boolean = () => false;
 
   readonly onDidChangeTreeData = this.changeEmitter.event;
 
   constructor(
     private readonly sessions: Sessions,
+    private readonly conversations: Conversations,
     private readonly acknowledged: Acknowledged,
     private readonly tooltips: Tooltips,
     private readonly visibility: Visibility,
@@ -46,6 +50,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
       this.view,
       this.changeEmitter,
       sessions.onDidChange(changed),
+      conversations.onDidChange(changed),
       acknowledged.onDidChange(changed),
       this.view.onDidChangeVisibility(({ visible }) => {
         this.watch(visible);
@@ -57,19 +62,27 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   /** A heading keeps the sessions it was made with: one that moves on meanwhile is not drawn under two. */
   getChildren(parent?: Line): Line[] {
     if (!parent) return this.groups();
-    if (isShared(parent)) return [];
+    if (isShared(parent) || isConversation(parent)) return [];
+    if (isConversations(parent)) return parent.conversations.map((conversation) => ({ conversation }));
     if (isGroup(parent)) return [...parent.sessions];
     const session = this.sessions.get(parent.id) ?? parent;
-    return session.notebooks.length < 2 ? [] : session.notebooks.map((notebook) => ({ ...notebook, session }));
+    const notebooks = session.notebooks.length < 2 ? [] : session.notebooks.map((notebook) => ({ ...notebook, session }));
+    const conversations = this.conversations.of(session);
+    if (notebooks.length === 0) return conversations.map((conversation) => ({ conversation }));
+    return conversations.length === 0 ? notebooks : [...notebooks, { conversations, of: session }];
   }
 
   getTreeItem(line: Line): vscode.TreeItem {
     if (isShared(line)) return notebookItem(line);
-    return isGroup(line) ? groupItem(line) : sessionItem(line, this.acknowledged.has(line));
+    if (isConversation(line)) return conversationItem(line);
+    if (isConversations(line)) return conversationsItem(line);
+    if (isGroup(line)) return groupItem(line);
+    const isSeen = this.acknowledged.has(line);
+    return sessionItem(line, { isSeen, isReplaced: this.isReplaced(line), hasConversations: this.conversations.of(line).length > 0 });
   }
 
   async resolveTreeItem(item: vscode.TreeItem, line: Line): Promise<vscode.TreeItem> {
-    if (!isShared(line) && !isGroup(line)) item.tooltip = await this.tooltips.of(this.sessions.get(line.id) ?? line);
+    if (isSession(line)) item.tooltip = await this.tooltips.of(this.sessions.get(line.id) ?? line);
     return item;
   }
 
@@ -86,9 +99,9 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     await vscode.commands.executeCommand('list.select');
     listening.dispose();
     const line = await this.selected();
-    const isHeading = line !== undefined && isGroup(line);
-    if (toggled.length > 0 && !(isHeading && opensHeadings)) await vscode.commands.executeCommand('list.toggleExpand');
-    return isHeading ? undefined : line;
+    const isOfSession = line !== undefined && (isSession(line) || isShared(line));
+    if (toggled.length > 0 && (isOfSession || !opensHeadings)) await vscode.commands.executeCommand('list.toggleExpand');
+    return isOfSession ? line : undefined;
   }
 
   dispose(): void {
@@ -103,7 +116,9 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   }
 
   private groups(): Group[] {
-    return groupsOf(this.sessions.all(), new Date(), (session) => this.acknowledged.has(session));
+    const all = this.sessions.all();
+    this.isReplaced = replacedBy(all);
+    return groupsOf(all, new Date(), (session) => this.acknowledged.has(session));
   }
 
   private showSum(): void {
@@ -122,7 +137,9 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     this.timers = [];
     if (!isVisible) return;
     void this.sessions.refresh();
+    void this.conversations.refresh();
     const look = () => {
+      void this.conversations.refresh();
       if (Date.now() - this.sessions.heardAt >= POLL_MS) void this.sessions.refresh();
     };
     const draw = () => {
@@ -134,3 +151,6 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
 
 const isShared = (line: Line): line is SharedNotebook => 'session' in line;
 const isGroup = (line: Line): line is Group => 'sessions' in line;
+const isConversation = (line: Line): line is ConversationLine => 'conversation' in line;
+const isConversations = (line: Line): line is ConversationsLine => 'conversations' in line;
+const isSession = (line: Line): line is Session => 'notebooks' in line;
