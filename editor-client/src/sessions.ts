@@ -62,9 +62,12 @@ export class Sessions implements vscode.Disposable {
     return this.all().filter((session) => session.state !== 'ended');
   }
 
-  /** The live session of a notebook. */
+  /** The live session of a notebook: of several that name it the one that has it. After a replay the old one only names it. */
   of(notebookUri: vscode.Uri): Session | undefined {
-    return this.live().find((session) => session.notebooks.some((notebook) => sameUri(notebook.notebookUri, notebookUri)));
+    const names = (session: Session, has: boolean): boolean =>
+      session.notebooks.some((ref) => sameUri(ref.notebookUri, notebookUri) && (ref.notebookExists || !has));
+    const live = this.live();
+    return live.find((session) => names(session, true)) ?? live.find((session) => names(session, false));
   }
 
   /** Takes in a session that an answer brought, as if it had been pushed. */
