@@ -256,6 +256,15 @@ fn an_earlier_one_stays_until_the_new_one_is_whole() {
     assert!(not_restored(&mut window, &id, "a", "KernelFailed").message.contains("busy"));
     window.ok("keeper/interruptSession", json!({ "sessionId": id }));
     window.done(&id, &running);
+    // No room: what the kernel may write is limited.
+    window.run(
+        &id,
+        "import resource; limits = resource.getrlimit(resource.RLIMIT_FSIZE); held, slow = slow, 0",
+    );
+    window.run(&id, "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))");
+    assert!(not_saved(&mut window, &id, "a", "StoreFailed").message.contains("File too large"));
+    assert_eq!(files(&world, &id, ".dill").len(), 1);
+    window.run(&id, "resource.setrlimit(resource.RLIMIT_FSIZE, limits); slow = held");
     // Killed half way.
     let saving = window.begin("keeper/snapshot/save", asked);
     begun(&world);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{PATIENCE, Window, eventually};
 use crate::kernels;
+use crate::offers::{answer, pushed};
 use crate::world::{World, id_of, kill, pid_of, uri};
 
 fn replay(window: &mut Window, id: &str, execution: &Value) -> Value {
@@ -149,6 +150,16 @@ fn the_old_one_raises_no_questions() {
     let found = window.ok("keeper/findActiveSession", json!({ "notebookUri": uri(&copy) }));
     assert_eq!((&found["found"], &found["candidates"]), (&json!(false), &json!([])));
     no_offers(&mut window, &copy);
+    // The notebook gets another name: that is asked about its own kernel alone.
+    let moved = world.work().join("moved.ipynb");
+    fs::rename(&notebook, &moved).unwrap();
+    let offer = pushed(&window, 0, "migrate", &moved);
+    assert_eq!(offer["sessions"][0]["id"], new.as_str());
+    answer(&mut window, &offer, "migrate");
+    assert_eq!(holder(&mut window, &moved), new);
+    let notebook = moved;
+    let all = window.ok("keeper/executionHistory", json!({ "notebookUri": uri(&notebook) }));
+    assert_eq!(all["executions"].as_array().unwrap().len(), 2, "{all}");
     // It dies, while the notebook is open, and when it has no kernel.
     window.open(&notebook);
     kill(pid_of(&window.session(&id)["pid"]), "KILL");
@@ -178,6 +189,12 @@ fn a_kernel_that_does_not_start_changes_nothing() {
     let asked = json!({ "notebookUri": uri(&notebook), "kernelName": kernels::PYTHON, "cwd": folder });
     let id = id_of(&window.ok("keeper/startSession", asked)["session"]["id"]);
     let ran = window.run(&id, "x = 1");
+    let asked = json!({ "sessionId": id, "executionId": ran["executionId"] });
+    world.window_with(json!({ "settings": { "maxSessions": 1 } })).fails(
+        "keeper/replayTo",
+        asked,
+        "LimitReached",
+    );
     fs::remove_dir(&folder).unwrap();
     let asked = json!({ "sessionId": id, "executionId": ran["executionId"] });
     window.fails("keeper/replayTo", asked, "KernelFailed");
