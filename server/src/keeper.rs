@@ -22,9 +22,6 @@ mod snapshots;
 mod spawn;
 mod state;
 
-/// Where windows have their id: the face of agents. Also the origin of what they run.
-pub const AGENT: &str = "mcp";
-
 pub use client::{KeeperClient, KeeperEvent, Reply};
 pub use questions::read_variables;
 pub use record::{BoundNotebook, KernelLaunch, RebuildFrom, Record, open_registry, rebuild};

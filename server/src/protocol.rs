@@ -27,7 +27,7 @@ pub use notebook::{NotebookName, NotebookRef};
 pub use offer::{Action, Offer, OfferKind, actions};
 pub use requests::*;
 pub use session::{
-    AttachedWindow, CurrentExecution, EndReason, InputPrompt, KernelInfo, Session, SessionState,
+    AGENT, AttachedWindow, CurrentExecution, EndReason, InputPrompt, KernelInfo, Session, SessionState,
 };
 pub use snapshot::*;
 pub use time::Time;

@@ -53,7 +53,6 @@ use crate::paths::Folders;
 use crate::protocol::{Error, ErrorKind, Offer, Session};
 use crate::registry::Registry;
 
-pub use crate::keeper::AGENT;
 pub use exchange::default_store;
 pub use execute::Submitted;
 pub use feed::Feed;

@@ -140,7 +140,7 @@ async def tools(mode):
         restarted = await good(client, "restart_session", **here)
         assert restarted["pid"] != started["pid"] and restarted["session_id"] == session
         health = await good(client, "session_health")
-        assert health["sessions"]["active"] == 1, health
+        assert health["sessions"]["total"] == 1, health
         await bad(client, "reconnect_session", "TokenRejected", session_id=session, token="none")
         await bad(client, "reconnect_session", "SessionNotFound", session_id="none", token="none")
 

@@ -325,6 +325,56 @@ fn a_notebook_is_followed_and_given_a_kernel_by_an_agent() {
 }
 
 #[test]
+fn a_kernel_is_not_taken_from_a_notebook_that_is_on_the_screen() {
+    let world = World::new();
+    let (draft, other) = (world.notebook("draft.ipynb", &["1"]), world.notebook("other.ipynb", &["2"]));
+    let mut window = world.window();
+    window.open(&draft);
+    let session = window.start(&draft);
+    let mut agent = world.agent(&[]);
+    let take = json!({ "target_notebook_path": other, "source_pid": session["pid"] });
+    let said = agent.tool_fails("attach_session", take.clone(), "Refused");
+    assert!(said.contains("open in a window"), "{said}");
+    assert_eq!(window.session(&id_of(&session["id"]))["notebookPath"], json!(draft));
+    let own = json!({ "target_notebook_path": draft, "source_pid": session["pid"] });
+    assert_eq!(agent.use_tool("attach_session", own)["success"], true);
+    // To be looked at is all that an agent may make of it.
+    assert_eq!(window.session(&id_of(&session["id"]))["windows"].as_array().map(Vec::len), Some(1));
+    let mut allowed = world.agent(&[("KERNEL_KEEPER_AGENTS_MAY_STOP_OPEN", "1")]);
+    assert_eq!(allowed.use_tool("attach_session", take)["new_path"], json!(other));
+}
+
+#[test]
+fn a_window_that_is_being_reloaded_still_has_its_kernel_open() {
+    let world = World::new();
+    let draft = world.notebook("draft.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&draft)["id"]);
+    window.ok("keeper/reconnectToken", json!({}));
+    window.close();
+    let mut agent = world.agent(&[]);
+    agent.tool_fails("stop_session", json!({ "session_id": id }), "Refused");
+}
+
+#[test]
+fn resources_that_are_followed_no_more_cost_nothing() {
+    let world = World::new();
+    let draft = world.notebook("draft.ipynb", &["1"]);
+    let mut agent = world.agent(&[]);
+    let id = id_of(&agent.use_tool("start_session", json!({ "notebook_path": draft }))["session_id"]);
+    let open =
+        |agent: &Window| std::fs::read_dir(format!("/proc/{}/fd", agent.pid())).expect("it runs").count();
+    let before = open(&agent);
+    for _ in 0..100 {
+        for uri in ["kernel://sessions".to_owned(), format!("kernel://sessions/{id}/history")] {
+            agent.ok("resources/subscribe", json!({ "uri": uri }));
+            agent.ok("resources/unsubscribe", json!({ "uri": uri }));
+        }
+    }
+    eventually("the journals are closed", PATIENCE, || (open(&agent) <= before + 3).then_some(()));
+}
+
+#[test]
 fn a_window_is_taken_up_by_its_token() {
     let world = World::new();
     let draft = world.notebook("draft.ipynb", &["1"]);

@@ -23,9 +23,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use crate::paths::Folders;
-use crate::protocol::{Error, ErrorKind};
+use crate::protocol::{AGENT, Error, ErrorKind};
 use crate::renames::Watcher;
-use crate::sessions::{AGENT, Event, Sessions, Settings, ThisWindow};
+use crate::sessions::{Event, Sessions, Settings, ThisWindow};
 use server::Server;
 
 /// How often the registry is looked at though nobody rang.

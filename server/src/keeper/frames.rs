@@ -37,7 +37,13 @@ pub enum Request {
     /// Frozen. → `{ session }`, ended
     Stop {},
     /// This connection's window shows the session. → `{ session }`
-    Attach { window_id: String, folder: Option<String> },
+    Attach {
+        window_id: String,
+        folder: Option<String>,
+        /// No person is behind it.
+        #[serde(default)]
+        agent: bool,
+    },
     /// It does no more. → `{ session }`
     Detach {},
     /// → `{ executionId }` once it is pending in the journal

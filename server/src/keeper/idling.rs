@@ -6,7 +6,7 @@
 
 use super::run::Keeper;
 use crate::process;
-use crate::protocol::{SessionState, Time};
+use crate::protocol::{AGENT, SessionState, Time};
 
 /// Milliseconds for which the end is announced.
 const WARNED: i64 = 3_600_000;
@@ -34,7 +34,7 @@ impl Keeper {
             && !self.machine.is_busy()
             && self.machine.queue.is_empty()
             && self.ending.is_none()
-            && self.clients.windows().is_empty()
+            && self.clients.windows().iter().all(|window| window.window_id == AGENT)
             && !self.record.pinned;
         if !is_idle {
             self.status_changed |= self.idling.since.take().is_some();

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::AGENT;
 use super::clients::FromClient;
 use super::frames::{Answer, CURRENT_VERSION, Execute, MIN_VERSION, Request};
 use super::kernel;
@@ -45,10 +44,14 @@ impl Keeper {
                 self.answer(connection, id, ok);
             }
             Request::Stop {} => self.end_kernel(false, connection, id),
-            Request::Attach { window_id, folder } => {
+            Request::Attach { window_id, folder, agent } => {
                 self.not_idle();
-                if window_id != AGENT && std::mem::take(&mut self.record.agent) {
-                    self.record_changed()?;
+                if !agent
+                    && std::mem::take(&mut self.record.agent)
+                    && let Err(e) = self.record_changed()
+                {
+                    // Nobody is kept from a kernel because of a mark.
+                    tracing::warn!("that a person has it could not be noted: {e}");
                 }
                 self.clients
                     .attach(connection, Some(AttachedWindow { window_id, folder, this_window: false }));

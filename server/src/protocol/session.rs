@@ -72,6 +72,16 @@ pub struct Session {
     pub end_reason: Option<EndReason>,
 }
 
+/// Where windows have their id: the face of agents. Also the origin of what they run.
+pub const AGENT: &str = "mcp";
+
+impl Session {
+    /// Whether a window of a person has it attached.
+    pub fn has_window(&self) -> bool {
+        self.windows.iter().any(|window| window.window_id != AGENT)
+    }
+}
+
 /// A kernelspec's names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]

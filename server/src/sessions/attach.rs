@@ -51,7 +51,7 @@ impl Sessions {
             if let Some(file) = target.path.as_deref().and_then(crate::paths::file_identity) {
                 self.registry().set_file_identity(&id, own.number, file).map_err(store_failed)?;
             }
-            self.attach_window(&id).await?
+            if self.is_window() { self.attach_window(&id).await? } else { self.get(&id)? }
         } else {
             if let Some(holder) = self.by_path(&target).await? {
                 if asked.replace != Some(true) {

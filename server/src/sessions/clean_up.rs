@@ -93,7 +93,7 @@ impl Sessions {
         for session in sessions {
             let looked = session.windows.iter().any(|w| !before.contains(&w.window_id));
             let session = self.present(session);
-            let let_go = looked && session.windows.is_empty();
+            let let_go = looked && !session.has_window();
             self.emit(if let_go { Event::Disconnected(session) } else { Event::Updated(session) });
         }
         self.review_offers();

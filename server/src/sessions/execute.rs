@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use super::{AGENT, Sessions, invalid};
+use super::{Sessions, invalid};
 use crate::keeper::Reply;
 use crate::keeper::frames::{Execute, Request};
-use crate::protocol::{Error, ErrorKind, ExecuteParams, Execution, NotebookName};
+use crate::protocol::{AGENT, Error, ErrorKind, ExecuteParams, Execution, NotebookName};
 
 /// Code that is on its way to the keeper.
 pub enum Submitted {

@@ -23,7 +23,7 @@ impl Sessions {
         let (mut active, mut ages, mut count) = (0, Ages { healthy: 0, aging: 0, stale: 0 }, 0);
         for session in live {
             count += 1;
-            active += u32::from(!session.windows.is_empty());
+            active += u32::from(session.has_window());
             match now.since(session.last_activity_at) {
                 age if age < HEALTHY => ages.healthy += 1,
                 age if age < AGING => ages.aging += 1,

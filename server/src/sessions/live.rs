@@ -175,7 +175,9 @@ impl Sessions {
         if before == session {
             return;
         }
-        let let_go = !before.windows.is_empty() && session.windows.is_empty();
+        // The last person, or after that the last agent.
+        let let_go = before.has_window() && !session.has_window()
+            || !before.windows.is_empty() && session.windows.is_empty();
         let moved = before.notebooks != session.notebooks;
         let is_shown = before.windows.len() < session.windows.len();
         let session = self.present(session);

@@ -356,7 +356,7 @@ impl Sessions {
 
     /// Where no window has it attached, all may act, and the keeper lets one win.
     fn is_responsible(&self, session: &Session) -> bool {
-        session.windows.is_empty()
+        !session.has_window()
     }
 
     /// Live bindings of notebooks at or below a path.

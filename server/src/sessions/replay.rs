@@ -87,7 +87,7 @@ impl Sessions {
         let mut bound = BoundNotebook::new(1, notebook, &self.window_id());
         bound.let_go = true;
         let mut record = Record::new(id.clone(), bound, old.kernel.clone(), Time::now());
-        record.agent = self.window_id() == super::AGENT;
+        record.agent = self.this_window().is_agent;
         record.label = Some(format!("{} replayed", notebook.file_name()));
         record.rebuild_from = Some(from);
         record.journal_max_bytes = self.settings().journal_max_bytes;

@@ -7,16 +7,16 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::{OnOpen, OnRename, Sessions, Settings, repository, store_failed};
+use crate::keeper::KeeperClient;
 use crate::keeper::frames::Request;
-use crate::keeper::{AGENT, KeeperClient};
 use crate::process::Identity;
-use crate::protocol::{AboutWindow, Error, NotebookName, Session, Time};
+use crate::protocol::{AGENT, AboutWindow, Error, NotebookName, Session, Time};
 use crate::registry::Window as WindowRow;
 
 /// This process's window.
 #[derive(Clone, Debug, Default)]
 pub struct ThisWindow {
-    /// Its id, or [`CLI`], or [`AGENT`](crate::keeper::AGENT).
+    /// Its id, or [`CLI`], or [`AGENT`].
     pub id: String,
     /// What the client says of it.
     pub about: AboutWindow,
@@ -31,6 +31,9 @@ pub struct ThisWindow {
     /// An agent is behind it, and no person.
     pub is_agent: bool,
 }
+
+/// How long the reload of a window may take, in milliseconds.
+const RELOAD: i64 = 30_000;
 
 /// What the command line is, where windows have their id.
 pub const CLI: &str = "cli";
@@ -50,6 +53,8 @@ pub(super) struct Document {
     pub attached: Vec<String>,
     /// How often it says that it is there, in milliseconds.
     pub sign_every: u64,
+    /// An agent took it up: it asks nobody.
+    pub is_agent: bool,
 }
 
 /// What a window is said to be, by itself or by others.
@@ -106,7 +111,8 @@ impl Sessions {
     pub(super) fn attach_request(&self) -> Request {
         let window = self.this_window();
         let first = window.folders.first().map(|f| f.to_string_lossy().into_owned());
-        Request::Attach { window_id: window.id, folder: window.about.folder.or(first) }
+        let folder = window.about.folder.or(first);
+        Request::Attach { window_id: window.id, folder, agent: window.is_agent }
     }
 
     /// Changes what this window is, and tells the registry.
@@ -172,6 +178,7 @@ impl Sessions {
             unsaved: window.unsaved,
             attached,
             sign_every: self.settings().sign_every().as_millis() as u64,
+            is_agent: window.is_agent,
         };
         let now = Time::now();
         let row = WindowRow {
@@ -260,12 +267,14 @@ impl Sessions {
         self.ring();
     }
 
-    /// The living windows of this host.
+    /// The living windows of this host, behind which there are people.
     pub(super) fn living_windows(&self) -> Vec<LivingWindow> {
         let rows = self.registry().windows().unwrap_or_default();
         let host = crate::process::host();
         let is_here = |row: &WindowRow| row.has_sidecar && !row.has_left && row.host == host;
-        let living = rows.into_iter().filter(|row| is_here(row) && sidecar(row).is_alive());
+        let is_persons = |row: &WindowRow| !Document::of(row).is_agent;
+        let living =
+            rows.into_iter().filter(|row| is_here(row) && is_persons(row) && sidecar(row).is_alive());
         living
             .map(|row| {
                 let Document { folders, unsaved, .. } = Document::of(&row);
@@ -278,15 +287,30 @@ impl Sessions {
         self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether a living window of a person has a session attached, or one of its notebooks open.
+    /// Whether a person has a session before their eyes: a window has it attached or one of its notebooks open, or had it
+    /// a moment ago and is being reloaded.
     pub fn is_open(&self, session: &Session) -> bool {
-        let keys: Vec<String> = self.bound(&session.id).into_iter().map(|binding| binding.key).collect();
-        let own = self.window_id();
-        session.windows.iter().any(|window| window.window_id != AGENT && window.window_id != own)
-            || self
-                .living_windows()
-                .iter()
-                .any(|w| w.id != own && w.open.iter().any(|open| keys.contains(open)))
+        session.has_window() || self.is_shown(session, false) || self.is_reloaded(session)
+    }
+
+    /// Whether a window has one of its notebooks open; with `there` one that still is a file.
+    pub fn is_shown(&self, session: &Session, there: bool) -> bool {
+        let bound = self.bound(&session.id).into_iter();
+        let keys: Vec<String> =
+            bound.filter(|binding| !there || self.is_there(binding)).map(|binding| binding.key).collect();
+        self.living_windows().iter().any(|window| window.open.iter().any(|open| keys.contains(open)))
+    }
+
+    fn is_reloaded(&self, session: &Session) -> bool {
+        let now = Time::now();
+        let rows = self.registry().windows().unwrap_or_default();
+        rows.iter().any(|row| {
+            let document = Document::of(row);
+            let gone_at = row.disconnected_at.unwrap_or(row.last_seen);
+            // With a token it means to come back.
+            let returns = row.token.is_some() && !document.is_agent && now.since(gone_at) < RELOAD;
+            returns && document.attached.contains(&session.id)
+        })
     }
 
     /// Takes new settings.

@@ -11,8 +11,8 @@ use crate::protocol::{Error, ErrorKind, Execution, ExecutionStatus, Output};
 
 /// Characters of text in one answer; the middle of what is longer is left out.
 const TEXT: usize = 20_000;
-/// Characters of one image, as base64.
-const IMAGE: usize = 2 << 20;
+/// Characters of images in one answer, as base64.
+const PIXELS: usize = 4 << 20;
 /// Bytes of stream text that are read for an answer.
 const READ: u64 = 256 << 10;
 /// Kinds of images that agents are shown.
@@ -22,12 +22,13 @@ const IMAGES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"]
 pub struct Blocks {
     pub content: Vec<ContentBlock>,
     left: usize,
+    pixels: usize,
     is_cut: bool,
 }
 
 impl Blocks {
     pub fn new() -> Blocks {
-        Blocks { content: Vec::new(), left: TEXT, is_cut: false }
+        Blocks { content: Vec::new(), left: TEXT, pixels: PIXELS, is_cut: false }
     }
 
     /// Adds an execution's outputs.
@@ -46,7 +47,8 @@ impl Blocks {
                 Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. } => {
                     end_line(&mut text);
                     match IMAGES.iter().find_map(|mime| data[*mime].as_str().map(|image| (*mime, image))) {
-                        Some((mime, image)) if image.len() <= IMAGE => {
+                        Some((mime, image)) if image.len() <= self.pixels => {
+                            self.pixels -= image.len();
                             self.text(std::mem::take(&mut text));
                             let image: String = image.split_whitespace().collect();
                             self.content.push(ContentBlock::image(image, mime));

@@ -23,6 +23,8 @@ const INSTRUCTIONS: &str = "Jupyter kernels that outlive the editor. You share t
     kernel with find_active_session before you start one, and run code in it with execute_code. Name the notebook by its \
     absolute path in each call. What you run appears in the user's window and in the notebook's history.";
 
+/// Bytes of an answer that are not sent twice.
+const LARGE: usize = 1 << 20;
 /// Changes of the sessions that may wait to be told.
 const UNTOLD: usize = 64;
 
@@ -224,10 +226,15 @@ pub(super) fn parse<T: DeserializeOwned>(arguments: Value) -> Result<T, Error> {
     })
 }
 
-/// An answer for people and programs: the object as JSON text, and as it is.
+/// An answer for people and programs: the object as JSON text, and as it is; one that is large not twice.
 pub fn answer(what: &impl Serialize) -> Answer {
     let value = serde_json::to_value(what).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
-    let mut result = CallToolResult::success(vec![ContentBlock::text(value.to_string())]);
+    let text = value.to_string();
+    let is_large = text.len() > LARGE;
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    if is_large {
+        return Ok(result);
+    }
     // Structured content is an object: a list is its `result`.
     result.structured_content = Some(if value.is_object() { value } else { json!({ "result": value }) });
     Ok(result)

@@ -9,7 +9,7 @@ use crate::protocol::{
     AttachSessionParams, CurrentExecution, Error, ErrorKind, Execution, NotebookName, Session, SessionState,
     Time,
 };
-use crate::sessions::{AGENT, Sessions, Start};
+use crate::sessions::{Sessions, Start};
 
 /// A session as agents see it.
 #[derive(Serialize)]
@@ -74,7 +74,7 @@ impl<'a> Record<'a> {
             running: session.current_execution.as_ref().map(running),
             queued: session.queued,
             memory_bytes: session.memory_bytes,
-            open_in_window: has_window(session),
+            open_in_window: session.has_window(),
             started_by_agent: session.agent,
             end_time: session.ended_at,
             end_reason: session.end_reason,
@@ -83,9 +83,14 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Whether a window of a person has it attached.
-fn has_window(session: &Session) -> bool {
-    session.windows.iter().any(|window| window.window_id != AGENT)
+/// The refusal of what would take away from the user what is open.
+fn not_allowed(session: &Session, done: &str) -> Error {
+    let what = format!(
+        "{} is open in a window of the user and was not {done}: ask the user to do it, or to allow it by the setting \
+         kernelKeeper.agents.mayStopOpenKernels",
+        session.label
+    );
+    Error::new(ErrorKind::Refused, what).with("sessionId", session.id.as_str())
 }
 
 impl Server {
@@ -133,6 +138,12 @@ impl Server {
 
     pub(super) async fn attach_session(&self, asked: Attach) -> Answer {
         let target = notebook("target_notebook_path", &asked.target_notebook_path)?;
+        let source = self.sessions.get(&self.sessions.by_pid(asked.source_pid)?)?;
+        let is_own = source.notebooks.iter().any(|n| n.notebook_path == target.path_text());
+        // Of one that was renamed nothing is taken away.
+        if !is_own && self.sessions.is_shown(&source, true) && !self.may_stop_open {
+            return Err(not_allowed(&source, "given to another notebook"));
+        }
         let attach = AttachSessionParams {
             target_notebook_uri: target.uri,
             source_pid: Some(asked.source_pid),
@@ -204,12 +215,7 @@ impl Server {
         if !self.sessions.is_open(&session) || self.may_stop_open || session.state == SessionState::Ended {
             return Ok(id);
         }
-        let what = format!(
-            "{} is open in a window of the user and was not {done}: ask the user to do it, or to allow it by the setting \
-             kernelKeeper.agents.mayStopOpenKernels",
-            session.label
-        );
-        Err(Error::new(ErrorKind::Refused, what).with("sessionId", id))
+        Err(not_allowed(&session, done))
     }
 
     pub(super) async fn reconnect_session(&self, asked: Reconnect) -> Answer {

@@ -94,7 +94,7 @@ impl Server {
             Meant::Sessions => {
                 let mut changes = self.changes.subscribe();
                 tokio::spawn(async move {
-                    while let Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) = changes.recv().await {
+                    while another(&mut changes, &news).await.is_some() {
                         tokio::time::sleep(TOGETHER).await;
                         while changes.try_recv().is_ok() {}
                         if news.send(News::Updated(uri.clone())).await.is_err() {
@@ -116,10 +116,22 @@ impl Server {
 }
 
 async fn tell_of_others(mut changes: broadcast::Receiver<bool>, news: mpsc::Sender<News>) {
-    while let Ok(is_another) = changes.recv().await {
+    while let Some(is_another) = another(&mut changes, &news).await {
         if is_another && news.send(News::Another).await.is_err() {
             return;
         }
+    }
+}
+
+/// The next change of the sessions; of those that were missed one may have been of any kind. `None`: nobody hears it.
+async fn another(changes: &mut broadcast::Receiver<bool>, news: &mpsc::Sender<News>) -> Option<bool> {
+    tokio::select! {
+        change = changes.recv() => match change {
+            Ok(is_another) => Some(is_another),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(true),
+            Err(broadcast::error::RecvError::Closed) => None,
+        },
+        () = news.closed() => None,
     }
 }
 
@@ -134,7 +146,11 @@ fn follow_journal(
     let (mut feed, _) = sessions.feed(session_id, None).map_err(to_rpc)?;
     tokio::spawn(async move {
         loop {
-            let events = match feed.next().await {
+            let next = tokio::select! {
+                next = feed.next() => next,
+                () = news.closed() => return,
+            };
+            let events = match next {
                 Ok(Some(events)) => events,
                 // Ended; it may be restarted.
                 Ok(None) => {
@@ -157,9 +173,6 @@ fn follow_journal(
                 if news.send(News::Updated(uri.clone())).await.is_err() {
                     return;
                 }
-            }
-            if news.is_closed() {
-                return;
             }
         }
     });
