@@ -1,21 +1,10 @@
 // Beside another extension that offers a kernel, as the Jupyter extension does.
-import { join } from 'node:path';
-import { spawnSync } from 'node:child_process';
 import assert from 'node:assert/strict';
-import { otherKernel } from './harness/run.mjs';
 import { story } from './harness/story.mjs';
-import { modules } from '../../scripts/lib/build.mjs';
 
 story('beside', 'a second extension offers a kernel too', {
   'each kernel can be chosen, and runs': async (run) => {
-    const vsix = join(run.folder, 'other.vsix');
-    const flags = ['package', '--no-dependencies', '--allow-missing-repository', '--skip-license', '--out', vsix];
-    const packed = spawnSync(process.execPath, [join(modules, '@vscode', 'vsce', 'vsce'), ...flags], {
-      cwd: otherKernel,
-      encoding: 'utf8',
-    });
-    assert.equal(packed.status, 0, packed.stderr);
-    await run.install(vsix);
+    await run.installOwn('other-kernel');
     run.notebook('draft.ipynb', { first: "value = 6 * 7\nprint('value is', value)", second: "print('second', value)" });
     const editor = await run.open();
     await editor.openFile('draft.ipynb');

@@ -44,6 +44,8 @@ story('quit', 'the editor is closed in the middle of a cell', {
     await resume(run);
     await editor.answer('Grace', 'Who are you?');
     await editor.output('.output', 'Hello Grace');
+    const { setup, long } = await editor.save(run.path('draft.ipynb'));
+    assert.deepEqual([setup.count, long.count], [1, 2], 'cells that a resume marked anew keep their numbers');
   },
   'Start Fresh stops the old kernel and starts a new one': async (run) => {
     await run.quit();

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import type { Conversations } from '../conversations';
 import { moment } from '../describe';
-import { messageOf } from '../errors';
+import { isKind, messageOf } from '../errors';
 import type { Conversation, Session } from '../protocol/types';
 
 const SCHEME = 'kernel-keeper-conversation';
@@ -104,6 +104,7 @@ export class ConversationPages implements vscode.TextDocumentContentProvider, vs
     try {
       return (await this.sidecar.request('keeper/conversation/export', { conversationId })).markdown;
     } catch (error) {
+      if (isKind(error, 'NotFound')) return vscode.l10n.t('This conversation was cleared, or it has expired.');
       return vscode.l10n.t('This conversation cannot be shown: {0}', messageOf(error));
     }
   }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { modules } from '../../../scripts/lib/build.mjs';
 import { endServer, freePort, installExtension, makeProfile, serve, servedCommand } from '../../../scripts/lib/editor.mjs';
 import { logs } from '../../../scripts/lib/paths.mjs';
 import { writeNotebook } from './notebook.mjs';
@@ -14,7 +15,6 @@ import { Workbench, eventually } from './workbench.mjs';
 
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
 export const shots = join(here, 'shots');
-export const otherKernel = join(here, 'other-kernel');
 
 function required(name) {
   if (!process.env[name]) throw new Error(`${name} is not set: run the stories with \`npm test -- e2e\``);
@@ -61,6 +61,16 @@ export class Run {
   /** Installs one more extension. */
   install(vsix) {
     return installExtension(this.profile, vsix, vsix, servedCommand(this.profile), {});
+  }
+
+  /** Packs and installs one of the extensions that lie beside the stories. */
+  async installOwn(name) {
+    const vsix = join(this.folder, `${name}.vsix`);
+    const flags = ['package', '--no-dependencies', '--allow-missing-repository', '--skip-license', '--out', vsix];
+    const vsce = join(modules, '@vscode', 'vsce', 'vsce');
+    const { status, stderr } = spawnSync(process.execPath, [vsce, ...flags], { cwd: join(here, name), encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${name} was not packed: ${stderr}`);
+    await this.install(vsix);
   }
 
   path(name) {
