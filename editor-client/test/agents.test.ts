@@ -19,7 +19,7 @@ import type { EventBody, Execution, Output, Session, Variable } from '../src/pro
 const translate = (message: string, ...values: (string | number)[]) =>
   message.replace(/\{(\d)\}/g, (_all, index: string) => String(values[Number(index)]));
 const now = new Date(2026, 0, 26, 18, 0);
-const notebook = { notebookUri: 'file:///work/draft.ipynb', notebookPath: '/work/draft.ipynb', notebookExists: true };
+const notebook = { notebookUri: 'file:///notebooks/draft.ipynb', notebookPath: '/notebooks/draft.ipynb', notebookExists: true };
 const window = { windowId: 'w', folder: '/work', thisWindow: false };
 
 function session(some: Partial<Session> = {}): Session {
@@ -38,9 +38,9 @@ const variable = (name: string): Variable => ({ name, type: 'int', shape: null, 
 
 test('a tool names its notebook, and says what is wrong with what it was given', () => {
   const good: [string, string][] = [
-    ['/work/draft.ipynb', 'file:///work/draft.ipynb'],
+    ['/notebooks/draft.ipynb', 'file:///notebooks/draft.ipynb'],
     ['/a b/50 %/#1 é.ipynb', 'file:///a%20b/50%20%25/%231%20%C3%A9.ipynb'],
-    ['file:///work/draft.ipynb', 'file:///work/draft.ipynb'],
+    ['file:///notebooks/draft.ipynb', 'file:///notebooks/draft.ipynb'],
     ['untitled:Untitled-1.ipynb', 'untitled:Untitled-1.ipynb'],
   ];
   for (const [notebookPath, uri] of good) assert.equal(notebookUriOf({ notebookPath }), uri);
@@ -84,7 +84,7 @@ test('a model is told what runs, what ran, and what there is', () => {
   const [told] = JSON.parse(sessionsText([session({ agent: true })], now)) as Record<string, unknown>[];
   assert.deepEqual(
     [told?.['notebookPaths'], told?.['pid'], told?.['openIn'], told?.['note']],
-    [['/work/draft.ipynb'], 4711, 'no window', 'left by an agent'],
+    [['/notebooks/draft.ipynb'], 4711, 'no window', 'left by an agent'],
   );
   const execution: Execution = {
     ...{ executionId: 'e', sessionId: 's', notebookUri: notebook.notebookUri, cellId: null, cellIndex: null, code: 'x'.repeat(3_000) },
