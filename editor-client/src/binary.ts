@@ -15,6 +15,8 @@ const SETTING = 'kernelKeeper.server.path';
 const VARIABLE = 'KERNEL_KEEPER_BINARY';
 const PROGRAM = process.platform === 'win32' ? 'kernel-keeper.exe' : 'kernel-keeper';
 const VERSION_TIMEOUT_MS = 10_000;
+const BUSY_ATTEMPTS = 20;
+const BUSY_MS = 100;
 
 export interface Binary {
   readonly path: string;
@@ -45,12 +47,24 @@ export async function findBinary(places: Places): Promise<Binary> {
 
 async function check(path: string, namedBy: string): Promise<Binary> {
   try {
-    const { stdout } = await promisify(execFile)(path, ['--version'], { timeout: VERSION_TIMEOUT_MS });
+    const stdout = await versionOf(path);
     const version = /^kernel-keeper (\S+)/.exec(stdout)?.[1];
     if (version !== undefined) return { path, version };
     throw new Error(l10n.t('it answered "{0}" to --version, so it is another program', stdout.trim().slice(0, 100)));
   } catch (error) {
     throw new Error(l10n.t('{0} does not run: {1}. It is named by {2}.', path, messageOf(error).trim(), namedBy), { cause: error });
+  }
+}
+
+/** A copy that was just made cannot run while a process that was started meanwhile has it open: a moment, until that runs its own program. */
+async function versionOf(path: string): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return (await promisify(execFile)(path, ['--version'], { timeout: VERSION_TIMEOUT_MS })).stdout;
+    } catch (error) {
+      if (attempt >= BUSY_ATTEMPTS || (error as NodeJS.ErrnoException).code !== 'ETXTBSY') throw error;
+      await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+    }
   }
 }
 

@@ -21,7 +21,7 @@ story('agents', 'an agent works on the same kernels', {
   },
   "what an agent runs shows in the notebook's cell, and in the history as an agent's": async (run) => {
     const { workbench: editor } = run;
-    run.agent = await Agent.begin(run);
+    await Agent.begin(run);
     await editor.command('Kernel Keeper: Show History');
     const said = await run.agent.call('execute_code', { notebook_path: run.path('draft.ipynb'), code: cells.show });
     assert.match(said, /value is 42/);

@@ -70,6 +70,17 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
     await eventually('it ran', () => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json'))[0].executionCount === 1);
     await editor.output('.output', 'value is 42');
   },
+  'after a crash it is offered': async (run) => {
+    const { workbench: editor } = run;
+    process.kill(run.session('draft.ipynb').pid, 'SIGKILL');
+    await editor.toast('crashed').waitFor();
+    await run.shot('offered');
+    await editor.press('crashed', 'Restore Snapshot');
+    await editor.status('Restored the latest snapshot').waitFor();
+    await editor.runCell(show);
+    await eventually('it ran', () => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json')).length === 7);
+    await editor.output('.output', 'value is 42');
+  },
   'a snapshot is removed after a question': async (run) => {
     const { workbench: editor } = run;
     await editor.command('Kernel Keeper: Restore Snapshot');

@@ -1,11 +1,12 @@
 // An agent: `kernel-keeper mcp` as any client of the protocol uses it, on a story's own folders.
-// Guarantees: an answer that is an error fails with its text; no server is left behind that `end` was called for.
+// Guarantees: an answer that is an error fails with its text; its server ends with the story, if not before.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 export class Agent {
   static async begin(run) {
     const agent = new Agent();
+    run.agent = agent;
     agent.answers = new Map();
     agent.process = spawn(process.env.KERNEL_KEEPER_BINARY, ['mcp'], { env: { ...process.env, ...run.environment } });
     agent.process.stderr.on('data', (text) => (agent.said = ((agent.said ?? '') + text).slice(-2_000)));

@@ -203,6 +203,7 @@ export class Run {
 
   async end(failed) {
     const errors = [];
+    this.agent?.process.kill();
     await this.page?.close().catch(() => {});
     if (this.server) await endServer(this.server);
     await this.browser.close();
