@@ -10,6 +10,7 @@ import { sessionChoice } from './views/choices';
 /** Before a kernelspec's name, and before a session's id, in the actions of a `pick`. */
 const KERNEL = 'kernel:';
 const SESSION = 'session:';
+const MOST_BUTTONS = 3;
 
 interface Asked {
   readonly offer: Offer;
@@ -45,11 +46,21 @@ export async function chooseAction(question: Asked): Promise<string | typeof AGA
   const { offer } = question;
   if (offer.kind === 'pick') return pick(offer, question.isAsked);
   const neverAgain = vscode.l10n.t("Don't Ask Again");
-  const titles = offer.actions.map((action) => action.title);
+  const more = vscode.l10n.t('More…');
+  // Of more buttons than fit VS Code shows the beginnings.
+  const isLong = offer.actions.length > MOST_BUTTONS;
+  const shown = isLong ? offer.actions.slice(0, MOST_BUTTONS - 1) : offer.actions;
+  const titles = [...shown.map((action) => action.title), ...(isLong ? [more] : [])];
   const canDecide = offer.kind === 'resume' || offer.kind === 'migrate';
   const chosen = await vscode.window.showInformationMessage(offer.message, ...titles, ...(canDecide ? [neverAgain] : []));
   if (chosen === neverAgain) return (await decideForGood(question)) ?? AGAIN;
+  if (chosen === more) return (await chooseOther(offer)) ?? AGAIN;
   return offer.actions.find((action) => action.title === chosen)?.action;
+}
+
+async function chooseOther(offer: Offer): Promise<string | undefined> {
+  const items = offer.actions.slice(MOST_BUTTONS - 1).map(({ action, title }) => ({ label: title, action }));
+  return (await vscode.window.showQuickPick(items, { placeHolder: offer.message }))?.action;
 }
 
 async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined> {

@@ -55,9 +55,11 @@ export function replacedBy(sessions: readonly Session[]): (session: Session) => 
   const notebooks = sessions.filter(({ state }) => state !== 'ended').flatMap((session) => session.notebooks);
   const named = new Set(notebooks.map(nameOf));
   const present = new Set(notebooks.filter(({ notebookExists }) => notebookExists).map(nameOf));
+  // One that a replay took its notebook from names it still, and is no other kernel of it.
+  const hasAnother = (notebook: NotebookRef) => (notebook.notebookExists ? present : named).has(nameOf(notebook));
   return (session) =>
     session.state === 'ended'
-      ? session.notebooks.some((notebook) => named.has(nameOf(notebook)))
+      ? session.notebooks.some(hasAnother)
       : isGone(session) && session.notebooks.every((notebook) => present.has(nameOf(notebook)));
 }
 

@@ -161,6 +161,11 @@ test('a notebook with a new kernel needs nobody to look after its old one; of wh
     groupsOf([before], now, () => false).map(({ id }) => id),
     ['attention'],
   );
+  const died = { ...session(ended('crashed', 1)), id: 'died' };
+  assert.deepEqual(
+    groupsOf([before, died], now, () => false).map(({ sessions }) => sessions.map(({ id }) => id)),
+    [['before the replay', 'died']],
+  );
   assert.match(sessionDescription(before, now, translate, true), /^its notebook has another kernel · PID/);
   const many = Array.from({ length: 30 }, (_none, index) => session(ended('stopped', 40 - index), `${index}.ipynb`));
   const [group] = groupsOf(many, now, () => false);
