@@ -80,4 +80,18 @@ story('tools', "the editor's agents use the kernels that are there", {
     assert.match(text, /was stopped/);
     assert.equal(run.session('draft.ipynb'), undefined);
   },
+  'in a folder that is not trusted there are none': async (run) => {
+    await run.quit();
+    const settings = { ...run.settings(), 'security.workspace.trust.enabled': true, 'security.workspace.trust.startupPrompt': 'never' };
+    writeFileSync(run.settingsFile, JSON.stringify(settings));
+    const editor = await run.open({ trusted: false });
+    await editor.status('Restricted Mode').waitFor();
+    const { error } = await call(run, 'sessions', {});
+    assert.match(error, /kernelKeeper_sessions does not have an implementation/);
+    await editor.page.keyboard.press('F1');
+    await editor.page.locator('.quick-input-widget:visible .quick-input-box input').fill('>Kernel Keeper: ');
+    const commands = editor.page.locator('.quick-input-list .monaco-list-row');
+    await commands.filter({ hasText: 'Sessions…' }).waitFor();
+    assert.equal(await commands.filter({ hasText: 'Snapshot' }).count(), 0);
+  },
 });
