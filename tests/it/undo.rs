@@ -265,6 +265,33 @@ fn whoever_is_killed_one_of_the_two_has_the_notebook() {
     }
 }
 
+/// Begins a replay, and returns once the registry has given its session the notebook: the request, the session's id, its
+/// record with the processes, and the registry.
+fn until_taken(
+    world: &World,
+    window: &mut Window,
+    id: &str,
+    execution: &Value,
+) -> (i64, String, Value, rusqlite::Connection) {
+    let registry = rusqlite::Connection::open(world.state().join("registry.db")).unwrap();
+    registry.busy_timeout(PATIENCE).unwrap();
+    let mut asks =
+        registry.prepare("SELECT count(*) FROM bindings WHERE session_id = ?1 AND live = 1").unwrap();
+    let mark = window.mark();
+    let asked = window.begin("keeper/replayTo", json!({ "sessionId": id, "executionId": execution }));
+    let created = window.wait_after(mark, "keeper/sessionCreated", |_| true);
+    let new = id_of(&created["session"]["id"]);
+    let record = eventually("its kernel starts", PATIENCE, || {
+        world.try_record(&new).filter(|record| record["kernelProcess"].is_object())
+    });
+    let begun = Instant::now();
+    while asks.query_row([&new], |row| row.get::<_, u32>(0)).unwrap() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "it takes the notebook");
+    }
+    drop(asks);
+    (asked, new, record, registry)
+}
+
 /// The moments that chance seldom finds: the fresh keeper dies once the registry has its notebook, before it says so.
 #[test]
 fn a_fresh_keeper_that_dies_as_it_takes_the_notebook_has_it() {
@@ -275,33 +302,18 @@ fn a_fresh_keeper_that_dies_as_it_takes_the_notebook_has_it() {
     let execution = window.run(&id, "x = 1")["executionId"].clone();
     let mut before = id.clone();
     for (is_recorded, with_window) in [(true, false), (false, false), (false, true), (false, true)] {
-        let registry = rusqlite::Connection::open(world.state().join("registry.db")).unwrap();
-        registry.busy_timeout(PATIENCE).unwrap();
-        let mut asks =
-            registry.prepare("SELECT count(*) FROM bindings WHERE session_id = ?1 AND live = 1").unwrap();
-        let mark = window.mark();
-        let asked = window.begin("keeper/replayTo", json!({ "sessionId": id, "executionId": execution }));
-        let created = window.wait_after(mark, "keeper/sessionCreated", |_| true);
-        let new = id_of(&created["session"]["id"]);
-        let keeper = eventually("its kernel starts", PATIENCE, || {
-            world.try_record(&new).and_then(|record| record["keeper"]["pid"].as_u64())
-        });
-        let begun = Instant::now();
-        while asks.query_row([&new], |row| row.get::<_, u32>(0)).unwrap() == 0 {
-            assert!(begun.elapsed() < PATIENCE, "it takes the notebook");
-        }
+        let (asked, new, record, registry) = until_taken(&world, &mut window, &id, &execution);
         if is_recorded {
             // It writes its record, and waits for the registry to take that in.
             registry.execute_batch("BEGIN IMMEDIATE").unwrap();
         }
-        kill_at_once(keeper as u32);
+        kill_at_once(pid_of(&record["keeper"]["pid"]));
         if with_window {
             kill_at_once(window.pid());
         }
         if is_recorded {
             registry.execute_batch("COMMIT").unwrap();
         }
-        drop(asks);
         drop(registry);
         if with_window {
             window.kill();
@@ -326,6 +338,15 @@ fn a_fresh_keeper_that_dies_as_it_takes_the_notebook_has_it() {
         }
         before = new;
     }
+    // With its kernel: whoever had the notebook has it back.
+    let (asked, new, record, _registry) = until_taken(&world, &mut window, &id, &execution);
+    for process in ["keeper", "kernelProcess"] {
+        kill_at_once(pid_of(&record[process]["pid"]));
+    }
+    assert_eq!(window.finish(asked).expect_err("it died").kind(), "KernelFailed");
+    assert_eq!(holder(&mut window, &notebook), before);
+    let all = window.ok("keeper/listSessions", json!({ "includeEnded": true }));
+    assert!(!all.to_string().contains(&new), "{all}");
 }
 
 /// Its keeper dies while its kernel starts: neither is left.
@@ -340,13 +361,13 @@ fn what_did_not_come_to_be_leaves_no_kernel() {
     let asked = window.begin("keeper/replayTo", json!({ "sessionId": id, "executionId": execution }));
     let created = window.wait_after(mark, "keeper/sessionCreated", |_| true);
     let new = id_of(&created["session"]["id"]);
-    let (keeper, kernel) = eventually("its kernel starts", PATIENCE, || {
-        let record = world.try_record(&new)?;
-        Some((record["keeper"]["pid"].as_u64()?, record["kernelProcess"]["pid"].as_u64()?))
+    let record = eventually("its kernel starts", PATIENCE, || {
+        world.try_record(&new).filter(|record| record["kernelProcess"].is_object())
     });
-    kill(keeper as u32, "KILL");
+    kill_at_once(pid_of(&record["keeper"]["pid"]));
+    let kernel = pid_of(&record["kernelProcess"]["pid"]);
     assert_eq!(window.finish(asked).expect_err("its keeper died").kind(), "KernelFailed");
-    eventually("its kernel is gone", PATIENCE, || (!is_alive(kernel as u32)).then_some(()));
+    eventually("its kernel is gone", PATIENCE, || (!is_alive(kernel)).then_some(()));
     assert_eq!(window.live(), [id.as_str()]);
     assert_eq!(holder(&mut window, &notebook), id);
     assert_eq!(fs::read_dir(world.state().join("sessions")).unwrap().count(), 1);
