@@ -301,6 +301,70 @@ fn a_new_keeper_lets_a_save_of_the_old_one_end() {
 }
 
 #[test]
+fn saving_changes_no_pickler_of_the_user() {
+    let world = World::new();
+    let mut window = world.window();
+    let id = id_of(&window.start(&world.notebook("n.ipynb", &["1"]))["id"]);
+    let seen = "{t: f.__module__ for t, f in pickle._Pickler.dispatch.items()}, sorted(vars(pickle)), \
+                sorted(vars(pickle._Pickler)), sorted(vars(pickle._Unpickler)), dict(copyreg.dispatch_table)";
+    window.run(&id, &format!("import copyreg, pickle, sys\nbefore = ({seen})\ndef f(): return 1"));
+    assert_eq!(window.value_of(&id, "'dill' in sys.modules"), "False");
+    for _ in 0..2 {
+        save(&mut window, &id, "a");
+        assert_eq!(window.value_of(&id, &format!("({seen}) == before")), "True");
+        // Functions and classes are kept all the same.
+        assert_eq!(restore(&mut window, &id, "a", true)["skipped"], json!([]));
+        assert_eq!(window.value_of(&id, &format!("f(), ({seen}) == before")), "(1, True)");
+    }
+    // Whoever wants dill's ways has them.
+    window.ok("keeper/restartSession", json!({ "sessionId": id }));
+    window.run(&id, &format!("import copyreg, dill, pickle\nbefore = ({seen})"));
+    save(&mut window, &id, "a");
+    assert_eq!(window.value_of(&id, &format!("({seen}) == before")), "True");
+}
+
+#[test]
+fn what_is_being_saved_is_not_removed_with_what_was() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    window.run(&id, "x = 1");
+    save(&mut window, &id, "a");
+    let waits = "
+import os, time
+class Slow:
+    def __reduce__(self):
+        open('begun', 'w').close()
+        while not os.path.exists('go'): time.sleep(0.01)
+        return (int, (2,))
+x = Slow()
+";
+    window.run(&id, waits);
+    let saving = window.begin("keeper/snapshot/save", json!({ "sessionId": id, "name": "a" }));
+    begun(&world);
+    let asked = json!({ "sessionId": id, "name": "a" });
+    assert_eq!(world.window().ok("keeper/snapshot/remove", asked)["removed"], true);
+    assert_eq!(files(&world, &id, ".dill").len(), 1, "the old one is gone");
+    fs::write(world.work().join("go"), "").unwrap();
+    window.finish(saving).expect("saved");
+    restore(&mut window, &id, "a", true);
+    assert_eq!(window.value_of(&id, "x"), "2");
+    // It is not answered as saved where somebody took its file away.
+    fs::remove_file(world.work().join("go")).unwrap();
+    window.run(&id, waits);
+    let saving = window.begin("keeper/snapshot/save", json!({ "sessionId": id, "name": "b" }));
+    begun(&world);
+    let all = files(&world, &id, ".dill");
+    let kept = fs::read_to_string(files(&world, &id, ".json").remove(0)).unwrap();
+    let new = all.iter().find(|path| !kept.contains(path.file_name().unwrap().to_str().unwrap())).unwrap();
+    fs::remove_file(new).unwrap();
+    fs::write(world.work().join("go"), "").unwrap();
+    assert_eq!(window.finish(saving).expect_err("its file is gone").kind(), "StoreFailed");
+    assert_eq!(listed(&mut window, &notebook), [("a".to_owned(), id)]);
+}
+
+#[test]
 fn only_ones_own_are_restored_and_other_versions_are_told() {
     let world = World::new();
     let notebook = world.notebook("n.ipynb", &["1"]);

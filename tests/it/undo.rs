@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::driver::{PATIENCE, Window, eventually};
 use crate::kernels;
 use crate::offers::{answer, pushed};
-use crate::world::{World, id_of, kill, pid_of, uri};
+use crate::world::{World, id_of, is_alive, kill, pid_of, uri};
 
 fn replay(window: &mut Window, id: &str, execution: &Value) -> Value {
     window.ok("keeper/replayTo", json!({ "sessionId": id, "executionId": execution }))
@@ -32,6 +32,18 @@ fn kill_keeper(window: &mut Window, id: &str) {
         (now["keeperPid"].as_u64().is_some_and(|now| now != u64::from(pid)) && now["state"] == "idle")
             .then_some(())
     });
+}
+
+/// Without the time that it takes to start a program.
+fn kill_at_once(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+fn lose_registry(world: &World) {
+    for file in ["registry.db", "registry.db-wal", "registry.db-shm"] {
+        let _ = fs::remove_file(world.state().join(file));
+    }
 }
 
 fn no_offers(window: &mut Window, notebook: &Path) {
@@ -112,9 +124,7 @@ fn a_fresh_kernel_is_as_it_was_then_and_the_old_one_stays() {
     assert_eq!(holder(&mut window, &notebook), new);
     second.close();
     window.close();
-    for file in ["registry.db", "registry.db-wal", "registry.db-shm"] {
-        let _ = fs::remove_file(world.state().join(file));
-    }
+    lose_registry(&world);
     let mut window = world.window();
     assert_eq!(holder(&mut window, &notebook), new);
     assert_eq!(window.live().len(), 2);
@@ -242,9 +252,7 @@ fn whoever_is_killed_one_of_the_two_has_the_notebook() {
         eventually("the old kernel lives", PATIENCE, || window.live().contains(&id).then_some(()));
         assert_eq!(window.value_of(&id, "x"), "1");
         // The records say the same as the registry.
-        for file in ["registry.db", "registry.db-wal", "registry.db-shm"] {
-            let _ = fs::remove_file(world.state().join(file));
-        }
+        lose_registry(&world);
         assert_eq!(holder(&mut window, &notebook), has_it, "round {round}");
         for other in others.iter().chain([&has_it]).filter(|other| **other != id) {
             window.ok("keeper/stopSession", json!({ "sessionId": other }));
@@ -255,6 +263,115 @@ fn whoever_is_killed_one_of_the_two_has_the_notebook() {
         }
         id = holder(&mut window, &notebook);
     }
+}
+
+/// Begins a replay, and returns once the registry has given its session the notebook: the request, the session's id, its
+/// record with the processes, and the registry.
+fn until_taken(
+    world: &World,
+    window: &mut Window,
+    id: &str,
+    execution: &Value,
+) -> (i64, String, Value, rusqlite::Connection) {
+    let registry = rusqlite::Connection::open(world.state().join("registry.db")).unwrap();
+    registry.busy_timeout(PATIENCE).unwrap();
+    let mut asks =
+        registry.prepare("SELECT count(*) FROM bindings WHERE session_id = ?1 AND live = 1").unwrap();
+    let mark = window.mark();
+    let asked = window.begin("keeper/replayTo", json!({ "sessionId": id, "executionId": execution }));
+    let created = window.wait_after(mark, "keeper/sessionCreated", |_| true);
+    let new = id_of(&created["session"]["id"]);
+    let record = eventually("its kernel starts", PATIENCE, || {
+        world.try_record(&new).filter(|record| record["kernelProcess"].is_object())
+    });
+    let begun = Instant::now();
+    while asks.query_row([&new], |row| row.get::<_, u32>(0)).unwrap() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "it takes the notebook");
+    }
+    drop(asks);
+    (asked, new, record, registry)
+}
+
+/// The moments that chance seldom finds: the fresh keeper dies once the registry has its notebook, before it says so.
+#[test]
+fn a_fresh_keeper_that_dies_as_it_takes_the_notebook_has_it() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    let execution = window.run(&id, "x = 1")["executionId"].clone();
+    let mut before = id.clone();
+    for (is_recorded, with_window) in [(true, false), (false, false), (false, true), (false, true)] {
+        let (asked, new, record, registry) = until_taken(&world, &mut window, &id, &execution);
+        if is_recorded {
+            // It writes its record, and waits for the registry to take that in.
+            registry.execute_batch("BEGIN IMMEDIATE").unwrap();
+        }
+        kill_at_once(pid_of(&record["keeper"]["pid"]));
+        if with_window {
+            kill_at_once(window.pid());
+        }
+        if is_recorded {
+            registry.execute_batch("COMMIT").unwrap();
+        }
+        drop(registry);
+        if with_window {
+            window.kill();
+            window = world.window();
+        } else {
+            let answer = window.finish(asked).expect("it has the notebook");
+            assert_eq!(answer["session"]["id"], new.as_str());
+            assert_eq!(window.session(&before)["label"], "n.ipynb before replay");
+        }
+        assert_eq!(holder(&mut window, &notebook), new);
+        assert_eq!(window.session(&new)["label"], "n.ipynb");
+        assert_eq!([window.value_of(&new, "x"), window.value_of(&id, "x")], ["1", "1"]);
+        let live = window.live();
+        // The records say the same, whether the old one's keeper has heard of it or not; and none is lost.
+        window.close();
+        lose_registry(&world);
+        window = world.window();
+        assert_eq!(holder(&mut window, &notebook), new);
+        assert_eq!(window.live().len(), live.len());
+        if before != id {
+            window.ok("keeper/stopSession", json!({ "sessionId": before }));
+        }
+        before = new;
+    }
+    // With its kernel: whoever had the notebook has it back.
+    let (asked, new, record, _registry) = until_taken(&world, &mut window, &id, &execution);
+    for process in ["keeper", "kernelProcess"] {
+        kill_at_once(pid_of(&record[process]["pid"]));
+    }
+    assert_eq!(window.finish(asked).expect_err("it died").kind(), "KernelFailed");
+    assert_eq!(holder(&mut window, &notebook), before);
+    let all = window.ok("keeper/listSessions", json!({ "includeEnded": true }));
+    assert!(!all.to_string().contains(&new), "{all}");
+}
+
+/// Its keeper dies while its kernel starts: neither is left.
+#[test]
+fn what_did_not_come_to_be_leaves_no_kernel() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&notebook)["id"]);
+    let execution = window.run(&id, "x = 1")["executionId"].clone();
+    let mark = window.mark();
+    let asked = window.begin("keeper/replayTo", json!({ "sessionId": id, "executionId": execution }));
+    let created = window.wait_after(mark, "keeper/sessionCreated", |_| true);
+    let new = id_of(&created["session"]["id"]);
+    let record = eventually("its kernel starts", PATIENCE, || {
+        world.try_record(&new).filter(|record| record["kernelProcess"].is_object())
+    });
+    kill_at_once(pid_of(&record["keeper"]["pid"]));
+    let kernel = pid_of(&record["kernelProcess"]["pid"]);
+    assert_eq!(window.finish(asked).expect_err("its keeper died").kind(), "KernelFailed");
+    eventually("its kernel is gone", PATIENCE, || (!is_alive(kernel)).then_some(()));
+    assert_eq!(window.live(), [id.as_str()]);
+    assert_eq!(holder(&mut window, &notebook), id);
+    assert_eq!(fs::read_dir(world.state().join("sessions")).unwrap().count(), 1);
+    assert_eq!(window.value_of(&id, "x"), "1");
 }
 
 #[test]

@@ -158,8 +158,13 @@ impl World {
 
     /// The session's record on disk.
     pub fn record(&self, id: &str) -> Value {
-        let text = std::fs::read(self.session_dir(id).join("session.json")).expect("session.json");
-        serde_json::from_slice(&text).expect("session.json is JSON")
+        self.try_record(id).expect("session.json")
+    }
+
+    /// The same, which may not be there yet.
+    pub fn try_record(&self, id: &str) -> Option<Value> {
+        let text = std::fs::read(self.session_dir(id).join("session.json")).ok()?;
+        Some(serde_json::from_slice(&text).expect("session.json is JSON"))
     }
 
     /// Every process whose command line, environment or working folder lies in this world.

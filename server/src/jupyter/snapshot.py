@@ -47,9 +47,13 @@ def answer(content):
 
 
 def dill_or_none():
+    is_users = "dill" in sys.modules
     try:
         import dill
 
+        if not is_users:
+            # Imported, it changes how the standard pickler pickles, for all whose pickler is made of that.
+            dill.extend(False)
         return dill, None
     except Exception as e:
         return None, {"missing": "dill", "interpreter": sys.executable, "reason": reason(e)}

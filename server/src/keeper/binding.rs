@@ -81,19 +81,23 @@ impl Keeper {
         self.put_record(&registry, record, || restore(&registry, &before, number))
     }
 
-    /// A replay has begun: its session takes the notebook over, in one transaction. Killed in between, the registry is right.
+    /// A replay has begun: its session takes the notebook over, in one transaction. Its record says before from whom, and
+    /// after it that it has it: killed in between, or without room for the latter, the registry is right.
     pub(super) fn take_notebook(&mut self, from: &[(String, u32)]) -> Result<(), Error> {
         let mut record = self.record.clone();
+        record.replaces = from.first().map(|(id, _)| id.clone());
+        record.write(&self.folders).map_err(|e| unwritten(&e))?;
         let now = &mut record.notebooks[0];
         now.let_go = false;
+        record.label = None;
         let (binding, key) = (now.binding(&record.id, true), now.key.clone());
-        (record.replaces, record.label) = (from.first().map(|(id, _)| id.clone()), None);
         let registry = self.registry()?;
-        let before = registry.take_over(&binding, from).map_err(|e| refused(e, &key))?;
-        let own = self.record.bindings();
-        self.put_record(&registry, record, || {
-            own.iter().chain(&before).for_each(|binding| drop(registry.add_binding(binding, &[])));
-        })
+        registry.take_over(&binding, from).map_err(|e| refused(e, &key))?;
+        self.record = record;
+        self.save_record();
+        self.put_row(&registry);
+        let _ = crate::paths::ring(&self.folders.bell());
+        Ok(())
     }
 
     /// Another session has the notebook by now: this one lives on without it. Nothing is done where it moved meanwhile.
@@ -126,6 +130,7 @@ impl Keeper {
                 let its = self.record.notebooks.iter_mut().find(|n| n.number == binding.number && n.let_go);
                 if let (Some(its), Some(row)) = (its, row.filter(|row| row.live)) {
                     // It had just taken it.
+                    self.record.label.take_if(|label| *label == its.replayed());
                     *its = named(row);
                     continue;
                 }
@@ -172,8 +177,7 @@ impl Keeper {
     fn put_record(&mut self, registry: &Registry, record: Record, undo: impl FnOnce()) -> Result<(), Error> {
         if let Err(e) = record.write(&self.folders) {
             undo();
-            let what = format!("session.json could not be written: {e}");
-            return Err(Error::new(ErrorKind::StoreFailed, what));
+            return Err(unwritten(&e));
         }
         self.record = record;
         self.put_row(registry);
@@ -195,6 +199,10 @@ fn restore(registry: &Registry, record: &Record, number: u32) {
         Some(binding) => registry.add_binding(&binding, &[]),
         None => registry.remove_binding(&record.id, number),
     };
+}
+
+fn unwritten(e: &std::io::Error) -> Error {
+    Error::new(ErrorKind::StoreFailed, format!("session.json could not be written: {e}"))
 }
 
 fn no_such_notebook() -> Error {

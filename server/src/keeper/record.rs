@@ -320,6 +320,11 @@ impl BoundNotebook {
         NotebookName { uri: self.uri.clone(), path: self.path.clone() }
     }
 
+    /// What a session is called that is to take it for a replay, until it has.
+    pub fn replayed(&self) -> String {
+        format!("{} replayed", self.name().file_name())
+    }
+
     /// Its row in the registry, with the file that is there now.
     pub fn binding(&self, session_id: &str, live: bool) -> Binding {
         Binding {
@@ -358,19 +363,51 @@ pub fn rebuild(folders: &Folders, registry: &Registry) {
         }
     }
     records.sort_by_key(|record| record.last_activity_at);
-    // Whoever asked for a replay may have been killed before the old session's keeper heard of it.
-    let replaced: Vec<(String, String)> = records
-        .iter()
-        .filter(|record| record.ended_at.is_none() && !record.notebooks[0].let_go)
-        .filter_map(|record| Some((record.replaces.clone()?, record.notebooks[0].key.clone())))
-        .collect();
+    let replaced = replaced(&records);
     for mut record in records {
         for notebook in &mut record.notebooks {
             notebook.let_go |= replaced.iter().any(|(id, key)| *id == record.id && *key == notebook.key);
         }
-        let rebuilt = registry.reserve(&record.row(), &record.bindings());
+        let mut rebuilt = registry.reserve(&record.row(), &record.bindings());
+        if let Err(registry::Error::Taken { session_id }) = &rebuilt {
+            // Two records with one notebook: the kernel is listed all the same.
+            tracing::warn!(session = %record.id, other = %session_id, "another session has its notebook");
+            rebuilt = reserve_free(registry, &record);
+        }
         if let Err(e) = rebuilt {
             tracing::warn!(session = %record.id, "not put into the registry: {e}");
         }
     }
+}
+
+/// Sessions and the keys of notebooks that were replayed from them: whoever asked for that may have been killed before
+/// the old session's keeper heard of it.
+fn replaced(records: &[Record]) -> Vec<(String, String)> {
+    let mut replaced = Vec::new();
+    for record in records.iter().filter(|record| record.ended_at.is_none()) {
+        for key in record.notebooks.iter().filter(|notebook| !notebook.let_go).map(|notebook| &notebook.key) {
+            // It may have been replayed from what was a replay itself.
+            let mut before = record.replaces.as_ref();
+            while let Some(id) = before.filter(|id| !replaced.contains(&((*id).clone(), key.clone()))) {
+                replaced.push((id.clone(), key.clone()));
+                before = records.iter().find(|old| old.id == *id).and_then(|old| old.replaces.as_ref());
+            }
+        }
+    }
+    replaced
+}
+
+/// Enters a session with those of its notebooks that nobody has.
+fn reserve_free(registry: &Registry, record: &Record) -> registry::Result<()> {
+    registry.put_session(&record.row())?;
+    for binding in record.bindings() {
+        match registry.add_binding(&binding, &[]) {
+            Err(registry::Error::Taken { .. }) => {
+                let past = Binding { live: false, given_up: true, file: None, ..binding };
+                registry.add_binding(&past, &[])?;
+            }
+            done => done?,
+        }
+    }
+    Ok(())
 }

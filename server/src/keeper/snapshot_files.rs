@@ -55,12 +55,20 @@ pub fn holds_snapshots(folders: &Folders, id: &str) -> bool {
 
 /// Removes a snapshot. False: there was none of that name.
 pub fn remove_snapshot(folders: &Folders, id: &str, name: &str) -> io::Result<bool> {
-    match std::fs::remove_file(described_at(folders, id, name)) {
+    let path = described_at(folders, id, name);
+    let described = std::fs::read(&path).unwrap_or_default();
+    match std::fs::remove_file(path) {
         Ok(()) => {}
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(e),
     }
-    sweep(folders, id, name);
+    // Its own file alone: a new one of that name may be under way.
+    let file = serde_json::from_slice::<Description>(&described).map(|found| found.file);
+    if let Ok(file) = file.as_ref().map(Path::new)
+        && let Some(file) = file.file_name().filter(|name| *name == file)
+    {
+        let _ = std::fs::remove_file(folders.snapshots(id).join(file));
+    }
     Ok(true)
 }
 
@@ -108,6 +116,11 @@ pub(super) fn new_file(folders: &Folders, id: &str, name: &str) -> io::Result<Pa
 /// Puts a snapshot in the place of the earlier one of its name.
 pub(super) fn put(folders: &Folders, found: &Description) -> io::Result<()> {
     let (id, name) = (&found.snapshot.session_id, &found.snapshot.name);
+    let bytes = std::fs::metadata(folders.snapshots(id).join(&found.file))?.len();
+    if bytes != found.snapshot.bytes {
+        let what = format!("{} has {bytes} bytes and should have {}", found.file, found.snapshot.bytes);
+        return Err(io::Error::other(what));
+    }
     let mut file = tempfile::Builder::new().prefix(".snapshot-").tempfile_in(folders.snapshots(id))?;
     file.write_all(&serde_json::to_vec(found)?)?;
     file.as_file().sync_data()?;

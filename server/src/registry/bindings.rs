@@ -116,26 +116,19 @@ impl Registry {
         })
     }
 
-    /// Takes a notebook from those who hold it: they are known for the history alone from then on. Gives their bindings as
-    /// they were. [`Error::Taken`] where yet another session has it.
-    pub fn take_over(&self, binding: &Binding, from: &[(String, u32)]) -> Result<Vec<Binding>> {
+    /// Takes a notebook from those who hold it: they are known for the history alone from then on. [`Error::Taken`] where
+    /// yet another session has it.
+    pub fn take_over(&self, binding: &Binding, from: &[(String, u32)]) -> Result<()> {
         self.write(|transaction| {
-            let mut before = Vec::new();
             for (id, number) in from {
-                let found = find(transaction, id, *number)?;
-                let Some((old, _)) = found.filter(|(old, _)| old.live && old.key == binding.key) else {
-                    continue;
-                };
                 transaction
                     .prepare_cached(
                         "UPDATE bindings SET live = 0, device = NULL, inode = 0, born = NULL
-                         WHERE session_id = ?1 AND number = ?2",
+                         WHERE session_id = ?1 AND number = ?2 AND live = 1 AND key = ?3",
                     )?
-                    .execute(params![id, number])?;
-                before.push(old);
+                    .execute(params![id, number, binding.key])?;
             }
-            claim(transaction, binding)?;
-            Ok(before)
+            claim(transaction, binding)
         })
     }
 

@@ -4,6 +4,7 @@
 //! touch. A commit waits for the disk. Whether a session lives, and so whether a conversation may expire, is the
 //! caller's to know; so is the present name of a session's notebook.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -30,7 +31,7 @@ pub struct Conversations {
 }
 
 /// What a conversation belongs to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Subject {
     pub session_id: Option<String>,
     /// The notebook's number within the session.
@@ -165,12 +166,12 @@ impl Conversations {
         })
     }
 
-    /// The notebooks of conversations that have no session, by key.
-    pub fn keys(&self) -> Result<Vec<String>> {
-        self.keys_where("key IS NOT NULL", params![])
+    /// What conversations belong to, each once.
+    pub fn subjects(&self) -> Result<HashSet<Subject>> {
+        Ok(self.list("", params![])?.into_iter().map(|row| row.subject).collect())
     }
 
-    /// The same of those at or below a path.
+    /// The names of notebooks at or below a path, of conversations that have no session.
     pub fn keys_below(&self, path: &str) -> Result<Vec<String>> {
         // "0" comes after "/": all that begins with the folder's name, out of the index.
         let (from, to) = (format!("{path}/"), format!("{path}0"));

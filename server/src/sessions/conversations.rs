@@ -10,6 +10,7 @@ mod text;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use self::subject::Standing;
 use super::{Event, Sessions, invalid, lock};
 use crate::protocol::*;
 use crate::registry::{self, ConversationRow, Conversations, Subject};
@@ -155,6 +156,7 @@ impl Sessions {
 
     /// `keeper/conversation/export`: the whole of it, for people and for `import`.
     pub async fn export_conversation(self: &Arc<Self>, id: &str) -> Result<ExportConversationResult, Error> {
+        self.keep_name(&self.present_row(id)?.subject)?;
         let row = self.present_row(id)?;
         let read = self.in_store(|store| store.turns(id, u32::MAX))?;
         let (_, turns) = read.ok_or_else(|| unknown(id))?;
@@ -237,17 +239,14 @@ impl Sessions {
         if row.last_activity_at >= limit {
             return false;
         }
-        let Some(session) = row.subject.session_id.as_deref() else { return true };
-        // The record is asked where the registry is just being made anew.
-        let ended_at = match self.registry().session(session) {
-            Ok(Some(found)) => found.ended_at.filter(|_| !found.live),
-            Ok(None) => match self.record(session) {
-                Ok(record) => record.ended_at,
-                Err(e) => return e.kind == ErrorKind::SessionNotFound,
-            },
-            Err(_) => None,
-        };
-        ended_at.is_some_and(|at| at < limit)
+        // What cannot be known now takes nothing.
+        let Ok(subject) = self.whose(&row.subject) else { return false };
+        let Some(session) = subject.session_id.as_deref() else { return true };
+        match self.standing(session) {
+            Ok(Standing::Ended(at)) => at < limit,
+            Ok(Standing::Unknown) => true,
+            Ok(Standing::Lives) | Err(_) => false,
+        }
     }
 
     pub(super) fn forget_expired(&self) -> Result<(), Error> {

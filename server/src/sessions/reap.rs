@@ -84,6 +84,12 @@ impl Sessions {
         self.end_in_registry(&record).map(|()| true)
     }
 
+    /// Whether a kernel of the session lives, recorded or not.
+    pub(super) fn has_kernel(&self, record: &Record) -> bool {
+        let recorded = record.kernel_process.as_ref().is_some_and(Identity::is_alive);
+        recorded || self.started_unrecorded(record).is_some()
+    }
+
     /// A kernel whose keeper was killed between starting it and writing down its PID.
     fn started_unrecorded(&self, record: &Record) -> Option<Identity> {
         if record.boot != crate::process::boot_id() {

@@ -53,15 +53,19 @@ impl Sessions {
             until: Some(execution_id.to_owned()),
         };
         let fresh = self.start_replay(&notebook, &old, from).await?;
-        let taken = self.take_over(&notebook, &fresh.id).await;
+        let before = self.registry().binding_by_key(&self.key(&notebook)).map_err(store_failed);
+        let taken = match &before {
+            Ok(holder) => self.take_over(&notebook, holder.as_ref(), &fresh.id).await,
+            Err(e) => Err(e.clone()),
+        };
         let session = match taken {
             Ok(session) => session,
             Err(e) => {
                 // It has done nothing that anybody could miss.
-                if let Ok(keeper) = self.keeper(&fresh.id).await {
-                    let _ = keeper.call(Request::Stop {}).await;
-                }
                 self.forget(&fresh.id).await;
+                if let Ok(Some(holder)) = &before {
+                    self.give_back(holder);
+                }
                 return Err(e);
             }
         };
@@ -88,7 +92,7 @@ impl Sessions {
         bound.let_go = true;
         let mut record = Record::new(id.clone(), bound, old.kernel.clone(), Time::now());
         record.agent = self.this_window().is_agent;
-        record.label = Some(format!("{} replayed", notebook.file_name()));
+        record.label = Some(record.notebooks[0].replayed());
         record.rebuild_from = Some(from);
         record.journal_max_bytes = self.settings().journal_max_bytes;
         let lock = take_lock(&self.folders, &id).map_err(store_failed)?;
@@ -107,22 +111,70 @@ impl Sessions {
     }
 
     /// The fresh session takes the notebook from whoever has it, who lives on.
-    async fn take_over(self: &Arc<Self>, notebook: &NotebookName, id: &str) -> Result<Session, Error> {
-        let holder = self.registry().binding_by_key(&self.key(notebook)).map_err(store_failed)?;
+    async fn take_over(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+        holder: Option<&Binding>,
+        id: &str,
+    ) -> Result<Session, Error> {
         let from = holder.iter().map(|holder| (holder.session_id.clone(), holder.number)).collect();
-        let fresh = self.keeper(id).await?;
-        let session = fresh.call_session(Request::Take { from }).await?;
+        let taken = match self.keeper(id).await {
+            Ok(fresh) => fresh.call_session(Request::Take { from }).await,
+            Err(e) => Err(e),
+        };
+        let session = match taken {
+            Ok(session) => session,
+            Err(e) => self.took_unheard(notebook, id).await.ok_or(e)?,
+        };
         self.take_file(id, notebook);
-        self.changed(session);
+        self.changed(session.clone());
         if let Some(holder) = holder
-            && let Err(e) = self.tell_holder(notebook, &holder).await
+            && let Err(e) = self.tell_holder(notebook, holder).await
         {
             // The registry knows, and the fresh session's record.
             tracing::warn!(session = %holder.session_id, "not told that its notebook is another's: {e}");
         }
         self.review_offers();
         self.ring();
-        self.get(id)
+        Ok(self.present(session))
+    }
+
+    /// Its keeper did not say that it took the notebook, for it died; the next one goes by the registry.
+    async fn took_unheard(self: &Arc<Self>, notebook: &NotebookName, id: &str) -> Option<Session> {
+        let key = self.key(notebook);
+        let has_it = || {
+            let holder = self.registry().binding_by_key(&key).ok().flatten();
+            holder.is_some_and(|holder| holder.session_id == id)
+        };
+        let deadline = Instant::now() + KEEPER_LEAVES;
+        while has_it() && Instant::now() < deadline {
+            if let Ok(keeper) = self.keeper(id).await
+                && let Ok(session) = keeper.call_session(Request::Status {}).await
+            {
+                return Some(session);
+            }
+            // The end of the connection is heard at any moment.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
+    }
+
+    /// What was taken from a session for one that is gone is its own again.
+    fn give_back(self: &Arc<Self>, holder: &Binding) {
+        let taken = self.registry().binding_by_key(&holder.key).is_ok_and(|now| now.is_none());
+        let is_its = |record: &Record| {
+            record.notebook(holder.number).is_some_and(|its| its.key == holder.key && !its.let_go)
+        };
+        let lives = self.known(&holder.session_id).is_ok();
+        if !taken || !lives || !self.record(&holder.session_id).is_ok_and(|record| is_its(&record)) {
+            return;
+        }
+        if let Err(e) = self.registry().add_binding(holder, &[]) {
+            tracing::warn!(session = %holder.session_id, "its notebook could not be given back: {e}");
+        }
+        self.note_displaced();
+        self.review_offers();
+        self.ring();
     }
 
     async fn tell_holder(self: &Arc<Self>, notebook: &NotebookName, holder: &Binding) -> Result<(), Error> {
@@ -165,6 +217,10 @@ impl Sessions {
 
     /// A session that never was anybody's: as if it had not been started.
     async fn forget(self: &Arc<Self>, id: &str) {
+        // Its keeper may have died and left the kernel, or be frozen: as with any session that is stopped.
+        if let Err(e) = self.stop_unsaved(id).await {
+            tracing::debug!(session = id, "what was not to be is not stopped: {e}");
+        }
         let deadline = Instant::now() + KEEPER_LEAVES;
         let lock = loop {
             match take_lock(&self.folders, id) {
@@ -172,8 +228,13 @@ impl Sessions {
                 other => break other.ok().flatten(),
             }
         };
-        if lock.is_none() {
-            return;
+        let is_over = match self.record(id) {
+            Ok(record) => !self.has_kernel(&record),
+            Err(e) => e.kind == ErrorKind::SessionNotFound,
+        };
+        if lock.is_none() || !is_over {
+            // Listed, so that it can be stopped.
+            return tracing::warn!(session = id, "its kernel runs on, without a notebook");
         }
         let _ = std::fs::remove_dir_all(self.folders.session(id));
         let _ = self.registry().remove_session(id);

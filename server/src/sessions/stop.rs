@@ -18,6 +18,11 @@ impl Sessions {
     /// Stops a session's kernel: asked, then terminated, then killed. Ended already: the same answer.
     pub async fn stop(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
         self.save_before_stop(id).await;
+        self.stop_unsaved(id).await
+    }
+
+    /// The same, whatever the setting says of snapshots.
+    pub(super) async fn stop_unsaved(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
         let stopped = match self.keeper(id).await {
             Ok(client) => client.call_session(Request::Stop {}).await,
             Err(e) => Err(e),

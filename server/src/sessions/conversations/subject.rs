@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Subject;
 use super::text::Import;
-use crate::protocol::{Conversation, Error, NotebookName};
+use crate::protocol::{Conversation, Error, ErrorKind, NotebookName, Time};
 use crate::registry::{Binding, ConversationRow, Conversations};
 use crate::sessions::renamed::moved_path;
 use crate::sessions::{Sessions, invalid, store_failed};
@@ -15,6 +15,15 @@ pub(super) struct Places {
     key: String,
     /// The sessions that have it, or had it when they ended, each with its number in them.
     sessions: Vec<(String, u32)>,
+}
+
+/// How a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Lives,
+    Ended(Time),
+    /// Nothing of it is left.
+    Unknown,
 }
 
 impl Places {
@@ -80,33 +89,81 @@ impl Sessions {
         holder.filter(|holder| !self.is_displaced(holder))
     }
 
+    /// How a session stands, as far as it matters for its conversations.
+    pub(super) fn standing(&self, session_id: &str) -> Result<Standing, Error> {
+        let ended_at = match self.registry().session(session_id).map_err(store_failed)? {
+            Some(found) => found.ended_at.filter(|_| !found.live),
+            // The record is asked where the registry is just being made anew.
+            None => match self.record(session_id) {
+                Ok(record) => record.ended_at,
+                Err(e) if e.kind == ErrorKind::SessionNotFound => return Ok(Standing::Unknown),
+                Err(e) => return Err(e),
+            },
+        };
+        Ok(ended_at.map_or(Standing::Lives, Standing::Ended))
+    }
+
+    /// Whose it is by now: where its session has ended, or let the notebook go, of the kernel that the notebook has since.
+    pub(super) fn whose(&self, subject: &Subject) -> Result<Subject, Error> {
+        let mut now = subject.clone();
+        if let Some(id) = subject.session_id.as_deref() {
+            let mut bound = self.registry().bindings(id).map_err(store_failed)?;
+            if bound.is_empty() {
+                bound = self.record(id).map(|record| record.bindings()).unwrap_or_default();
+            }
+            let binding = bound.into_iter().find(|binding| Some(binding.number) == subject.notebook);
+            let has_let_go = binding.as_ref().is_some_and(|binding| binding.given_up);
+            match self.standing(id)? {
+                Standing::Lives if !has_let_go => return Ok(now),
+                Standing::Lives | Standing::Ended(_) => {}
+                Standing::Unknown => now = Subject { session_id: None, notebook: None, ..now },
+            }
+            if let Some(binding) = binding {
+                now = Subject { key: Some(binding.key), uri: Some(binding.uri), ..now };
+            }
+        }
+        let holder = now.key.as_deref().and_then(|key| self.holder(key));
+        Ok(holder.map_or(now, |holder| subject_of(&holder)))
+    }
+
     /// The conversations of notebooks that have got a kernel since belong to its session from now on.
     pub(in crate::sessions) fn join_sessions(&self) -> Result<(), Error> {
         if !self.has_conversations() {
             return Ok(());
         }
-        for key in self.in_store(Conversations::keys)? {
-            if let Some(holder) = self.holder(&key) {
-                self.in_store(|store| store.rebind(&key, &subject_of(&holder)))?;
-            }
+        for subject in &self.in_store(Conversations::subjects)? {
+            self.go_along(subject)?;
         }
         Ok(())
     }
 
+    fn go_along(&self, subject: &Subject) -> Result<(), Error> {
+        let now = self.whose(subject)?;
+        if now == *subject {
+            return Ok(());
+        }
+        match (&subject.session_id, subject.notebook, &subject.key) {
+            (Some(session), Some(number), _) => {
+                self.in_store(|store| store.rebind_session(session, number, &now))
+            }
+            (None, _, Some(key)) => self.in_store(|store| store.rebind(key, &now)),
+            _ => Ok(()),
+        }
+    }
+
     /// Before a turn: what a notebook is now is remembered, and a kernel that it has got is its session.
     pub(super) fn keep_name(&self, subject: &Subject) -> Result<(), Error> {
+        self.go_along(subject)?;
         let Some(key) = subject.key.as_deref().filter(|_| subject.session_id.is_none()) else {
             return Ok(());
         };
         let file = crate::paths::file_identity(Path::new(key)).filter(|_| Path::new(key).is_absolute());
-        let now = match self.holder(key) {
-            Some(holder) => subject_of(&holder),
-            None => Subject { file: file.or(subject.file), ..subject.clone() },
-        };
-        if now != *subject {
-            self.in_store(|store| store.rebind(key, &now))?;
+        match file {
+            Some(file) if subject.file != Some(file) => {
+                self.in_store(|store| store.rebind(key, &Subject { file: Some(file), ..subject.clone() }))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Which sessions a notebook has and had.
