@@ -22,7 +22,7 @@ impl Sessions {
     ///
     /// # Errors
     /// `SessionNotFound`; `InvalidParams` where the execution did not succeed, or ran before the kernel was restarted;
-    /// `KernelFailed` and `LimitReached`: nothing has changed then.
+    /// `ForeignHost` where another host's session has the notebook; `KernelFailed` and `LimitReached`: nothing has changed then.
     pub async fn replay_to(
         self: &Arc<Self>,
         id: &str,
@@ -52,8 +52,9 @@ impl Sessions {
             origin: self.window_id(),
             until: Some(execution_id.to_owned()),
         };
+        self.holder_here(&notebook)?;
         let fresh = self.start_replay(&notebook, &old, from).await?;
-        let before = self.registry().binding_by_key(&self.key(&notebook)).map_err(store_failed);
+        let before = self.holder_here(&notebook);
         let taken = match &before {
             Ok(holder) => self.take_over(&notebook, holder.as_ref(), &fresh.id).await,
             Err(e) => Err(e.clone()),
@@ -78,6 +79,19 @@ impl Sessions {
             .collect();
         tracing::info!(session = %session.id, from = %id, executions = execution_ids.len(), "replaying");
         Ok((session, Rebuild { execution_ids }))
+    }
+
+    /// Who has the notebook.
+    ///
+    /// # Errors
+    /// `ForeignHost`: it is taken from nobody who cannot be told.
+    fn holder_here(&self, notebook: &NotebookName) -> Result<Option<Binding>, Error> {
+        let holder = self.registry().binding_by_key(&self.key(notebook)).map_err(store_failed)?;
+        let known = holder.as_ref().map(|holder| self.known(&holder.session_id));
+        match known {
+            Some(Err(e)) if e.kind == ErrorKind::ForeignHost => Err(e),
+            _ => Ok(holder),
+        }
     }
 
     /// A kernel like the old one, in a session that has the notebook's name and not the notebook.
