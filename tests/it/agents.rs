@@ -246,6 +246,24 @@ fn a_cancelled_call_interrupts_only_what_it_started() {
 }
 
 #[test]
+fn a_person_has_an_agents_kernel_where_the_mark_cannot_be_written() {
+    let world = World::new();
+    let draft = world.notebook("draft.ipynb", &["1"]);
+    let mut agent = world.agent(&[]);
+    let id = id_of(&agent.use_tool("start_session", json!({ "notebook_path": draft }))["session_id"]);
+    let (file, aside) = (world.session_dir(&id).join("session.json"), world.work().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let mut window = world.window();
+    let asked = json!({ "notebookUri": uri(&draft), "ask": false });
+    let session = window.ok("keeper/ensureSession", asked)["session"].clone();
+    assert_eq!((&session["id"], &session["agent"]), (&json!(id), &json!(false)));
+    assert!(session["windows"].as_array().unwrap().iter().any(|w| w["thisWindow"] == true), "{session}");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+}
+
+#[test]
 fn an_agent_that_ends_leaves_what_it_started_marked_and_running() {
     let world = World::new();
     let draft = world.notebook("draft.ipynb", &["1"]);

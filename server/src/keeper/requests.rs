@@ -47,8 +47,12 @@ impl Keeper {
             Request::Stop {} => self.end_kernel(false, connection, id),
             Request::Attach { window_id, folder } => {
                 self.not_idle();
-                if window_id != AGENT && std::mem::take(&mut self.record.agent) {
-                    self.record_changed()?;
+                if window_id != AGENT
+                    && std::mem::take(&mut self.record.agent)
+                    && let Err(e) = self.record_changed()
+                {
+                    // No reason to keep a person from the kernel.
+                    tracing::warn!("that a person has the kernel now is not stored: {e}");
                 }
                 self.clients
                     .attach(connection, Some(AttachedWindow { window_id, folder, this_window: false }));
@@ -139,11 +143,7 @@ impl Keeper {
                 }
                 self.answer(connection, id, json!({}));
             }
-            Request::Unknown => {
-                let what = "this kernel's keeper is of an earlier version and does not know that request: \
-                            restart the kernel when it suits you";
-                return Err(Error::new(ErrorKind::Internal, what));
-            }
+            Request::Unknown => return Err(super::client::too_old(&self.record.id)),
         }
         Ok(())
     }

@@ -52,7 +52,11 @@ impl Sessions {
             origin: self.window_id(),
             until: Some(execution_id.to_owned()),
         };
-        self.holder_here(&notebook)?;
+        if let Some(holder) = self.holder_here(&notebook)?
+            && let Ok(keeper) = self.keeper(&holder.session_id).await
+        {
+            keeper.must_know(&let_go(&notebook, &holder))?;
+        }
         let fresh = self.start_replay(&notebook, &old, from).await?;
         let before = self.holder_here(&notebook);
         let taken = match &before {
@@ -193,9 +197,7 @@ impl Sessions {
 
     async fn tell_holder(self: &Arc<Self>, notebook: &NotebookName, holder: &Binding) -> Result<(), Error> {
         let keeper = self.keeper(&holder.session_id).await?;
-        let label = format!("{} before replay", notebook.file_name());
-        let (number, expected_key) = (holder.number, holder.key.clone());
-        let session = keeper.call_session(Request::LetGo { number, expected_key, label }).await?;
+        let session = keeper.call_session(let_go(notebook, holder)).await?;
         self.changed(session);
         self.note_displaced();
         self.leave_unshown(&holder.session_id).await
@@ -255,4 +257,9 @@ impl Sessions {
         let _ = std::fs::remove_dir_all(self.folders.run(id));
         self.ring();
     }
+}
+
+fn let_go(notebook: &NotebookName, holder: &Binding) -> Request {
+    let label = format!("{} before replay", notebook.file_name());
+    Request::LetGo { number: holder.number, expected_key: holder.key.clone(), label }
 }
