@@ -1,14 +1,13 @@
 //! Agents on the kernels of people: what an agent may and may not do, that a window sees it, and that its end ends nothing.
-//! The official SDK and the inspector of the protocol are clients, too.
+//! What the official SDK and the protocol's inspector find is in `agents/clients.rs`.
 
-use std::path::Path;
-use std::process::Command;
+mod clients;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::driver::{PATIENCE, Window, eventually};
-use crate::kernels;
 use crate::world::{World, id_of, is_alive, kill, pid_of, text, uri};
 
 impl Window {
@@ -42,7 +41,7 @@ impl Window {
 }
 
 /// All text of a tool's answer.
-fn words(result: &Value) -> String {
+pub(super) fn words(result: &Value) -> String {
     let content = result["content"].as_array().cloned().unwrap_or_default();
     content.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
@@ -246,6 +245,24 @@ fn a_cancelled_call_interrupts_only_what_it_started() {
 }
 
 #[test]
+fn a_person_has_an_agents_kernel_where_the_mark_cannot_be_written() {
+    let world = World::new();
+    let draft = world.notebook("draft.ipynb", &["1"]);
+    let mut agent = world.agent(&[]);
+    let id = id_of(&agent.use_tool("start_session", json!({ "notebook_path": draft }))["session_id"]);
+    let (file, aside) = (world.session_dir(&id).join("session.json"), world.work().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let mut window = world.window();
+    let asked = json!({ "notebookUri": uri(&draft), "ask": false });
+    let session = window.ok("keeper/ensureSession", asked)["session"].clone();
+    assert_eq!((&session["id"], &session["agent"]), (&json!(id), &json!(false)));
+    assert!(session["windows"].as_array().unwrap().iter().any(|w| w["thisWindow"] == true), "{session}");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+}
+
+#[test]
 fn an_agent_that_ends_leaves_what_it_started_marked_and_running() {
     let world = World::new();
     let draft = world.notebook("draft.ipynb", &["1"]);
@@ -431,84 +448,4 @@ fn what_is_ill_formed_is_answered_and_harms_nothing() {
     agent.send_raw(b"");
     agent.send_raw("x".repeat(5 << 20).as_bytes());
     agent.use_tool("list_all_sessions", json!({}));
-}
-
-/// Runs the official SDK's client.
-fn sdk(world: &World, scenario: &str, notebook: &Path) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/agents.py");
-    let mut command = Command::new(kernels::python());
-    let binary = world.command();
-    command.arg(script).arg(scenario).arg(binary.get_program()).arg(notebook);
-    for (name, value) in binary.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-        command.env(name, value);
-    }
-    let done = command.current_dir(world.work()).output().expect("Python");
-    assert!(done.status.success(), "{}\n{}", text(&done.stdout), text(&done.stderr));
-}
-
-#[test]
-fn the_official_sdk_finds_every_tool_and_each_takes_good_and_bad_input() {
-    let world = World::new();
-    sdk(&world, "legacy", &world.notebook("draft.ipynb", &["x = 41", "print(x)"]));
-}
-
-#[test]
-fn and_the_same_by_the_protocols_newer_way() {
-    let world = World::new();
-    sdk(&world, "auto", &world.notebook("draft.ipynb", &["x = 41", "print(x)"]));
-}
-
-#[test]
-fn the_official_sdk_makes_a_hundred_calls_at_once() {
-    let world = World::new();
-    sdk(&world, "many", &world.notebook("draft.ipynb", &["1"]));
-}
-
-#[test]
-fn the_official_sdk_follows_resources_both_ways() {
-    let world = World::new();
-    sdk(&world, "resources", &world.notebook("draft.ipynb", &["1"]));
-}
-
-#[test]
-fn the_inspector_of_the_protocol_has_no_complaint() {
-    let world = World::new();
-    let draft = world.notebook("draft.ipynb", &["print(6 * 7)"]);
-    let inspector = std::env::var("KERNEL_KEEPER_TEST_INSPECTOR");
-    let inspector =
-        inspector.expect("KERNEL_KEEPER_TEST_INSPECTOR names the inspector's program; npm test sets it");
-    let inspect = |arguments: &[&str]| {
-        let binary = world.command();
-        let mut command = Command::new("node");
-        command.arg(&inspector).arg("--cli").arg(binary.get_program()).arg("mcp");
-        let variables =
-            binary.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)));
-        for (name, value) in variables {
-            command.args(["-e", &format!("{name}={value}")]);
-        }
-        let done = command.args(arguments).output().expect("node");
-        let (out, err) = (text(&done.stdout), text(&done.stderr));
-        assert!(
-            done.status.success() && !err.to_lowercase().contains("warning"),
-            "{arguments:?}: {out}\n{err}"
-        );
-        serde_json::from_str::<Value>(&out).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {out}\n{err}"))
-    };
-    let tools = inspect(&["--strict", "--method", "tools/list"]);
-    assert_eq!(tools["tools"].as_array().map(Vec::len), Some(21), "{tools}");
-    let path = format!("notebook_path={}", draft.display());
-    let call = |name: &str, arguments: &[&str]| {
-        let mut all = vec!["--method", "tools/call", "--tool-name", name];
-        arguments.iter().for_each(|argument| all.extend(["--tool-arg", argument]));
-        inspect(&all)
-    };
-    call("start_session", &[&path]);
-    let ran = call("execute_code", &[&path, "code=print(6 * 7)"]);
-    assert_eq!(words(&ran), "42\n");
-    let resources = inspect(&["--method", "resources/list"]);
-    assert_eq!(resources["resources"].as_array().map(Vec::len), Some(2), "{resources}");
-    let templates = inspect(&["--method", "resources/templates/list"]);
-    assert_eq!(templates["resourceTemplates"].as_array().map(Vec::len), Some(2), "{templates}");
-    let read = inspect(&["--method", "resources/read", "--uri", "kernel://sessions"]);
-    assert!(read["contents"][0]["text"].as_str().is_some_and(|t| t.contains("draft.ipynb")), "{read}");
 }

@@ -564,6 +564,31 @@ fn a_stop_saves_first_where_the_setting_says_so() {
 }
 
 #[test]
+fn a_stop_saves_first_where_the_kernel_was_out_of_reach_until_now() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let session = window.start(&notebook);
+    let (id, keeper) = (id_of(&session["id"]), pid_of(&session["keeperPid"]));
+    window.run(&id, "x = 1");
+    let with_setting = || world.window_with(json!({ "settings": { "snapshotOnStop": true } }));
+    kill(keeper, "STOP");
+    let mut late = with_setting();
+    assert_eq!(late.session(&id)["responding"], false);
+    kill(keeper, "CONT");
+    late.ok("keeper/stopSession", json!({ "sessionId": id }));
+    assert_eq!(listed(&mut late, &notebook), [("On stop".to_owned(), id.clone())]);
+    // Frozen for good: it is stopped, and that nothing was saved is told.
+    let keeper =
+        pid_of(&window.ok("keeper/restartSession", json!({ "sessionId": id }))["session"]["keeperPid"]);
+    kill(keeper, "STOP");
+    let mut late = with_setting();
+    assert_eq!(late.session(&id)["responding"], false);
+    assert_eq!(late.ok("keeper/stopSession", json!({ "sessionId": id }))["session"]["endReason"], "stopped");
+    late.wait_for("window/logMessage", |p| p["message"].as_str().is_some_and(|m| m.contains("not saved")));
+}
+
+#[test]
 fn the_command_line_has_them_too() {
     let world = World::new();
     let notebook = world.notebook("my draft.ipynb", &["1"]);

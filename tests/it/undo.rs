@@ -349,6 +349,54 @@ fn a_fresh_keeper_that_dies_as_it_takes_the_notebook_has_it() {
     assert!(!all.to_string().contains(&new), "{all}");
 }
 
+#[test]
+fn the_old_one_is_not_stopped_for_being_idle() {
+    let world = World::new();
+    let [notebook, other, idle] =
+        ["n", "other", "idle"].map(|name| world.notebook(&format!("{name}.ipynb"), &["1"]));
+    let mut window = world.window_with(json!({ "settings": { "stopIdleAfter": 0.05 } }));
+    let id = id_of(&window.start(&notebook)["id"]);
+    let execution = window.run(&id, "x = 1")["executionId"].clone();
+    let left = id_of(&window.start(&idle)["id"]);
+    replay(&mut window, &id, &execution);
+    eventually("no window shows it", PATIENCE, || {
+        (window.session(&id)["windows"] == json!([])).then_some(())
+    });
+    window.ok("keeper/detachSession", json!({ "sessionId": left }));
+    // The clock of this one began later.
+    window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == left.as_str());
+    let old = window.session(&id);
+    assert_eq!((&old["state"], &old["stopsAt"]), (&json!("idle"), &Value::Null));
+    assert_eq!(window.value_of(&id, "x"), "1");
+    // With a notebook it is like any other.
+    window.ok("keeper/attachSession", json!({ "sessionId": id, "targetNotebookUri": uri(&other) }));
+    window.ok("keeper/detachSession", json!({ "sessionId": id }));
+    window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
+}
+
+#[test]
+fn nothing_is_taken_from_another_host() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let mut window = world.window();
+    let old = id_of(&window.start(&notebook)["id"]);
+    let execution = window.run(&old, "x = 1")["executionId"].clone();
+    window.ok("keeper/stopSession", json!({ "sessionId": old }));
+    let id = id_of(&window.start(&notebook)["id"]);
+    let registry = rusqlite::Connection::open(world.state().join("registry.db")).unwrap();
+    let host = world.record(&id)["host"].clone();
+    let lives_on = |host: &str| {
+        assert_eq!(registry.execute("UPDATE sessions SET host = ?1 WHERE id = ?2", [host, &id]).unwrap(), 1);
+    };
+    lives_on("elsewhere");
+    let asked = json!({ "sessionId": old, "executionId": execution });
+    let refused = window.fails("keeper/replayTo", asked, "ForeignHost");
+    lives_on(host.as_str().unwrap());
+    assert_eq!(refused.data["host"], "elsewhere");
+    assert_eq!(holder(&mut window, &notebook), id);
+    assert_eq!(window.live(), [id.as_str()]);
+}
+
 /// Its keeper dies while its kernel starts: neither is left.
 #[test]
 fn what_did_not_come_to_be_leaves_no_kernel() {

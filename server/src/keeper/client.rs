@@ -37,6 +37,8 @@ type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Result<Value, Error
 #[derive(Clone, Debug)]
 pub struct KeeperClient {
     session_id: Arc<str>,
+    /// What the keeper's hello settled.
+    version: u32,
     next: Arc<AtomicU64>,
     outgoing: mpsc::UnboundedSender<Vec<u8>>,
     waiting: Waiting,
@@ -93,8 +95,9 @@ impl KeeperClient {
         let (outgoing, mut to_write) = mpsc::unbounded_channel::<Vec<u8>>();
         let (events, receiver) = mpsc::unbounded_channel();
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
-        let client = KeeperClient {
+        let mut client = KeeperClient {
             session_id: session_id.into(),
+            version: CURRENT_VERSION,
             next: Arc::new(AtomicU64::new(1)),
             outgoing,
             waiting: waiting.clone(),
@@ -118,7 +121,16 @@ impl KeeperClient {
                 "this is another session's keeper",
             ));
         }
+        client.version = answer["version"].as_u64().map_or(MIN_VERSION, |version| version as u32);
         Ok((client, receiver))
+    }
+
+    /// Checks that the keeper knows a request: it may be of an earlier version.
+    ///
+    /// # Errors
+    /// `KernelFailed`, in words for the user.
+    pub fn must_know(&self, request: &Request) -> Result<(), Error> {
+        if request.version() <= self.version { Ok(()) } else { Err(too_old(&self.session_id)) }
     }
 
     /// Sends a request now; its reply can be awaited later.
@@ -126,6 +138,10 @@ impl KeeperClient {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         let reply = Reply { session_id: self.session_id.clone(), receiver, patience: patience(&request) };
+        if let Err(e) = self.must_know(&request) {
+            let _ = sender.send(Err(e));
+            return reply;
+        }
         match frames::encode(&RequestFrame { id, request }) {
             Ok(bytes) => {
                 if let Some(waiting) = lock(&self.waiting).as_mut() {
@@ -152,6 +168,13 @@ impl KeeperClient {
         serde_json::from_value(answer["session"].clone())
             .map_err(|e| Error::new(ErrorKind::Internal, format!("the keeper's answer cannot be read: {e}")))
     }
+}
+
+/// What a keeper of an earlier version cannot do; a restarted kernel has the same keeper.
+pub(super) fn too_old(session_id: &str) -> Error {
+    let what = "this kernel was started by an earlier version of Kernel Keeper, whose keeper cannot do that: \
+                stop it and start it anew when it suits you";
+    Error::new(ErrorKind::KernelFailed, what).with("sessionId", session_id)
 }
 
 fn gone(session_id: &str) -> Error {

@@ -13,8 +13,8 @@ use crate::protocol::{CellRef, ErrorKind, Session};
 
 /// The oldest version that this build speaks.
 pub const MIN_VERSION: u32 = 1;
-/// The newest.
-pub const CURRENT_VERSION: u32 = 1;
+/// The newest; the second has snapshots and replays.
+pub const CURRENT_VERSION: u32 = 2;
 /// A frame over this is refused before anything is allocated for it.
 pub const LARGEST_FRAME: u32 = 64 << 20;
 
@@ -87,6 +87,19 @@ pub enum Request {
     /// An op of a newer face. → an error
     #[serde(other)]
     Unknown,
+}
+
+impl Request {
+    /// The version that a keeper must speak to know it.
+    pub fn version(&self) -> u32 {
+        match self {
+            Request::SaveSnapshot { .. }
+            | Request::RestoreSnapshot { .. }
+            | Request::Take { .. }
+            | Request::LetGo { .. } => 2,
+            _ => MIN_VERSION,
+        }
+    }
 }
 
 /// What a kernel is asked; its answer is the reply's content, as Jupyter has it.

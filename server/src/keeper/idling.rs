@@ -1,5 +1,5 @@
 //! The idle policy: a kernel that is idle, that no window has attached and that is not pinned is stopped after a while,
-//! where the user's setting says so.
+//! where the user's setting says so. Not one whose notebook was replayed: it stays until the user stops it.
 //!
 //! The clock starts when the last of the three became true, and stands still while the machine sleeps. A new keeper starts
 //! it anew: it was not there to see.
@@ -35,7 +35,8 @@ impl Keeper {
             && self.machine.queue.is_empty()
             && self.ending.is_none()
             && self.clients.windows().iter().all(|window| window.window_id == AGENT)
-            && !self.record.pinned;
+            && !self.record.pinned
+            && !self.record.lives_on();
         if !is_idle {
             self.status_changed |= self.idling.since.take().is_some();
             return;

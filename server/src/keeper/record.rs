@@ -256,6 +256,11 @@ impl Record {
         self.notebooks.iter().find(|n| n.number == number)
     }
 
+    /// Whether it lives on without a notebook, for others have what it had.
+    pub fn lives_on(&self) -> bool {
+        self.notebooks.iter().all(|notebook| notebook.let_go)
+    }
+
     /// The session as far as it is known while its keeper cannot be asked: a kernel that was started may be at anything.
     pub fn unseen(&self) -> Session {
         let started = self.kernel_process.is_some();

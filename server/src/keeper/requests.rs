@@ -142,11 +142,7 @@ impl Keeper {
                 }
                 self.answer(connection, id, json!({}));
             }
-            Request::Unknown => {
-                let what = "this kernel's keeper is of an earlier version and does not know that request: \
-                            restart the kernel when it suits you";
-                return Err(Error::new(ErrorKind::Internal, what));
-            }
+            Request::Unknown => return Err(super::client::too_old(&self.record.id)),
         }
         Ok(())
     }

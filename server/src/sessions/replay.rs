@@ -22,7 +22,7 @@ impl Sessions {
     ///
     /// # Errors
     /// `SessionNotFound`; `InvalidParams` where the execution did not succeed, or ran before the kernel was restarted;
-    /// `KernelFailed` and `LimitReached`: nothing has changed then.
+    /// `ForeignHost` where another host's session has the notebook; `KernelFailed` and `LimitReached`: nothing has changed then.
     pub async fn replay_to(
         self: &Arc<Self>,
         id: &str,
@@ -52,8 +52,13 @@ impl Sessions {
             origin: self.window_id(),
             until: Some(execution_id.to_owned()),
         };
+        if let Some(holder) = self.holder_here(&notebook)?
+            && let Ok(keeper) = self.keeper(&holder.session_id).await
+        {
+            keeper.must_know(&let_go(&notebook, &holder))?;
+        }
         let fresh = self.start_replay(&notebook, &old, from).await?;
-        let before = self.registry().binding_by_key(&self.key(&notebook)).map_err(store_failed);
+        let before = self.holder_here(&notebook);
         let taken = match &before {
             Ok(holder) => self.take_over(&notebook, holder.as_ref(), &fresh.id).await,
             Err(e) => Err(e.clone()),
@@ -78,6 +83,19 @@ impl Sessions {
             .collect();
         tracing::info!(session = %session.id, from = %id, executions = execution_ids.len(), "replaying");
         Ok((session, Rebuild { execution_ids }))
+    }
+
+    /// Who has the notebook.
+    ///
+    /// # Errors
+    /// `ForeignHost`: it is taken from nobody who cannot be told.
+    fn holder_here(&self, notebook: &NotebookName) -> Result<Option<Binding>, Error> {
+        let holder = self.registry().binding_by_key(&self.key(notebook)).map_err(store_failed)?;
+        let known = holder.as_ref().map(|holder| self.known(&holder.session_id));
+        match known {
+            Some(Err(e)) if e.kind == ErrorKind::ForeignHost => Err(e),
+            _ => Ok(holder),
+        }
     }
 
     /// A kernel like the old one, in a session that has the notebook's name and not the notebook.
@@ -179,9 +197,7 @@ impl Sessions {
 
     async fn tell_holder(self: &Arc<Self>, notebook: &NotebookName, holder: &Binding) -> Result<(), Error> {
         let keeper = self.keeper(&holder.session_id).await?;
-        let label = format!("{} before replay", notebook.file_name());
-        let (number, expected_key) = (holder.number, holder.key.clone());
-        let session = keeper.call_session(Request::LetGo { number, expected_key, label }).await?;
+        let session = keeper.call_session(let_go(notebook, holder)).await?;
         self.changed(session);
         self.note_displaced();
         self.leave_unshown(&holder.session_id).await
@@ -241,4 +257,9 @@ impl Sessions {
         let _ = std::fs::remove_dir_all(self.folders.run(id));
         self.ring();
     }
+}
+
+fn let_go(notebook: &NotebookName, holder: &Binding) -> Request {
+    let label = format!("{} before replay", notebook.file_name());
+    Request::LetGo { number: holder.number, expected_key: holder.key.clone(), label }
 }

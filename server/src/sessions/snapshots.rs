@@ -167,15 +167,22 @@ impl Sessions {
         if !self.settings().snapshot_on_stop {
             return;
         }
-        let Some(session) = self.cached(id).filter(is_python) else { return };
-        let Some(client) = self.joined(id) else { return };
-        let save = client.call(Request::SaveSnapshot { name: ON_STOP.into(), on_stop: true });
+        let Ok(record) = self.record(id) else { return };
+        if record.ended_at.is_some() || !is_python(&record.unseen()) {
+            return;
+        }
+        let save = async {
+            let request = Request::SaveSnapshot { name: ON_STOP.into(), on_stop: true };
+            self.keeper(id).await?.call(request).await
+        };
         let why = match tokio::time::timeout(BEFORE_STOP, save).await {
             Ok(Ok(_)) => return,
+            // Neither is it stopped.
+            Ok(Err(e)) if e.kind == ErrorKind::ForeignHost => return,
             Ok(Err(e)) => e.message,
             Err(_) => format!("it took longer than {} s", BEFORE_STOP.as_secs()),
         };
-        let what = format!("{}: its variables were not saved before it was stopped: {why}.", session.label);
+        let what = format!("{}: its variables were not saved before it was stopped: {why}.", record.label());
         self.emit(Event::Warning(what));
     }
 
