@@ -1,4 +1,4 @@
-//! What people and agents said about a notebook, kept until a day after the last turn, or as long as its session lives.
+//! What people and agents said about a notebook, kept for a while after the last turn, and as long as its session lives.
 //!
 //! A commit comes before each answer. What a client appends is in the order of its requests: nothing is awaited before
 //! the commit. Whose a conversation is stands in `conversations/subject.rs`, what leaves and comes as a file in
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use self::subject::Standing;
 use super::{Event, Sessions, invalid, lock};
 use crate::protocol::*;
-use crate::registry::{self, ConversationRow, Conversations, Subject};
+use crate::registry::{self, ConversationRow, Conversations, Subject, Terms};
 
 /// How long an id may be, in characters.
 const LONGEST_ID: usize = 200;
@@ -40,7 +40,8 @@ impl Sessions {
         let turn_count = match self.kept(id)? {
             Some(row) => {
                 self.keep_name(&row.subject)?;
-                self.in_store(|store| store.append(id, &turn))?
+                let lifetime = self.settings().conversation_expire_after;
+                self.in_store(|store| store.append(id, &turn, lifetime))?
             }
             None => None,
         };
@@ -53,8 +54,8 @@ impl Sessions {
                                 session or its notebook";
                     return Err(invalid("sessionId", what));
                 };
-                let most = self.make_room()?;
-                self.in_store(|store| store.begin(id, &subject, std::slice::from_ref(&turn), now, most))?
+                let terms = self.terms(now)?;
+                self.in_store(|store| store.begin(id, &subject, std::slice::from_ref(&turn), &terms))?
             }
         };
         self.ring();
@@ -146,9 +147,8 @@ impl Sessions {
         if !(1..=row.turn_count).contains(&at_turn) {
             return Err(invalid("atTurn", format!("from 1 to {}, the turns that it has", row.turn_count)));
         }
-        let (new, most) = (crate::ids::unique(), self.make_room()?);
-        let now = Time::now();
-        let done = self.in_store(|store| store.branch(id, at_turn, &new, now, most))?;
+        let (new, terms) = (crate::ids::unique(), self.terms(Time::now())?);
+        let done = self.in_store(|store| store.branch(id, at_turn, &new, &terms))?;
         done.ok_or_else(|| unknown(id))?;
         self.ring();
         Ok(new)
@@ -185,8 +185,8 @@ impl Sessions {
         let import = text::import(&asked.json)?;
         let subject = self.subject(asked.session_id.as_deref(), asked.notebook_uri.as_deref())?;
         let subject = subject.unwrap_or_else(|| self.subject_of_import(&import));
-        let (new, most) = (crate::ids::unique(), self.make_room()?);
-        self.in_store(|store| store.begin(&new, &subject, &import.turns, Time::now(), most))?;
+        let (new, terms) = (crate::ids::unique(), self.terms(Time::now())?);
+        self.in_store(|store| store.begin(&new, &subject, &import.turns, &terms))?;
         self.ring();
         Ok(new)
     }
@@ -215,9 +215,9 @@ impl Sessions {
             return Ok(None);
         }
         let Some(row) = self.in_store(|store| store.conversation(id))? else { return Ok(None) };
-        let limit = self.limit_of_age();
-        if self.has_expired(&row, limit) {
-            self.in_store(|store| store.remove(id, Some(limit)))?;
+        let now = Time::now();
+        if self.has_expired(&row, now) {
+            self.in_store(|store| store.remove(id, Some(now)))?;
             return Ok(None);
         }
         Ok(Some(row))
@@ -228,14 +228,10 @@ impl Sessions {
         self.kept(checked(id)?)?.ok_or_else(|| unknown(id))
     }
 
-    fn limit_of_age(&self) -> Time {
-        let age = self.settings().conversation_expire_after.as_millis();
-        Time(Time::now().0 - i64::try_from(age).unwrap_or(i64::MAX / 2))
-    }
-
     /// Whether its last turn was too long ago. Never while its session lives; and the end of that is activity, too, so
     /// that a kernel's death takes nothing that was said before it.
-    fn has_expired(&self, row: &ConversationRow, limit: Time) -> bool {
+    fn has_expired(&self, row: &ConversationRow, now: Time) -> bool {
+        let limit = Time(now.0 - row.lifetime.as_millis() as i64);
         if row.last_activity_at >= limit {
             return false;
         }
@@ -253,19 +249,21 @@ impl Sessions {
         if !self.has_conversations() {
             return Ok(());
         }
-        let limit = self.limit_of_age();
-        let old = self.in_store(|store| store.inactive_since(limit))?;
-        for row in old.iter().filter(|row| self.has_expired(row, limit)) {
+        let now = Time::now();
+        let old = self.in_store(|store| store.inactive(now))?;
+        for row in old.iter().filter(|row| self.has_expired(row, now)) {
             // Unless somebody appends to it just now.
-            self.in_store(|store| store.remove(&row.id, Some(limit)))?;
+            self.in_store(|store| store.remove(&row.id, Some(now)))?;
         }
         Ok(())
     }
 
-    /// How many conversations there may be; those that have expired take no room.
-    fn make_room(&self) -> Result<u32, Error> {
+    /// On what terms one begins; those that have expired take no room.
+    fn terms(&self, now: Time) -> Result<Terms, Error> {
         self.forget_expired()?;
-        Ok(self.settings().max_conversations)
+        let settings = self.settings();
+        let lifetime = settings.conversation_expire_after;
+        Ok(Terms { now, lifetime, most: settings.max_conversations })
     }
 
     /// One thing that the database does. A damaged one is set aside, the user told, and it is done with a fresh one: a
@@ -294,10 +292,9 @@ impl Sessions {
 
     fn failed(&self, e: registry::Error) -> Error {
         let registry::Error::TooMany { live } = e else { return super::store_failed(e) };
-        let hours = self.settings().conversation_expire_after.as_secs_f64() / 3_600.0;
         let what = format!(
             "{live} conversations are kept, as many as the setting kernelKeeper.conversations.maxConversations, or \
-             KERNEL_KEEPER_MAX_CONVERSATIONS, allows: clear some of them, or wait until they expire, {hours} hours after their last turn"
+             KERNEL_KEEPER_MAX_CONVERSATIONS, allows: clear some of them, or wait until some expire"
         );
         Error::new(ErrorKind::LimitReached, what).with("limit", live).with("what", "conversation")
     }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::{append, contents, info, is_unknown, listed, remove, said};
+use super::{append, contents, info, is_unknown, listed, quick, remove, said};
 use crate::driver::{PATIENCE, Window, eventually};
 use crate::world::{World, id_of, text, uri};
 
@@ -130,12 +130,39 @@ fn they_expire_and_there_are_only_so_many() {
     let anew = json!({ "conversationId": "more", "role": "user", "content": "" });
     quick.refuses("keeper/conversation/append", anew, "sessionId");
     // Never while the session lives, and not in the moment of its end.
-    assert_eq!(contents(&mut quick, "kept").len(), 5);
+    append(&mut quick, "kept", "briefly again");
+    assert_eq!(contents(&mut quick, "kept").len(), 6);
     quick.ok("keeper/stopSession", json!({ "sessionId": id }));
-    assert_eq!(contents(&mut quick, "kept").len(), 5);
+    assert_eq!(contents(&mut quick, "kept").len(), 6);
     eventually("the one of the ended session expires", PATIENCE, || {
         (listed(&mut quick, json!({})) == [""; 0]).then_some(())
     });
+}
+
+#[test]
+fn each_lasts_as_long_as_was_said_of_it() {
+    let world = World::new();
+    let of = json!({ "notebookUri": uri(&world.notebook("n.ipynb", &["1"])) });
+    let mut brief = quick(&world, "0.0003", json!({}));
+    let mut long = world.window_with(json!({ "settings": { "conversations.expireAfterHours": 48 } }));
+    // One without any setting or variable, as a shell is: it takes nothing from what others said.
+    let mut plain = world.window();
+    said(&mut long, "long", "user", "x", of.clone());
+    said(&mut brief, "brief", "user", "x", of.clone());
+    said(&mut brief, "longer", "user", "x", of);
+    append(&mut plain, "brief", "y");
+    append(&mut plain, "long", "y");
+    append(&mut long, "longer", "y");
+    let branch = plain.ok("keeper/conversation/branch", json!({ "conversationId": "brief", "atTurn": 1 }));
+    eventually("the brief ones expire", PATIENCE, || {
+        (listed(&mut plain, json!({})) == ["longer", "long"]).then_some(())
+    });
+    is_unknown(&mut long, branch["conversationId"].as_str().unwrap());
+    assert_eq!(listed(&mut brief, json!({})), ["longer", "long"]);
+    let mut shell = world.command();
+    shell.env("KERNEL_KEEPER_CONVERSATION_EXPIRE_HOURS", "0.0001").args(["conversation", "list"]);
+    assert!(text(&shell.output().unwrap().stdout).contains("longer"));
+    assert_eq!(contents(&mut brief, "long"), ["x", "y"]);
 }
 
 #[test]
