@@ -215,8 +215,26 @@ impl Conversations {
 
     /// The conversations of one notebook of a session belong to this from now on.
     pub fn rebind_session(&self, session_id: &str, notebook: u32, subject: &Subject) -> Result<()> {
+        self.outlive(session_id, notebook, subject, None)
+    }
+
+    /// The same; their lifetimes begin with the session's end, where that was after their last activity.
+    pub fn outlive(
+        &self,
+        session_id: &str,
+        notebook: u32,
+        subject: &Subject,
+        ended_at: Option<Time>,
+    ) -> Result<()> {
         let of: [&dyn rusqlite::ToSql; 2] = [&session_id, &notebook];
-        self.lock().write(|transaction| bind(transaction, "session_id = ?8 AND notebook = ?9", subject, &of))
+        self.lock().write(|transaction| {
+            if let Some(at) = ended_at {
+                let sql = "UPDATE conversations SET last_activity_at = max(last_activity_at, ?3)
+                           WHERE session_id = ?1 AND notebook = ?2";
+                transaction.prepare_cached(sql)?.execute(params![session_id, notebook, at.0])?;
+            }
+            bind(transaction, "session_id = ?8 AND notebook = ?9", subject, &of)
+        })
     }
 
     fn list(&self, filter: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<ConversationRow>> {

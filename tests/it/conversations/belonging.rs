@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{contents, info, listed, quick, said};
+use super::{contents, info, listed, prune, quick, said};
 use crate::driver::{PATIENCE, Window, eventually};
 use crate::world::{World, id_of, uri};
 
@@ -53,7 +53,8 @@ fn it_goes_with_its_notebook_into_a_new_kernel() {
 fn it_lasts_as_long_as_its_notebook_has_a_kernel() {
     let world = World::new();
     let notebook = |name: &str| world.notebook(name, &["1"]);
-    let (a, early, none) = (notebook("a.ipynb"), notebook("c.ipynb"), notebook("d.ipynb"));
+    let (a, b, early, none) =
+        (notebook("a.ipynb"), notebook("b.ipynb"), notebook("c.ipynb"), notebook("d.ipynb"));
     let mut window = quick(&world, "0.001", json!({}));
     let dead = id_of(&window.start(&a)["id"]);
     said(&mut window, "of the dead", "user", "x", json!({ "sessionId": dead }));
@@ -61,12 +62,18 @@ fn it_lasts_as_long_as_its_notebook_has_a_kernel() {
     said(&mut window, "early", "user", "x", json!({ "notebookUri": uri(&early) }));
     window.start(&a);
     window.start(&early);
+    let ending = id_of(&window.start(&b)["id"]);
+    said(&mut window, "ending", "user", "x", json!({ "sessionId": ending }));
     said(&mut window, "gone", "user", "x", json!({ "notebookUri": uri(&none) }));
     eventually("the one without a kernel expires", PATIENCE, || {
         let asked = json!({ "conversationId": "gone" });
         window.request("keeper/conversation/history", asked).is_err().then_some(())
     });
-    for id in ["of the dead", "early"] {
+    for id in ["of the dead", "early", "ending"] {
         assert_eq!(contents(&mut window, id), ["x"], "{id}");
     }
+    // The hours begin with the session's end, though it is forgotten at once.
+    window.ok("keeper/stopSession", json!({ "sessionId": ending }));
+    prune(&mut window, "ending");
+    assert_eq!(contents(&mut window, "ending"), ["x"]);
 }

@@ -246,14 +246,19 @@ impl Sessions {
         }
     }
 
-    /// A session is about to be forgotten: its conversations stay those of its notebooks.
+    /// A session is about to be forgotten: its conversations stay those of its notebooks, as if its end were their last
+    /// activity.
     pub(in crate::sessions) fn conversations_outlive(&self, session_id: &str) {
         if !self.has_conversations() {
             return;
         }
+        let ended_at = match self.standing(session_id) {
+            Ok(Standing::Ended(at)) => Some(at),
+            _ => None,
+        };
         for binding in self.registry().bindings(session_id).unwrap_or_default() {
             let now = Subject { session_id: None, notebook: None, ..subject_of(&binding) };
-            if let Err(e) = self.in_store(|store| store.rebind_session(session_id, binding.number, &now)) {
+            if let Err(e) = self.in_store(|store| store.outlive(session_id, binding.number, &now, ended_at)) {
                 tracing::warn!(session = session_id, "its conversations keep its name: {e}");
             }
         }
