@@ -107,19 +107,19 @@ impl Conversations {
         })
     }
 
-    /// Begins a conversation with these turns, unless there are as many as may be: [`Error::TooMany`]. Where another process
-    /// has begun it meanwhile, they are added to that one.
-    pub fn begin(&self, id: &str, subject: &Subject, turns: &[Turn], terms: &Terms) -> Result<u32> {
+    /// Begins a conversation with these turns, unless there are as many as may be: [`Error::TooMany`]. `None`
+    /// where another process has begun it meanwhile.
+    pub fn begin(&self, id: &str, subject: &Subject, turns: &[Turn], terms: &Terms) -> Result<Option<u32>> {
         self.lock().write(|transaction| {
-            let (number, mut count) = match find(transaction, id)? {
-                Some(known) => known,
-                None => (make(transaction, id, subject, turns, terms)?, 0),
-            };
+            if find(transaction, id)?.is_some() {
+                return Ok(None);
+            }
+            let (number, mut count) = (make(transaction, id, subject, turns, terms)?, 0);
             for turn in turns {
                 count = add(transaction, number, count, turn)?;
             }
             touch(transaction, number, terms.now)?;
-            Ok(count)
+            Ok(Some(count))
         })
     }
 

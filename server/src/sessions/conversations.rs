@@ -37,25 +37,27 @@ impl Sessions {
         let id = checked(&asked.conversation_id)?;
         let now = Time::now();
         let turn = Turn { role: asked.role, content: asked.content.clone(), at: now };
-        let turn_count = match self.kept(id)? {
-            Some(row) => {
+        let turn_count = loop {
+            if let Some(row) = self.kept(id)? {
                 self.keep_name(&row.subject)?;
+                self.check_owner(id, asked)?;
                 let lifetime = self.settings().conversation_expire_after;
-                self.in_store(|store| store.append(id, &turn, lifetime))?
+                if let Some(count) = self.in_store(|store| store.append(id, &turn, lifetime))? {
+                    break count;
+                }
             }
-            None => None,
-        };
-        let turn_count = match turn_count {
-            Some(count) => count,
-            None => {
-                let subject = self.subject(asked.session_id.as_deref(), asked.notebook_uri.as_deref())?;
-                let Some(subject) = subject else {
-                    let what = "there is no such conversation, or it has expired: the first turn of one names its \
-                                session or its notebook";
-                    return Err(invalid("sessionId", what));
-                };
-                let terms = self.terms(now)?;
-                self.in_store(|store| store.begin(id, &subject, std::slice::from_ref(&turn), &terms))?
+            let subject = self.subject(asked.session_id.as_deref(), asked.notebook_uri.as_deref())?;
+            let Some(subject) = subject else {
+                let what = "there is no such conversation, or it has expired: the first turn of one names its \
+                            session or its notebook";
+                return Err(invalid("sessionId", what));
+            };
+            let terms = self.terms(now)?;
+            // Where it was begun elsewhere meanwhile, it is looked at as that.
+            let begun =
+                self.in_store(|store| store.begin(id, &subject, std::slice::from_ref(&turn), &terms))?;
+            if let Some(count) = begun {
+                break count;
             }
         };
         self.ring();
