@@ -43,6 +43,13 @@ pub struct Subject {
     pub file: Option<FileIdentity>,
 }
 
+/// A moment by a clock that nobody sets: milliseconds awake of one boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub boot: String,
+    pub awake: i64,
+}
+
 /// On what terms a conversation begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
@@ -64,11 +71,13 @@ pub struct ConversationRow {
     pub last_activity_at: Time,
     /// For how long after that it is kept.
     pub lifetime: Duration,
+    /// When it was first seen to have expired long ago.
+    pub seen: Option<Seen>,
 }
 
 const COLUMNS: &str =
     "id, session_id, notebook, key, uri, device, inode, born, title, turn_count, started_at,
-                       last_activity_at, lifetime";
+                       last_activity_at, lifetime, seen_boot, seen_awake";
 /// Where nobody says how long one is kept.
 const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 /// A title's length in characters.
@@ -151,9 +160,31 @@ impl Conversations {
         self.list("ORDER BY last_activity_at DESC, number DESC", params![])
     }
 
-    /// Those whose lifetime after the last activity is over.
+    /// Those whose lifetime after the last activity is over, and those that were seen to have expired once.
     pub fn inactive(&self, now: Time) -> Result<Vec<ConversationRow>> {
-        self.list("WHERE last_activity_at + lifetime < ?1", params![now.0])
+        self.list("WHERE last_activity_at + lifetime < ?1 OR seen_boot IS NOT NULL", params![now.0])
+    }
+
+    /// Remembers when it was seen to have expired long ago, or that it has not.
+    pub fn set_seen(&self, id: &str, seen: Option<&Seen>) -> Result<()> {
+        let sql = "UPDATE conversations SET seen_boot = ?2, seen_awake = ?3 WHERE id = ?1";
+        self.lock().write(|transaction| {
+            let (boot, awake) = (seen.map(|seen| &seen.boot), seen.map(|seen| seen.awake));
+            transaction.prepare_cached(sql)?.execute(params![id, boot, awake])?;
+            Ok(())
+        })
+    }
+
+    /// One that has expired makes way for another of its id: it gets a new one. Nothing happens where it had activity
+    /// since it was read.
+    pub fn make_way(&self, row: &ConversationRow, id: &str) -> Result<()> {
+        let sql =
+            "UPDATE conversations SET id = ?3 WHERE id = ?1 AND last_activity_at = ?2 AND turn_count = ?4";
+        self.lock().write(|transaction| {
+            let of = params![row.id, row.last_activity_at.0, id, row.turn_count];
+            transaction.prepare_cached(sql)?.execute(of)?;
+            Ok(())
+        })
     }
 
     /// The latest turns of a conversation, oldest first, and how many it has in all.
@@ -412,5 +443,6 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
         started_at: Time(row.get(10)?),
         last_activity_at: Time(row.get(11)?),
         lifetime: Duration::from_millis(row.get::<_, i64>(12)?.max(0) as u64),
+        seen: row.get::<_, Option<String>>(13)?.zip(row.get(14)?).map(|(boot, awake)| Seen { boot, awake }),
     })
 }

@@ -9,12 +9,15 @@ mod text;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use self::subject::Standing;
 use super::{Event, Sessions, invalid, lock};
 use crate::protocol::*;
-use crate::registry::{self, ConversationRow, Conversations, Subject, Terms};
+use crate::registry::{self, ConversationRow, Conversations, Seen, Subject, Terms};
 
+/// An expired conversation is removed when two looks agree that are so far apart, or its lifetime where that is shorter.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(3_600);
 /// How long an id may be, in characters.
 const LONGEST_ID: usize = 200;
 
@@ -53,6 +56,11 @@ impl Sessions {
                 return Err(invalid("sessionId", what));
             };
             let terms = self.terms(now)?;
+            // One of this id that has expired may yet be told, should only the clock be wrong.
+            let hidden = self.hidden(id)?;
+            if let Some(hidden) = hidden {
+                self.in_store(|store| store.make_way(&hidden, &crate::ids::unique()))?;
+            }
             // Where it was begun elsewhere meanwhile, it is looked at as that.
             let begun =
                 self.in_store(|store| store.begin(id, &subject, std::slice::from_ref(&turn), &terms))?;
@@ -126,6 +134,8 @@ impl Sessions {
         let places = notebook.map(|notebook| self.places(&notebook)).transpose()?;
         self.conversations.told.store(self.in_store(Conversations::change_counter)?, Ordering::Relaxed);
         let mut rows = self.in_store(Conversations::conversations)?;
+        let now = Time::now();
+        rows.retain(|row| !self.has_expired(row, now, 1));
         rows.retain(|row| {
             let of_session = asked.session_id.is_none() || row.subject.session_id == asked.session_id;
             of_session && places.as_ref().is_none_or(|places| places.hold(&row.subject))
@@ -136,7 +146,9 @@ impl Sessions {
     /// `keeper/conversation/clear`: forgets it. False where there was none.
     pub async fn clear_conversation(self: &Arc<Self>, id: &str) -> Result<bool, Error> {
         let id = checked(id)?;
-        let cleared = self.kept(id)?.is_some() && self.in_store(|store| store.remove(id, None))?;
+        // One that has expired goes, too, though it counts as none.
+        let was_known = self.kept(id)?.is_some();
+        let cleared = self.has_conversations() && self.in_store(|store| store.remove(id, None))? && was_known;
         if cleared {
             self.ring();
         }
@@ -211,18 +223,13 @@ impl Sessions {
         Conversations::exist(&self.folders.state)
     }
 
-    /// The conversation of this id, unless it is unknown; an expired one is forgotten first.
+    /// The conversation of this id, unless it is unknown or has expired.
     fn kept(&self, id: &str) -> Result<Option<ConversationRow>, Error> {
         if !self.has_conversations() {
             return Ok(None);
         }
         let Some(row) = self.in_store(|store| store.conversation(id))? else { return Ok(None) };
-        let now = Time::now();
-        if self.has_expired(&row, now) {
-            self.in_store(|store| store.remove(id, Some(now)))?;
-            return Ok(None);
-        }
-        Ok(Some(row))
+        Ok((!self.has_expired(&row, Time::now(), 1)).then_some(row))
     }
 
     /// The same for who needs it.
@@ -230,10 +237,19 @@ impl Sessions {
         self.kept(checked(id)?)?.ok_or_else(|| unknown(id))
     }
 
-    /// Whether its last turn was too long ago. Never while its session lives; and the end of that is activity, too, so
+    /// The conversation of this id that has expired.
+    fn hidden(&self, id: &str) -> Result<Option<ConversationRow>, Error> {
+        if !self.has_conversations() {
+            return Ok(None);
+        }
+        let row = self.in_store(|store| store.conversation(id))?;
+        Ok(row.filter(|row| self.has_expired(row, Time::now(), 1)))
+    }
+
+    /// Whether its last turn was too long ago, by so many times its lifetime. Never while its session lives; and the end of that is activity, too, so
     /// that a kernel's death takes nothing that was said before it.
-    fn has_expired(&self, row: &ConversationRow, now: Time) -> bool {
-        let limit = Time(now.0 - row.lifetime.as_millis() as i64);
+    fn has_expired(&self, row: &ConversationRow, now: Time, times: i64) -> bool {
+        let limit = Time(now.0 - row.lifetime.as_millis() as i64 * times);
         if row.last_activity_at >= limit {
             return false;
         }
@@ -247,25 +263,42 @@ impl Sessions {
         }
     }
 
-    pub(super) fn forget_expired(&self) -> Result<(), Error> {
+    /// Removes what has expired for good; gives how many are left that have expired. A clock that jumps forward hides them
+    /// at once and takes none: one goes at twice its lifetime, and only when a look says so that comes an hour awake after
+    /// another of the same boot, and none in between said otherwise.
+    pub(super) fn forget_expired(&self) -> Result<u32, Error> {
         if !self.has_conversations() {
-            return Ok(());
+            return Ok(0);
         }
         let now = Time::now();
-        let old = self.in_store(|store| store.inactive(now))?;
-        for row in old.iter().filter(|row| self.has_expired(row, now)) {
-            // Unless somebody appends to it just now.
-            self.in_store(|store| store.remove(&row.id, Some(now)))?;
+        let seen = Seen { boot: crate::process::boot_id(), awake: crate::process::awake_milliseconds() };
+        let mut hidden = 0;
+        for row in self.in_store(|store| store.inactive(now))? {
+            let is_long_ago = self.has_expired(&row, now, 2);
+            let before = row.seen.as_ref().filter(|before| before.boot == seen.boot);
+            let wait = row.lifetime.min(BETWEEN_LOOKS).as_millis() as i64;
+            match before {
+                // Unless somebody appends to it just now.
+                Some(before) if is_long_ago && seen.awake - before.awake >= wait => {
+                    self.in_store(|store| store.remove(&row.id, Some(now)))?;
+                    continue;
+                }
+                Some(_) if is_long_ago => {}
+                None if is_long_ago => self.in_store(|store| store.set_seen(&row.id, Some(&seen)))?,
+                _ if row.seen.is_some() => self.in_store(|store| store.set_seen(&row.id, None))?,
+                _ => {}
+            }
+            hidden += u32::from(self.has_expired(&row, now, 1));
         }
-        Ok(())
+        Ok(hidden)
     }
 
     /// On what terms one begins; those that have expired take no room.
     fn terms(&self, now: Time) -> Result<Terms, Error> {
-        self.forget_expired()?;
+        let hidden = self.forget_expired()?;
         let settings = self.settings();
         let lifetime = settings.conversation_expire_after;
-        Ok(Terms { now, lifetime, most: settings.max_conversations })
+        Ok(Terms { now, lifetime, most: settings.max_conversations.saturating_add(hidden) })
     }
 
     /// One thing that the database does. A damaged one is set aside, the user told, and it is done with a fresh one: a
@@ -293,7 +326,8 @@ impl Sessions {
     }
 
     fn failed(&self, e: registry::Error) -> Error {
-        let registry::Error::TooMany { live } = e else { return super::store_failed(e) };
+        let registry::Error::TooMany { .. } = e else { return super::store_failed(e) };
+        let live = self.settings().max_conversations;
         let what = format!(
             "{live} conversations are kept, as many as the setting kernelKeeper.conversations.maxConversations, or \
              KERNEL_KEEPER_MAX_CONVERSATIONS, allows: clear some of them, or wait until some expire"

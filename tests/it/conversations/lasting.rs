@@ -165,6 +165,59 @@ fn each_lasts_as_long_as_was_said_of_it() {
     assert_eq!(contents(&mut brief, "long"), ["x", "y"]);
 }
 
+/// A conversation's row, as the clock would have it had it been set forward by so many hours, or back.
+fn turn_clock(world: &World, hours: f64) {
+    let database = rusqlite::Connection::open(world.state().join("conversations.db")).unwrap();
+    let by = (hours * 3_600_000.0) as i64;
+    let sql = "UPDATE conversations SET last_activity_at = last_activity_at - ?1";
+    assert!(database.execute(sql, [by]).unwrap() > 0);
+}
+
+#[test]
+fn a_clock_that_jumps_takes_none() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let of = json!({ "notebookUri": uri(&notebook) });
+    let (mut window, mut other) = (world.window(), world.window());
+    said(&mut window, "c", "user", "x", of.clone());
+    said(&mut window, "d", "user", "z", of.clone());
+    for days in [1.1, 400.0] {
+        turn_clock(&world, days * 24.0);
+        assert_eq!(listed(&mut window, json!({})), [""; 0]);
+        is_unknown(&mut other, "c");
+        let turn = json!({ "conversationId": "c", "role": "user", "content": "y" });
+        window.refuses("keeper/conversation/append", turn, "sessionId");
+        world.cli_ok(["conversation", "list"]);
+        turn_clock(&world, -days * 24.0);
+        assert_eq!(listed(&mut other, json!({})), ["d", "c"]);
+        assert_eq!(contents(&mut window, "c"), ["x"]);
+    }
+    // Begun anew meanwhile: the new one has the id, and the old one is there still.
+    turn_clock(&world, 400.0 * 24.0);
+    assert_eq!(said(&mut window, "c", "user", "anew", of), 1);
+    assert_eq!(listed(&mut window, json!({})), ["c"]);
+    turn_clock(&world, -400.0 * 24.0);
+    assert_eq!(contents(&mut window, "c"), ["anew"]);
+    let all = listed(&mut window, json!({}));
+    assert_eq!((all.len(), contents(&mut window, &all[2])), (3, vec!["x".to_owned()]), "{all:?}");
+
+    // Expired for as long again, and still so an hour later: gone. What only looks old for a moment is not.
+    let database = rusqlite::Connection::open(world.state().join("conversations.db")).unwrap();
+    let count = || database.query_row("SELECT COUNT(*) FROM turns", [], |row| row.get::<_, u32>(0)).unwrap();
+    let hour_later = || {
+        let sql = "UPDATE conversations SET seen_awake = seen_awake - 3600000 WHERE seen_awake IS NOT NULL";
+        database.execute(sql, []).unwrap()
+    };
+    turn_clock(&world, 900.0 * 24.0);
+    assert_eq!(listed(&mut window, json!({})), [""; 0]);
+    assert_eq!((hour_later(), count()), (3, 3));
+    turn_clock(&world, -900.0 * 24.0);
+    assert_eq!(listed(&mut window, json!({})).len(), 3);
+    turn_clock(&world, 900.0 * 24.0);
+    assert_eq!((listed(&mut window, json!({})).len(), count(), hour_later()), (0, 3, 3));
+    assert_eq!((listed(&mut window, json!({})).len(), count()), (0, 0));
+}
+
 #[test]
 fn ten_megabytes_in_one_turn() {
     let world = World::new();
