@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction};
 
 pub use bindings::{Binding, FileIdentity};
-pub use conversations::{ConversationRow, Conversations, Subject};
+pub use conversations::{ConversationRow, Conversations, Seen, Subject, Terms};
 pub use error::Error;
 pub use events::Event;
 pub use offers::{BEING_MADE_MILLISECONDS, OfferRow, Raised, being_made};

@@ -116,12 +116,10 @@ fn every_method_with_good_and_bad_input() {
     assert_eq!(said(&mut window, "c", "system", "be kind", of.clone()), 1);
     assert_eq!(said(&mut window, "c", "user", "\n What is x?\nI mean it.", json!({})), 2);
     window.wait_after(mark, "keeper/conversationsChanged", |_| true);
-    // What a later turn names is not looked at.
-    assert_eq!(said(&mut window, "c", "assistant", "", json!({ "sessionId": "nosuch00" })), 3);
-    assert_eq!(
-        said(&mut window, "c", "tool", "{\"a\": \"\0\u{1f34e}\"}", json!({ "notebookUri": "nonsense" })),
-        4
-    );
+    window.fails(&method("append"), turn(json!({ "sessionId": "nosuch00" })), "SessionNotFound");
+    window.refuses(&method("append"), turn(json!({ "notebookUri": "nonsense" })), "notebookUri");
+    assert_eq!(said(&mut window, "c", "assistant", "", of.clone()), 3);
+    assert_eq!(said(&mut window, "c", "tool", "{\"a\": \"\0\u{1f34e}\"}", json!({})), 4);
     let told = window.ok(&method("history"), json!({ "conversationId": "c", "maxTurns": 2 }));
     assert_eq!((&told["conversationId"], &told["turnCount"]), (&json!("c"), &json!(4)));
     let turns = told["history"].as_array().unwrap();

@@ -16,7 +16,12 @@ CREATE TABLE conversations (
     by_user INTEGER NOT NULL,
     turn_count INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
-    last_activity_at INTEGER NOT NULL
+    last_activity_at INTEGER NOT NULL,
+    -- Milliseconds from then until it expires, as whoever began it or added to it last has it in the settings.
+    lifetime INTEGER NOT NULL,
+    -- When one was first seen that expired long ago: the boot, and its milliseconds awake.
+    seen_boot TEXT,
+    seen_awake INTEGER
 );
 CREATE INDEX conversations_activity ON conversations (last_activity_at);
 CREATE INDEX conversations_key ON conversations (key) WHERE session_id IS NULL;

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -42,6 +43,23 @@ pub struct Subject {
     pub file: Option<FileIdentity>,
 }
 
+/// A moment by a clock that nobody sets: milliseconds awake of one boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub boot: String,
+    pub awake: i64,
+}
+
+/// On what terms a conversation begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub now: Time,
+    /// For how long it is kept; `None`: nobody says.
+    pub lifetime: Option<Duration>,
+    /// How many there may be.
+    pub most: u32,
+}
+
 /// A conversation without its turns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationRow {
@@ -51,11 +69,17 @@ pub struct ConversationRow {
     pub turn_count: u32,
     pub started_at: Time,
     pub last_activity_at: Time,
+    /// For how long after that it is kept.
+    pub lifetime: Duration,
+    /// When it was first seen to have expired long ago.
+    pub seen: Option<Seen>,
 }
 
 const COLUMNS: &str =
     "id, session_id, notebook, key, uri, device, inode, born, title, turn_count, started_at,
-                       last_activity_at";
+                       last_activity_at, lifetime, seen_boot, seen_awake";
+/// Where nobody says how long one is kept.
+const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 /// A title's length in characters.
 const TITLE: usize = 80;
 
@@ -82,44 +106,47 @@ impl Conversations {
         self.lock().change_counter()
     }
 
-    /// Adds a turn, and gives how many there are then; `None` where there is no such conversation.
-    pub fn append(&self, id: &str, turn: &Turn) -> Result<Option<u32>> {
-        self.lock().write(|transaction| match find(transaction, id)? {
-            Some((number, count)) => add(transaction, number, count, turn).map(Some),
-            None => Ok(None),
+    /// Adds a turn, and gives how many there are then; `None` where there is no such conversation. Its lifetime stays where
+    /// none is given.
+    pub fn append(&self, id: &str, turn: &Turn, lifetime: Option<Duration>) -> Result<Option<u32>> {
+        self.lock().write(|transaction| {
+            let Some((number, count)) = find(transaction, id)? else { return Ok(None) };
+            keep_for(transaction, number, lifetime)?;
+            add(transaction, number, count, turn).map(Some)
         })
     }
 
-    /// Begins a conversation with these turns, unless `most` are kept already: [`Error::TooMany`]. Where another process
-    /// has begun it meanwhile, they are added to that one.
-    pub fn begin(&self, id: &str, subject: &Subject, turns: &[Turn], now: Time, most: u32) -> Result<u32> {
+    /// Begins a conversation with these turns, unless there are as many as may be: [`Error::TooMany`]. `None`
+    /// where another process has begun it meanwhile.
+    pub fn begin(&self, id: &str, subject: &Subject, turns: &[Turn], terms: &Terms) -> Result<Option<u32>> {
         self.lock().write(|transaction| {
-            let (number, mut count) = match find(transaction, id)? {
-                Some(known) => known,
-                None => (make(transaction, id, subject, turns, now, most)?, 0),
-            };
+            if find(transaction, id)?.is_some() {
+                return Ok(None);
+            }
+            let (number, mut count) = (make(transaction, id, subject, turns, terms)?, 0);
             for turn in turns {
                 count = add(transaction, number, count, turn)?;
             }
-            touch(transaction, number, now)?;
-            Ok(count)
+            touch(transaction, number, terms.now)?;
+            Ok(Some(count))
         })
     }
 
     /// Copies the first turns of a conversation into a new one; `None` where there is no such conversation, or it has
-    /// fewer turns.
-    pub fn branch(&self, id: &str, turns: u32, new: &str, now: Time, most: u32) -> Result<Option<()>> {
+    /// fewer turns. It is kept for as long as that one, where nothing else is said.
+    pub fn branch(&self, id: &str, turns: u32, new: &str, terms: &Terms) -> Result<Option<()>> {
         self.lock().write(|transaction| {
             let Some((from, count)) = find(transaction, id)? else { return Ok(None) };
             let Some(row) = row(transaction, id)?.filter(|_| (1..=count).contains(&turns)) else {
                 return Ok(None);
             };
             let first = read_turns(transaction, from, "AND place <= ?2 ORDER BY place LIMIT ?2", turns)?;
-            let number = make(transaction, new, &row.subject, &first, now, most)?;
+            let terms = Terms { lifetime: terms.lifetime.or(Some(row.lifetime)), ..*terms };
+            let number = make(transaction, new, &row.subject, &first, &terms)?;
             for (at, turn) in (0..).zip(&first) {
                 add(transaction, number, at, turn)?;
             }
-            touch(transaction, number, now)?;
+            touch(transaction, number, terms.now)?;
             Ok(Some(()))
         })
     }
@@ -133,9 +160,31 @@ impl Conversations {
         self.list("ORDER BY last_activity_at DESC, number DESC", params![])
     }
 
-    /// Those whose last activity was before a moment.
-    pub fn inactive_since(&self, before: Time) -> Result<Vec<ConversationRow>> {
-        self.list("WHERE last_activity_at < ?1", params![before.0])
+    /// Those whose lifetime after the last activity is over, and those that were seen to have expired once.
+    pub fn inactive(&self, now: Time) -> Result<Vec<ConversationRow>> {
+        self.list("WHERE last_activity_at + lifetime < ?1 OR seen_boot IS NOT NULL", params![now.0])
+    }
+
+    /// Remembers when it was seen to have expired long ago, or that it has not.
+    pub fn set_seen(&self, id: &str, seen: Option<&Seen>) -> Result<()> {
+        let sql = "UPDATE conversations SET seen_boot = ?2, seen_awake = ?3 WHERE id = ?1";
+        self.lock().write(|transaction| {
+            let (boot, awake) = (seen.map(|seen| &seen.boot), seen.map(|seen| seen.awake));
+            transaction.prepare_cached(sql)?.execute(params![id, boot, awake])?;
+            Ok(())
+        })
+    }
+
+    /// One that has expired makes way for another of its id: it gets a new one. Nothing happens where it had activity
+    /// since it was read.
+    pub fn make_way(&self, row: &ConversationRow, id: &str) -> Result<()> {
+        let sql =
+            "UPDATE conversations SET id = ?3 WHERE id = ?1 AND last_activity_at = ?2 AND turn_count = ?4";
+        self.lock().write(|transaction| {
+            let of = params![row.id, row.last_activity_at.0, id, row.turn_count];
+            transaction.prepare_cached(sql)?.execute(of)?;
+            Ok(())
+        })
     }
 
     /// The latest turns of a conversation, oldest first, and how many it has in all.
@@ -150,11 +199,11 @@ impl Conversations {
         })
     }
 
-    /// Forgets a conversation. False where there was none, or where it had activity at `unless_since` or later.
-    pub fn remove(&self, id: &str, unless_since: Option<Time>) -> Result<bool> {
+    /// Forgets a conversation. False where there was none, or where its lifetime is not over at `inactive`.
+    pub fn remove(&self, id: &str, inactive: Option<Time>) -> Result<bool> {
         self.lock().write(|transaction| {
-            let limit = unless_since.map_or(i64::MAX, |time| time.0);
-            let sql = "SELECT number FROM conversations WHERE id = ?1 AND last_activity_at < ?2";
+            let limit = inactive.map_or(i64::MAX, |now| now.0);
+            let sql = "SELECT number FROM conversations WHERE id = ?1 AND last_activity_at + lifetime < ?2";
             let found: Option<i64> = transaction
                 .prepare_cached(sql)?
                 .query_row(params![id, limit], |row| row.get(0))
@@ -197,8 +246,26 @@ impl Conversations {
 
     /// The conversations of one notebook of a session belong to this from now on.
     pub fn rebind_session(&self, session_id: &str, notebook: u32, subject: &Subject) -> Result<()> {
+        self.outlive(session_id, notebook, subject, None)
+    }
+
+    /// The same; their lifetimes begin with the session's end, where that was after their last activity.
+    pub fn outlive(
+        &self,
+        session_id: &str,
+        notebook: u32,
+        subject: &Subject,
+        ended_at: Option<Time>,
+    ) -> Result<()> {
         let of: [&dyn rusqlite::ToSql; 2] = [&session_id, &notebook];
-        self.lock().write(|transaction| bind(transaction, "session_id = ?8 AND notebook = ?9", subject, &of))
+        self.lock().write(|transaction| {
+            if let Some(at) = ended_at {
+                let sql = "UPDATE conversations SET last_activity_at = max(last_activity_at, ?3)
+                           WHERE session_id = ?1 AND notebook = ?2";
+                transaction.prepare_cached(sql)?.execute(params![session_id, notebook, at.0])?;
+            }
+            bind(transaction, "session_id = ?8 AND notebook = ?9", subject, &of)
+        })
     }
 
     fn list(&self, filter: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<ConversationRow>> {
@@ -250,22 +317,22 @@ fn make(
     id: &str,
     subject: &Subject,
     turns: &[Turn],
-    now: Time,
-    most: u32,
+    terms: &Terms,
 ) -> Result<i64> {
     let count = "SELECT COUNT(*) FROM conversations";
     let live: u32 = transaction.prepare_cached(count)?.query_row([], |row| row.get(0))?;
-    if live >= most {
+    if live >= terms.most {
         return Err(Error::TooMany { live });
     }
     let (title, by_user) = title(turns);
-    let started_at = turns.first().map_or(now, |turn| turn.at);
+    let started_at = turns.first().map_or(terms.now, |turn| turn.at);
+    let lifetime = milliseconds(terms.lifetime.unwrap_or(LIFETIME));
     transaction
         .prepare_cached(
-            "INSERT INTO conversations (id, title, by_user, turn_count, started_at, last_activity_at)
-             VALUES (?1, ?2, ?3, 0, ?4, ?5)",
+            "INSERT INTO conversations (id, title, by_user, turn_count, started_at, last_activity_at, lifetime)
+             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
         )?
-        .execute(params![id, title, by_user, started_at.0, now.0])?;
+        .execute(params![id, title, by_user, started_at.0, terms.now.0, lifetime])?;
     let number = transaction.last_insert_rowid();
     bind(transaction, "number = ?8", subject, &[&number])?;
     Ok(number)
@@ -296,6 +363,19 @@ fn touch(transaction: &Transaction<'_>, number: i64, now: Time) -> Result<()> {
     let sql = "UPDATE conversations SET last_activity_at = ?2 WHERE number = ?1";
     transaction.prepare_cached(sql)?.execute(params![number, now.0])?;
     Ok(())
+}
+
+/// It is kept for so long from now on; as before where that is not said.
+fn keep_for(transaction: &Transaction<'_>, number: i64, lifetime: Option<Duration>) -> Result<()> {
+    if let Some(lifetime) = lifetime {
+        let sql = "UPDATE conversations SET lifetime = ?2 WHERE number = ?1";
+        transaction.prepare_cached(sql)?.execute([number, milliseconds(lifetime)])?;
+    }
+    Ok(())
+}
+
+fn milliseconds(lifetime: Duration) -> i64 {
+    i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX / 4)
 }
 
 fn bind(
@@ -362,5 +442,7 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
         turn_count: row.get(9)?,
         started_at: Time(row.get(10)?),
         last_activity_at: Time(row.get(11)?),
+        lifetime: Duration::from_millis(row.get::<_, i64>(12)?.max(0) as u64),
+        seen: row.get::<_, Option<String>>(13)?.zip(row.get(14)?).map(|(boot, awake)| Seen { boot, awake }),
     })
 }

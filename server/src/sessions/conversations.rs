@@ -1,4 +1,4 @@
-//! What people and agents said about a notebook, kept until a day after the last turn, or as long as its session lives.
+//! What people and agents said about a notebook, kept for a while after the last turn, and as long as its session lives.
 //!
 //! A commit comes before each answer. What a client appends is in the order of its requests: nothing is awaited before
 //! the commit. Whose a conversation is stands in `conversations/subject.rs`, what leaves and comes as a file in
@@ -9,12 +9,15 @@ mod text;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use self::subject::Standing;
 use super::{Event, Sessions, invalid, lock};
 use crate::protocol::*;
-use crate::registry::{self, ConversationRow, Conversations, Subject};
+use crate::registry::{self, ConversationRow, Conversations, Seen, Subject, Terms};
 
+/// An expired conversation is removed when two looks agree that are so far apart, or its lifetime where that is shorter.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(3_600);
 /// How long an id may be, in characters.
 const LONGEST_ID: usize = 200;
 
@@ -37,24 +40,32 @@ impl Sessions {
         let id = checked(&asked.conversation_id)?;
         let now = Time::now();
         let turn = Turn { role: asked.role, content: asked.content.clone(), at: now };
-        let turn_count = match self.kept(id)? {
-            Some(row) => {
+        let turn_count = loop {
+            if let Some(row) = self.kept(id)? {
                 self.keep_name(&row.subject)?;
-                self.in_store(|store| store.append(id, &turn))?
+                self.check_owner(id, asked)?;
+                let lifetime = self.settings().conversation_expire_after;
+                if let Some(count) = self.in_store(|store| store.append(id, &turn, lifetime))? {
+                    break count;
+                }
             }
-            None => None,
-        };
-        let turn_count = match turn_count {
-            Some(count) => count,
-            None => {
-                let subject = self.subject(asked.session_id.as_deref(), asked.notebook_uri.as_deref())?;
-                let Some(subject) = subject else {
-                    let what = "there is no such conversation, or it has expired: the first turn of one names its \
-                                session or its notebook";
-                    return Err(invalid("sessionId", what));
-                };
-                let most = self.make_room()?;
-                self.in_store(|store| store.begin(id, &subject, std::slice::from_ref(&turn), now, most))?
+            let subject = self.subject(asked.session_id.as_deref(), asked.notebook_uri.as_deref())?;
+            let Some(subject) = subject else {
+                let what = "there is no such conversation, or it has expired: the first turn of one names its \
+                            session or its notebook";
+                return Err(invalid("sessionId", what));
+            };
+            let terms = self.terms(now)?;
+            // One of this id that has expired may yet be told, should only the clock be wrong.
+            let hidden = self.hidden(id)?;
+            if let Some(hidden) = hidden {
+                self.in_store(|store| store.make_way(&hidden, &crate::ids::unique()))?;
+            }
+            // Where it was begun elsewhere meanwhile, it is looked at as that.
+            let begun =
+                self.in_store(|store| store.begin(id, &subject, std::slice::from_ref(&turn), &terms))?;
+            if let Some(count) = begun {
+                break count;
             }
         };
         self.ring();
@@ -123,6 +134,8 @@ impl Sessions {
         let places = notebook.map(|notebook| self.places(&notebook)).transpose()?;
         self.conversations.told.store(self.in_store(Conversations::change_counter)?, Ordering::Relaxed);
         let mut rows = self.in_store(Conversations::conversations)?;
+        let now = Time::now();
+        rows.retain(|row| !self.has_expired(row, now, 1));
         rows.retain(|row| {
             let of_session = asked.session_id.is_none() || row.subject.session_id == asked.session_id;
             of_session && places.as_ref().is_none_or(|places| places.hold(&row.subject))
@@ -133,7 +146,9 @@ impl Sessions {
     /// `keeper/conversation/clear`: forgets it. False where there was none.
     pub async fn clear_conversation(self: &Arc<Self>, id: &str) -> Result<bool, Error> {
         let id = checked(id)?;
-        let cleared = self.kept(id)?.is_some() && self.in_store(|store| store.remove(id, None))?;
+        // One that has expired goes, too, though it counts as none.
+        let was_known = self.kept(id)?.is_some();
+        let cleared = self.has_conversations() && self.in_store(|store| store.remove(id, None))? && was_known;
         if cleared {
             self.ring();
         }
@@ -146,9 +161,8 @@ impl Sessions {
         if !(1..=row.turn_count).contains(&at_turn) {
             return Err(invalid("atTurn", format!("from 1 to {}, the turns that it has", row.turn_count)));
         }
-        let (new, most) = (crate::ids::unique(), self.make_room()?);
-        let now = Time::now();
-        let done = self.in_store(|store| store.branch(id, at_turn, &new, now, most))?;
+        let (new, terms) = (crate::ids::unique(), self.terms(Time::now())?);
+        let done = self.in_store(|store| store.branch(id, at_turn, &new, &terms))?;
         done.ok_or_else(|| unknown(id))?;
         self.ring();
         Ok(new)
@@ -185,8 +199,8 @@ impl Sessions {
         let import = text::import(&asked.json)?;
         let subject = self.subject(asked.session_id.as_deref(), asked.notebook_uri.as_deref())?;
         let subject = subject.unwrap_or_else(|| self.subject_of_import(&import));
-        let (new, most) = (crate::ids::unique(), self.make_room()?);
-        self.in_store(|store| store.begin(&new, &subject, &import.turns, Time::now(), most))?;
+        let (new, terms) = (crate::ids::unique(), self.terms(Time::now())?);
+        self.in_store(|store| store.begin(&new, &subject, &import.turns, &terms))?;
         self.ring();
         Ok(new)
     }
@@ -209,18 +223,13 @@ impl Sessions {
         Conversations::exist(&self.folders.state)
     }
 
-    /// The conversation of this id, unless it is unknown; an expired one is forgotten first.
+    /// The conversation of this id, unless it is unknown or has expired.
     fn kept(&self, id: &str) -> Result<Option<ConversationRow>, Error> {
         if !self.has_conversations() {
             return Ok(None);
         }
         let Some(row) = self.in_store(|store| store.conversation(id))? else { return Ok(None) };
-        let limit = self.limit_of_age();
-        if self.has_expired(&row, limit) {
-            self.in_store(|store| store.remove(id, Some(limit)))?;
-            return Ok(None);
-        }
-        Ok(Some(row))
+        Ok((!self.has_expired(&row, Time::now(), 1)).then_some(row))
     }
 
     /// The same for who needs it.
@@ -228,14 +237,19 @@ impl Sessions {
         self.kept(checked(id)?)?.ok_or_else(|| unknown(id))
     }
 
-    fn limit_of_age(&self) -> Time {
-        let age = self.settings().conversation_expire_after.as_millis();
-        Time(Time::now().0 - i64::try_from(age).unwrap_or(i64::MAX / 2))
+    /// The conversation of this id that has expired.
+    fn hidden(&self, id: &str) -> Result<Option<ConversationRow>, Error> {
+        if !self.has_conversations() {
+            return Ok(None);
+        }
+        let row = self.in_store(|store| store.conversation(id))?;
+        Ok(row.filter(|row| self.has_expired(row, Time::now(), 1)))
     }
 
-    /// Whether its last turn was too long ago. Never while its session lives; and the end of that is activity, too, so
+    /// Whether its last turn was too long ago, by so many times its lifetime. Never while its session lives; and the end of that is activity, too, so
     /// that a kernel's death takes nothing that was said before it.
-    fn has_expired(&self, row: &ConversationRow, limit: Time) -> bool {
+    fn has_expired(&self, row: &ConversationRow, now: Time, times: i64) -> bool {
+        let limit = Time(now.0 - row.lifetime.as_millis() as i64 * times);
         if row.last_activity_at >= limit {
             return false;
         }
@@ -249,23 +263,42 @@ impl Sessions {
         }
     }
 
-    pub(super) fn forget_expired(&self) -> Result<(), Error> {
+    /// Removes what has expired for good; gives how many are left that have expired. A clock that jumps forward hides them
+    /// at once and takes none: one goes at twice its lifetime, and only when a look says so that comes an hour awake after
+    /// another of the same boot, and none in between said otherwise.
+    pub(super) fn forget_expired(&self) -> Result<u32, Error> {
         if !self.has_conversations() {
-            return Ok(());
+            return Ok(0);
         }
-        let limit = self.limit_of_age();
-        let old = self.in_store(|store| store.inactive_since(limit))?;
-        for row in old.iter().filter(|row| self.has_expired(row, limit)) {
-            // Unless somebody appends to it just now.
-            self.in_store(|store| store.remove(&row.id, Some(limit)))?;
+        let now = Time::now();
+        let seen = Seen { boot: crate::process::boot_id(), awake: crate::process::awake_milliseconds() };
+        let mut hidden = 0;
+        for row in self.in_store(|store| store.inactive(now))? {
+            let is_long_ago = self.has_expired(&row, now, 2);
+            let before = row.seen.as_ref().filter(|before| before.boot == seen.boot);
+            let wait = row.lifetime.min(BETWEEN_LOOKS).as_millis() as i64;
+            match before {
+                // Unless somebody appends to it just now.
+                Some(before) if is_long_ago && seen.awake - before.awake >= wait => {
+                    self.in_store(|store| store.remove(&row.id, Some(now)))?;
+                    continue;
+                }
+                Some(_) if is_long_ago => {}
+                None if is_long_ago => self.in_store(|store| store.set_seen(&row.id, Some(&seen)))?,
+                _ if row.seen.is_some() => self.in_store(|store| store.set_seen(&row.id, None))?,
+                _ => {}
+            }
+            hidden += u32::from(self.has_expired(&row, now, 1));
         }
-        Ok(())
+        Ok(hidden)
     }
 
-    /// How many conversations there may be; those that have expired take no room.
-    fn make_room(&self) -> Result<u32, Error> {
-        self.forget_expired()?;
-        Ok(self.settings().max_conversations)
+    /// On what terms one begins; those that have expired take no room.
+    fn terms(&self, now: Time) -> Result<Terms, Error> {
+        let hidden = self.forget_expired()?;
+        let settings = self.settings();
+        let lifetime = settings.conversation_expire_after;
+        Ok(Terms { now, lifetime, most: settings.max_conversations.saturating_add(hidden) })
     }
 
     /// One thing that the database does. A damaged one is set aside, the user told, and it is done with a fresh one: a
@@ -293,11 +326,11 @@ impl Sessions {
     }
 
     fn failed(&self, e: registry::Error) -> Error {
-        let registry::Error::TooMany { live } = e else { return super::store_failed(e) };
-        let hours = self.settings().conversation_expire_after.as_secs_f64() / 3_600.0;
+        let registry::Error::TooMany { .. } = e else { return super::store_failed(e) };
+        let live = self.settings().max_conversations;
         let what = format!(
             "{live} conversations are kept, as many as the setting kernelKeeper.conversations.maxConversations, or \
-             KERNEL_KEEPER_MAX_CONVERSATIONS, allows: clear some of them, or wait until they expire, {hours} hours after their last turn"
+             KERNEL_KEEPER_MAX_CONVERSATIONS, allows: clear some of them, or wait until some expire"
         );
         Error::new(ErrorKind::LimitReached, what).with("limit", live).with("what", "conversation")
     }

@@ -48,8 +48,9 @@ pub struct Settings {
     pub clean_up_interval: Duration,
     /// A disconnected window is forgotten after so long.
     pub forget_after: Duration,
-    /// A conversation is forgotten so long after its last turn, and never while its session lives.
-    pub conversation_expire_after: Duration,
+    /// A conversation that a turn is added to here is forgotten so long after its last one, and never while its session
+    /// lives. `None`: nobody says, and what was said of it elsewhere counts.
+    pub conversation_expire_after: Option<Duration>,
     /// How many turns of one are told where nobody says how many.
     pub conversation_max_turns: u32,
     /// Conversations that there may be.
@@ -70,8 +71,7 @@ impl Default for Settings {
             clean_up_interval: Duration::from_secs(60),
             forget_after: Duration::from_secs(24 * 3_600),
             conversation_expire_after: environment("KERNEL_KEEPER_CONVERSATION_EXPIRE_HOURS")
-                .and_then(|hours| length(hours, 3_600.0))
-                .unwrap_or(Duration::from_secs(24 * 3_600)),
+                .and_then(|hours| length(hours, 3_600.0)),
             conversation_max_turns: environment("KERNEL_KEEPER_CONVERSATION_MAX_TURNS")
                 .and_then(count)
                 .unwrap_or(100),
@@ -125,7 +125,7 @@ impl Settings {
                 .unwrap_or(defaults.clean_up_interval),
             forget_after: seconds("windows.forgetAfterHours", 3_600.0).unwrap_or(defaults.forget_after),
             conversation_expire_after: seconds("conversations.expireAfterHours", 3_600.0)
-                .unwrap_or(defaults.conversation_expire_after),
+                .or(defaults.conversation_expire_after),
             conversation_max_turns: get("conversations.maxTurns")
                 .as_f64()
                 .and_then(count)

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::{append, contents, info, is_unknown, listed, remove, said};
+use super::{append, contents, info, is_unknown, listed, quick, remove, said};
 use crate::driver::{PATIENCE, Window, eventually};
 use crate::world::{World, id_of, text, uri};
 
@@ -130,12 +130,92 @@ fn they_expire_and_there_are_only_so_many() {
     let anew = json!({ "conversationId": "more", "role": "user", "content": "" });
     quick.refuses("keeper/conversation/append", anew, "sessionId");
     // Never while the session lives, and not in the moment of its end.
-    assert_eq!(contents(&mut quick, "kept").len(), 5);
+    append(&mut quick, "kept", "briefly again");
+    assert_eq!(contents(&mut quick, "kept").len(), 6);
     quick.ok("keeper/stopSession", json!({ "sessionId": id }));
-    assert_eq!(contents(&mut quick, "kept").len(), 5);
+    assert_eq!(contents(&mut quick, "kept").len(), 6);
     eventually("the one of the ended session expires", PATIENCE, || {
         (listed(&mut quick, json!({})) == [""; 0]).then_some(())
     });
+}
+
+#[test]
+fn each_lasts_as_long_as_was_said_of_it() {
+    let world = World::new();
+    let of = json!({ "notebookUri": uri(&world.notebook("n.ipynb", &["1"])) });
+    let mut brief = quick(&world, "0.0003", json!({}));
+    let mut long = world.window_with(json!({ "settings": { "conversations.expireAfterHours": 48 } }));
+    // One without any setting or variable, as a shell is: it takes nothing from what others said.
+    let mut plain = world.window();
+    said(&mut long, "long", "user", "x", of.clone());
+    said(&mut brief, "brief", "user", "x", of.clone());
+    said(&mut brief, "longer", "user", "x", of);
+    append(&mut plain, "brief", "y");
+    append(&mut plain, "long", "y");
+    append(&mut long, "longer", "y");
+    let branch = plain.ok("keeper/conversation/branch", json!({ "conversationId": "brief", "atTurn": 1 }));
+    eventually("the brief ones expire", PATIENCE, || {
+        (listed(&mut plain, json!({})) == ["longer", "long"]).then_some(())
+    });
+    is_unknown(&mut long, branch["conversationId"].as_str().unwrap());
+    assert_eq!(listed(&mut brief, json!({})), ["longer", "long"]);
+    let mut shell = world.command();
+    shell.env("KERNEL_KEEPER_CONVERSATION_EXPIRE_HOURS", "0.0001").args(["conversation", "list"]);
+    assert!(text(&shell.output().unwrap().stdout).contains("longer"));
+    assert_eq!(contents(&mut brief, "long"), ["x", "y"]);
+}
+
+/// A conversation's row, as the clock would have it had it been set forward by so many hours, or back.
+fn turn_clock(world: &World, hours: f64) {
+    let database = rusqlite::Connection::open(world.state().join("conversations.db")).unwrap();
+    let by = (hours * 3_600_000.0) as i64;
+    let sql = "UPDATE conversations SET last_activity_at = last_activity_at - ?1";
+    assert!(database.execute(sql, [by]).unwrap() > 0);
+}
+
+#[test]
+fn a_clock_that_jumps_takes_none() {
+    let world = World::new();
+    let notebook = world.notebook("n.ipynb", &["1"]);
+    let of = json!({ "notebookUri": uri(&notebook) });
+    let (mut window, mut other) = (world.window(), world.window());
+    said(&mut window, "c", "user", "x", of.clone());
+    said(&mut window, "d", "user", "z", of.clone());
+    for days in [1.1, 400.0] {
+        turn_clock(&world, days * 24.0);
+        assert_eq!(listed(&mut window, json!({})), [""; 0]);
+        is_unknown(&mut other, "c");
+        let turn = json!({ "conversationId": "c", "role": "user", "content": "y" });
+        window.refuses("keeper/conversation/append", turn, "sessionId");
+        world.cli_ok(["conversation", "list"]);
+        turn_clock(&world, -days * 24.0);
+        assert_eq!(listed(&mut other, json!({})), ["d", "c"]);
+        assert_eq!(contents(&mut window, "c"), ["x"]);
+    }
+    // Begun anew meanwhile: the new one has the id, and the old one is there still.
+    turn_clock(&world, 400.0 * 24.0);
+    assert_eq!(said(&mut window, "c", "user", "anew", of), 1);
+    assert_eq!(listed(&mut window, json!({})), ["c"]);
+    turn_clock(&world, -400.0 * 24.0);
+    assert_eq!(contents(&mut window, "c"), ["anew"]);
+    let all = listed(&mut window, json!({}));
+    assert_eq!((all.len(), contents(&mut window, &all[2])), (3, vec!["x".to_owned()]), "{all:?}");
+
+    // Expired for as long again, and still so an hour later: gone. What only looks old for a moment is not.
+    let database = rusqlite::Connection::open(world.state().join("conversations.db")).unwrap();
+    let count = || database.query_row("SELECT COUNT(*) FROM turns", [], |row| row.get::<_, u32>(0)).unwrap();
+    let hour_later = || {
+        let sql = "UPDATE conversations SET seen_awake = seen_awake - 3600000 WHERE seen_awake IS NOT NULL";
+        database.execute(sql, []).unwrap()
+    };
+    turn_clock(&world, 900.0 * 24.0);
+    assert_eq!(listed(&mut window, json!({})), [""; 0]);
+    assert_eq!((hour_later(), count()), (3, 3));
+    turn_clock(&world, -900.0 * 24.0);
+    assert_eq!(listed(&mut window, json!({})).len(), 3);
+    turn_clock(&world, 900.0 * 24.0);
+    assert_eq!((listed(&mut window, json!({})).len(), count(), hour_later()), (0, 3, 3));
+    assert_eq!((listed(&mut window, json!({})).len(), count()), (0, 0));
 }
 
 #[test]

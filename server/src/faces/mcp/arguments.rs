@@ -77,14 +77,14 @@ arguments! {
         kernel_name: Option<String>,
     }
     Append {
-        /// The conversation's id, of your choice; a new one begins with its first turn.
+        /// The conversation's id, of your choice, and one notebook's only: make the notebook's name part of it. A new one begins with its first turn.
         conversation_id: String,
         /// Who said it.
         #[schemars(extend("enum" = ["user", "assistant", "system", "tool"]))]
         role: String,
         /// What was said.
         content: String,
-        /// Absolute path of the notebook that it belongs to; needed for the first turn, or session_id.
+        /// Absolute path of the notebook that it belongs to; needed for the first turn, or session_id. Refused where the id is another notebook's.
         notebook_path: Option<String>,
         /// The session that it belongs to.
         session_id: Option<String>,

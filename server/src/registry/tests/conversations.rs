@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::{Role, Turn};
+use std::time::Duration;
 
 fn open(folder: &Path) -> Conversations {
     let (conversations, warnings) = Conversations::open(folder).unwrap();
@@ -24,8 +25,12 @@ fn at(key: &str) -> Subject {
     Subject { key: Some(key.into()), uri: Some(format!("file://{key}")), file, ..Subject::default() }
 }
 
-fn begin(conversations: &Conversations, id: &str, key: &str, time: i64) -> Result<u32> {
-    conversations.begin(id, &at(key), &[turn(Role::User, id, time)], Time(time), 5)
+fn terms(now: i64) -> Terms {
+    Terms { now: Time(now), lifetime: Some(Duration::from_millis(1)), most: 5 }
+}
+
+fn begin(conversations: &Conversations, id: &str, key: &str, time: i64) -> Result<Option<u32>> {
+    conversations.begin(id, &at(key), &[turn(Role::User, id, time)], &terms(time))
 }
 
 fn ids(rows: Vec<ConversationRow>) -> String {
@@ -40,17 +45,18 @@ fn said(conversations: &Conversations, id: &str, most: u32) -> (u32, String) {
 #[test]
 fn turns_keep_their_order_and_the_latest_are_told() {
     let (folder, conversations) = fresh();
-    assert_eq!(conversations.append("a", &turn(Role::User, "x", 1)).unwrap(), None);
+    assert_eq!(conversations.append("a", &turn(Role::User, "x", 1), None).unwrap(), None);
     assert_eq!(
-        conversations.begin("a", &at("/a"), &[turn(Role::Tool, "0\nmore", 9)], Time(9), 5).unwrap(),
-        1
+        conversations.begin("a", &at("/a"), &[turn(Role::Tool, "0\nmore", 9)], &terms(9)).unwrap(),
+        Some(1)
     );
     assert_eq!(conversations.conversation("a").unwrap().unwrap().title, "0");
-    // Begun by two at once: the second one's turn is added.
-    assert_eq!(begin(&conversations, "a", "/b", 8).unwrap(), 2);
+    // Begun by two at once: the second one hears of it.
+    assert_eq!(begin(&conversations, "a", "/b", 8).unwrap(), None);
+    assert_eq!(conversations.append("a", &turn(Role::User, "a", 8), None).unwrap(), Some(2));
     for n in 3..=6 {
         let turn = turn(Role::Assistant, &n.to_string(), 10 - n);
-        assert_eq!(open(folder.path()).append("a", &turn).unwrap(), Some(n as u32));
+        assert_eq!(open(folder.path()).append("a", &turn, None).unwrap(), Some(n as u32));
     }
     assert_eq!(said(&conversations, "a", 3), (6, "4 5 6".into()));
     assert_eq!(said(&conversations, "a", 100), (6, "0\nmore a 3 4 5 6".into()));
@@ -70,7 +76,7 @@ fn a_title_is_one_short_line() {
         ("d", "x\0y\r\nz".into(), "x\0y".into()),
     ] {
         let turns = [turn(Role::System, "be kind", 1), turn(Role::User, &content, 1)];
-        conversations.begin(id, &Subject::default(), &turns, Time(1), 5).unwrap();
+        conversations.begin(id, &Subject::default(), &turns, &terms(1)).unwrap();
         assert_eq!(conversations.conversation(id).unwrap().unwrap().title, expect, "{id}");
         assert_eq!(conversations.turns(id, 1).unwrap().unwrap().1[0].content, content);
     }
@@ -80,14 +86,14 @@ fn a_title_is_one_short_line() {
 fn so_many_and_no_more() {
     let (_folder, conversations) = fresh();
     for n in 1..=5 {
-        assert_eq!(begin(&conversations, &format!("c{n}"), "/a", n).unwrap(), 1);
+        assert_eq!(begin(&conversations, &format!("c{n}"), "/a", n).unwrap(), Some(1));
     }
     assert!(matches!(begin(&conversations, "more", "/a", 9), Err(Error::TooMany { live: 5 })));
-    assert!(matches!(conversations.branch("c1", 1, "more", Time(9), 5), Err(Error::TooMany { live: 5 })));
-    assert_eq!(begin(&conversations, "c3", "/a", 9).unwrap(), 2);
+    assert!(matches!(conversations.branch("c1", 1, "more", &terms(9)), Err(Error::TooMany { live: 5 })));
+    conversations.append("c3", &turn(Role::User, "x", 9), None).unwrap();
     assert_eq!(ids(conversations.conversations().unwrap()), "c3 c5 c4 c2 c1");
     assert!(conversations.remove("c1", None).unwrap() && !conversations.remove("c1", None).unwrap());
-    assert_eq!(begin(&conversations, "more", "/a", 9).unwrap(), 1);
+    assert_eq!(begin(&conversations, "more", "/a", 9).unwrap(), Some(1));
 }
 
 #[test]
@@ -95,10 +101,10 @@ fn what_had_activity_meanwhile_is_not_removed() {
     let (_folder, conversations) = fresh();
     begin(&conversations, "old", "/a", 10).unwrap();
     begin(&conversations, "new", "/a", 20).unwrap();
-    assert_eq!(ids(conversations.inactive_since(Time(20)).unwrap()), "old");
-    conversations.append("old", &turn(Role::User, "again", 20)).unwrap();
-    assert!(!conversations.remove("old", Some(Time(20))).unwrap());
-    assert!(conversations.remove("old", Some(Time(21))).unwrap());
+    assert_eq!(ids(conversations.inactive(Time(12)).unwrap()), "old");
+    conversations.append("old", &turn(Role::User, "again", 20), None).unwrap();
+    assert!(!conversations.remove("old", Some(Time(21))).unwrap());
+    assert!(conversations.remove("old", Some(Time(22))).unwrap());
     // Nothing of it is left for one that is begun under its id.
     begin(&conversations, "old", "/a", 30).unwrap();
     assert_eq!(said(&conversations, "old", 9), (1, "old".into()));
@@ -109,14 +115,14 @@ fn a_branch_has_the_first_turns_and_a_life_of_its_own() {
     let (_folder, conversations) = fresh();
     begin(&conversations, "a", "/a", 1).unwrap();
     for n in 2..=4 {
-        conversations.append("a", &turn(Role::Assistant, &n.to_string(), n)).unwrap();
+        conversations.append("a", &turn(Role::Assistant, &n.to_string(), n), None).unwrap();
     }
     for bad in [0, 5] {
-        assert!(conversations.branch("a", bad, "b", Time(9), 5).unwrap().is_none());
+        assert!(conversations.branch("a", bad, "b", &terms(9)).unwrap().is_none());
     }
-    assert!(conversations.branch("none", 1, "b", Time(9), 5).unwrap().is_none());
-    assert!(conversations.branch("a", 3, "b", Time(9), 5).unwrap().is_some());
-    conversations.append("b", &turn(Role::User, "other", 10)).unwrap();
+    assert!(conversations.branch("none", 1, "b", &terms(9)).unwrap().is_none());
+    assert!(conversations.branch("a", 3, "b", &terms(9)).unwrap().is_some());
+    conversations.append("b", &turn(Role::User, "other", 10), None).unwrap();
     assert_eq!(said(&conversations, "a", 9), (4, "a 2 3 4".into()));
     assert_eq!(said(&conversations, "b", 9), (4, "a 2 3 other".into()));
     let (count, turns) = conversations.turns("b", 9).unwrap().unwrap();
@@ -166,7 +172,12 @@ fn two_processes_lose_and_double_nothing() {
                 barrier.wait();
                 for n in 0..50 {
                     let turn = turn(Role::User, &format!("{name}{n}"), n);
-                    own.begin("c", &at("/a"), &[turn], Time(n), 5).unwrap();
+                    while own.append("c", &turn, None).unwrap().is_none()
+                        && own
+                            .begin("c", &at("/a"), std::slice::from_ref(&turn), &terms(n))
+                            .unwrap()
+                            .is_none()
+                    {}
                 }
             });
         }
@@ -212,7 +223,7 @@ fn damage_that_is_met_later_is_recovered_from() {
     let (folder, conversations) = fresh();
     for n in 0..5 {
         let turns = [turn(Role::User, &"x".repeat(20_000), n)];
-        conversations.begin(&format!("c{n}"), &at("/a"), &turns, Time(n), 5).unwrap();
+        conversations.begin(&format!("c{n}"), &at("/a"), &turns, &terms(n)).unwrap();
     }
     drop(conversations);
     let path = folder.path().join("conversations.db");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Subject;
 use super::text::Import;
-use crate::protocol::{Conversation, Error, ErrorKind, NotebookName, Time};
+use crate::protocol::{AppendTurnParams, Conversation, Error, ErrorKind, NotebookName, Time};
 use crate::registry::{Binding, ConversationRow, Conversations};
 use crate::sessions::renamed::moved_path;
 use crate::sessions::{Sessions, invalid, store_failed};
@@ -166,6 +166,56 @@ impl Sessions {
         }
     }
 
+    /// A later turn that says whose it is says the same: ids are chosen, and two notebooks' agents may choose one.
+    pub(super) fn check_owner(&self, id: &str, asked: &AppendTurnParams) -> Result<(), Error> {
+        let (session, notebook) = (asked.session_id.as_deref(), asked.notebook_uri.as_deref());
+        if session.is_none() && notebook.is_none() {
+            return Ok(());
+        }
+        let notebook = notebook.map(NotebookName::parse).transpose();
+        let notebook = notebook.map_err(|why| invalid("notebookUri", why))?;
+        if let Some(session) = session {
+            self.must_exist(session)?;
+        }
+        // Renamed while nobody looked: the conversation goes along first.
+        let places = notebook.as_ref().map(|notebook| self.places(notebook)).transpose()?;
+        if let Some(notebook) = &notebook {
+            self.find_conversations(notebook)?;
+        }
+        let Some(row) = self.in_store(|store| store.conversation(id))? else { return Ok(()) };
+        let subject = &row.subject;
+        if subject.session_id.is_none() && subject.key.is_none() {
+            return Ok(());
+        }
+        let shown = self.conversation_of(row.clone());
+        let own = shown.notebook_uri.and_then(|uri| NotebookName::parse(&uri).ok());
+        let taken = |field: &str| {
+            let by = own.as_ref().map_or("another session".into(), NotebookName::file_name);
+            invalid(field, format!("the conversation id \"{id}\" is taken by {by}: choose another id"))
+        };
+        if let Some(notebook) = &notebook
+            && !places.is_some_and(|places| places.hold(subject))
+            && !self.was_called(subject, notebook)
+        {
+            return Err(taken("notebookUri"));
+        }
+        if let Some(session) = session
+            && subject.session_id.as_deref() != Some(session)
+        {
+            let has_or_had = own.as_ref().map(|own| self.sessions_with(own)).transpose()?.unwrap_or_default();
+            if !has_or_had.iter().any(|(id, _)| id == session) {
+                return Err(taken("sessionId"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a notebook's name is the former one of a conversation's, and no other notebook's by now.
+    fn was_called(&self, subject: &Subject, notebook: &NotebookName) -> bool {
+        let key = self.key(notebook);
+        subject.key.as_ref() == Some(&key) && !Path::new(&key).exists() && self.holder(&key).is_none()
+    }
+
     /// Which sessions a notebook has and had.
     pub(super) fn places(&self, notebook: &NotebookName) -> Result<Places, Error> {
         Ok(Places { key: self.key(notebook), sessions: self.sessions_with(notebook)? })
@@ -246,14 +296,19 @@ impl Sessions {
         }
     }
 
-    /// A session is about to be forgotten: its conversations stay those of its notebooks.
+    /// A session is about to be forgotten: its conversations stay those of its notebooks, as if its end were their last
+    /// activity.
     pub(in crate::sessions) fn conversations_outlive(&self, session_id: &str) {
         if !self.has_conversations() {
             return;
         }
+        let ended_at = match self.standing(session_id) {
+            Ok(Standing::Ended(at)) => Some(at),
+            _ => None,
+        };
         for binding in self.registry().bindings(session_id).unwrap_or_default() {
             let now = Subject { session_id: None, notebook: None, ..subject_of(&binding) };
-            if let Err(e) = self.in_store(|store| store.rebind_session(session_id, binding.number, &now)) {
+            if let Err(e) = self.in_store(|store| store.outlive(session_id, binding.number, &now, ended_at)) {
                 tracing::warn!(session = session_id, "its conversations keep its name: {e}");
             }
         }
