@@ -295,9 +295,12 @@ fn a_new_keeper_lets_a_save_of_the_old_one_end() {
     assert_eq!(window.finish(saving).expect_err("its keeper died").kind(), "KernelFailed");
     assert_eq!(window.value_of(&id, "slow.__class__.__name__"), "'Slow'");
     assert_eq!(listed(&mut window, &notebook), []);
+    eventually("what nobody names is gone", PATIENCE, || {
+        files(&world, &id, ".dill").is_empty().then_some(())
+    });
     window.run(&id, "del slow");
     save(&mut window, &id, "a");
-    assert_eq!(files(&world, &id, ".dill").len(), 1, "what the other one left is gone");
+    assert_eq!(files(&world, &id, ".dill").len(), 1);
 }
 
 #[test]

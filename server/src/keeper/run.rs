@@ -92,6 +92,8 @@ pub(super) struct Keeper {
     pub gpu_asked: Option<Instant>,
     pub questions: super::questions::Questions,
     pub snapshot: Option<super::snapshots::Running>,
+    /// Another keeper's snapshots may lie there unfinished.
+    pub unswept: bool,
 }
 
 /// `kernel-keeper keep`: keeps the session's kernel until its end. Standard input is the session's lock.
@@ -198,6 +200,7 @@ impl Keeper {
             gpu_asked: None,
             questions,
             snapshot: None,
+            unswept: purpose == Purpose::Adopt,
         };
         keeper.clients.publish(|p| p.committed = committed);
         Ok((keeper, requests))
@@ -275,6 +278,7 @@ impl Keeper {
             || self.ending.is_some()
             || self.disk_full
             || self.has_questions()
+            || self.unswept
     }
 
     fn pace(&self) -> Duration {

@@ -2,7 +2,7 @@
 //! it names.
 //!
 //! The description is replaced last and at once, and names a file of its own: whoever is killed in between leaves the old
-//! snapshot whole, and at most a file that nobody names, which goes with the next one that is saved.
+//! snapshot whole, and at most a file that nobody names, which the next keeper removes once the kernel is through.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -129,13 +129,23 @@ pub(super) fn put(folders: &Folders, found: &Description) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes what earlier keepers' kernels saved for nobody; nothing where a description cannot be read.
+pub(super) fn sweep_all(folders: &Folders, id: &str) {
+    if descriptions(folders, id).len() == snapshots(folders, id).len() {
+        sweep_beginning(folders, id, "");
+    }
+}
+
 /// Removes the files of pickles of a name that no description names.
 fn sweep(folders: &Folders, id: &str, name: &str) {
+    sweep_beginning(folders, id, &format!("{}-", stem(name)));
+}
+
+fn sweep_beginning(folders: &Folders, id: &str, prefix: &str) {
     let named: Vec<String> = snapshots(folders, id).into_iter().map(|found| found.file).collect();
-    let prefix = format!("{}-", stem(name));
     for entry in std::fs::read_dir(folders.snapshots(id)).into_iter().flatten().flatten() {
         let file = entry.file_name().to_string_lossy().into_owned();
-        if file.starts_with(&prefix) && !named.contains(&file) {
+        if file.starts_with(prefix) && file.ends_with(".dill") && !named.contains(&file) {
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -82,8 +82,13 @@ impl Keeper {
         self.carry_out(Vec::new(), Time::now());
     }
 
-    /// From time to time: a reply that does not come.
+    /// From time to time: a reply that does not come, and what was left behind.
     pub(super) fn tick_snapshot(&mut self) {
+        // Only now is the kernel surely through with what it may have saved for the keeper before.
+        if self.unswept && self.is_free() {
+            self.unswept = false;
+            snapshot_files::sweep_all(&self.folders, &self.record.id);
+        }
         let Some(ticks) = self.snapshot.as_mut().and_then(|running| running.idle.as_mut()) else { return };
         *ticks += 1;
         if *ticks > UNANSWERED {
