@@ -12,7 +12,8 @@ pub fn since(time: Time, now: Time, zone: &TimeZone) -> String {
     time.strftime(format).to_string()
 }
 
-fn local(time: Time) -> String {
+/// A moment in the user's time zone.
+pub(super) fn local(time: Time) -> String {
     since(time, Time::now(), &TimeZone::system())
 }
 

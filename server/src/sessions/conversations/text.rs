@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::protocol::{Conversation, Error, ErrorKind, Role, Turn};
-use crate::sessions::invalid;
+use crate::sessions::{invalid, text::local};
 
 /// The form of the JSON.
 const VERSION: u64 = 1;
@@ -77,8 +77,11 @@ pub(super) fn markdown(conversation: &Conversation, turns: &[Turn]) -> String {
     } else {
         String::new()
     };
-    text +=
-        &format!("- Began: {started_at}\n- Last activity: {last_activity_at}\n- Turns: {told}{turn_count}\n");
+    text += &format!(
+        "- Began: {}\n- Last activity: {}\n- Turns: {told}{turn_count}\n",
+        local(*started_at),
+        local(*last_activity_at)
+    );
     for turn in turns {
         let who = match turn.role {
             Role::User => "User",
@@ -93,7 +96,7 @@ pub(super) fn markdown(conversation: &Conversation, turns: &[Turn]) -> String {
             _ if is_code(said) => fenced(said),
             _ => closed(said),
         };
-        text += &format!("\n## {who} · {}\n\n{body}\n", turn.at);
+        text += &format!("\n## {who} · {}\n\n{body}\n", local(turn.at));
     }
     text
 }
