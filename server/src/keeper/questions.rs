@@ -180,6 +180,7 @@ impl Keeper {
             return;
         }
         let Some(asked) = self.questions.asked.remove(id) else { return };
+        self.stirs += 1;
         if let Some((connection, id)) = asked.by {
             return self.answer(connection, id, json!({ "reply": content }));
         }

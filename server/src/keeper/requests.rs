@@ -15,6 +15,7 @@ use crate::registry::Registry;
 impl Keeper {
     /// One request, or the end of a connection.
     pub(super) fn take(&mut self, from: FromClient) {
+        self.stirs += 1;
         match from {
             FromClient::Closed { connection } => self.status_changed |= self.clients.closed(connection),
             FromClient::Request { connection, frame } => {

@@ -81,7 +81,9 @@ pub(super) struct Keeper {
     pub resample: bool,
     pub committed: u64,
     /// What had been committed at the last tick.
-    pub seen: u64,
+    pub seen: (u64, u64),
+    /// Requests, and answers of the kernel to questions.
+    pub stirs: u64,
     pub ticked: Instant,
     pub ticks: u64,
     /// How often the heart is listened to.
@@ -191,7 +193,8 @@ impl Keeper {
             sample: Sample::default(),
             resample: false,
             committed,
-            seen: 0,
+            seen: (0, 0),
+            stirs: 0,
             ticked: Instant::now(),
             ticks: 0,
             pace: tokio::sync::watch::Sender::new(LIVELY),

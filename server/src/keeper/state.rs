@@ -13,8 +13,6 @@ use crate::protocol::{CurrentExecution, EventBody, Session, SessionState, Time};
 const SELDOM: u64 = 5;
 /// How often the graphics card's driver is asked at most.
 const GPU_EVERY: Duration = Duration::from_secs(10);
-/// Every so many ticks of a quiet kernel memory is given back: each time costs what is read again.
-const QUIET_GIVES_BACK: u64 = 30;
 /// A gap is noticed this long after it came about at most, in milliseconds.
 const GAP_NOTICED: i64 = 4_000;
 /// A kernel that floods its own standard output: the log starts again.
@@ -44,9 +42,9 @@ impl Keeper {
             // The kernel does not answer yet. Who waits for us is told how things are, and can stop it.
             self.owe_no_more(Ok(()));
         }
-        if std::mem::replace(&mut self.seen, self.committed) != self.committed
-            || self.ticks.is_multiple_of(QUIET_GIVES_BACK)
-        {
+        // After what stirred it, and after what is done seldom: each time costs what is read again.
+        let stirred = (self.committed, self.stirs);
+        if std::mem::replace(&mut self.seen, stirred) != stirred || self.ticks % SELDOM == 2 {
             process::let_go();
         }
         match self.clients.listen_again_if_swept() {
