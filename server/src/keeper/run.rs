@@ -80,7 +80,7 @@ pub(super) struct Keeper {
     /// The sample is to be taken anew before the next status.
     pub resample: bool,
     pub committed: u64,
-    /// What had been committed at the last tick.
+    /// What had been committed, and how often it had been stirred, at the last tick.
     pub seen: (u64, u64),
     /// Requests, and answers of the kernel to questions.
     pub stirs: u64,
@@ -287,7 +287,9 @@ impl Keeper {
     fn pace(&self) -> Duration {
         // Of a short limit, as tests set it, the end is not missed by much either.
         let is_short = self.record.stop_idle_after.is_some_and(|limit| limit < 60_000);
-        let is_lively = self.is_at_something() || is_short || self.clients.is_watched();
+        // Soon after it was stirred it gives back what that took.
+        let is_stirred = self.seen != (self.committed, self.stirs);
+        let is_lively = self.is_at_something() || is_stirred || is_short || self.clients.is_watched();
         if is_lively { LIVELY } else { QUIET }
     }
 
