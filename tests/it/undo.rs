@@ -342,15 +342,24 @@ fn a_fresh_keeper_that_dies_as_it_takes_the_notebook_has_it() {
         }
         before = new;
     }
-    // With its kernel: whoever had the notebook has it back.
-    let (asked, new, record, _registry) = until_taken(&world, &mut window, &id, &execution);
-    for process in ["keeper", "kernelProcess"] {
-        kill_at_once(pid_of(&record[process]["pid"]));
+    // With its kernel: whoever had the notebook has it back. It may have answered already: once more then.
+    for _ in 0..10 {
+        let (asked, new, record, _registry) = until_taken(&world, &mut window, &id, &execution);
+        for process in ["keeper", "kernelProcess"] {
+            kill_at_once(pid_of(&record[process]["pid"]));
+        }
+        match window.finish(asked) {
+            Ok(_) => before = id_of(&replay(&mut window, &id, &execution)["session"]["id"]),
+            Err(failure) => {
+                assert_eq!(failure.kind(), "KernelFailed");
+                assert_eq!(holder(&mut window, &notebook), before);
+                let all = window.ok("keeper/listSessions", json!({ "includeEnded": true }));
+                assert!(!all.to_string().contains(&new), "{all}");
+                return;
+            }
+        }
     }
-    assert_eq!(window.finish(asked).expect_err("it died").kind(), "KernelFailed");
-    assert_eq!(holder(&mut window, &notebook), before);
-    let all = window.ok("keeper/listSessions", json!({ "includeEnded": true }));
-    assert!(!all.to_string().contains(&new), "{all}");
+    panic!("it was never killed in time");
 }
 
 #[test]
