@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use crate::paths::Folders;
@@ -30,10 +29,6 @@ use server::Server;
 
 /// How often the registry is looked at though nobody rang.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long what was asked before the end of standard input may take to be answered.
-const LAST_ANSWERS: Duration = Duration::from_secs(3);
-/// Bytes that wait to be read.
-const PIPE: usize = 64 << 10;
 
 /// Serves one agent until the end of its input.
 ///
@@ -53,10 +48,9 @@ pub fn run(folders: Folders, may_stop_open: bool) -> Result<(), Error> {
         let server = Server::new(sessions.clone(), may_stop_open);
         tokio::spawn(tell(server.clone(), events));
         tokio::spawn(follow(sessions.clone()));
-        let (input, pipe) = tokio::io::duplex(PIPE);
-        tokio::spawn(read(server.clone(), pipe));
-        let (_, output) = rmcp::transport::stdio();
-        if let Ok(service) = server.serve((input, output)).await {
+        // At the end of its input the library still answers what was asked, if that is soon: a script writes its questions
+        // and closes the pipe.
+        if let Ok(service) = server.serve(rmcp::transport::stdio()).await {
             let _ = service.waiting().await;
         }
         if sessions.window_id() != AGENT {
@@ -65,14 +59,6 @@ pub fn run(folders: Folders, may_stop_open: bool) -> Result<(), Error> {
         // Threads that read from the disk or standard input must not hold up the end.
         std::process::exit(0)
     })
-}
-
-/// Hands standard input on. At its end what was asked is still answered, if that is soon: a script writes its questions
-/// and closes the pipe.
-async fn read(server: Arc<Server>, mut pipe: tokio::io::DuplexStream) {
-    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut pipe).await;
-    let _ = pipe.flush().await;
-    let _ = tokio::time::timeout(LAST_ANSWERS, server.calls.none_left()).await;
 }
 
 /// Hears what happens to sessions.

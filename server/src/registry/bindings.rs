@@ -318,6 +318,12 @@ fn store(connection: &Connection, binding: &Binding, lineage: i64) -> Result<()>
     Ok(())
 }
 
+/// A file's identity out of its columns. SQLite has signed numbers only; the bits are what counts.
+pub(super) fn file_of(device: Option<i64>, inode: Option<i64>, born: Option<i64>) -> Option<FileIdentity> {
+    let (device, inode) = device.zip(inode)?;
+    Some(FileIdentity { device: device as u64, inode: inode as u64, born })
+}
+
 fn binding_of(row: &Row<'_>) -> rusqlite::Result<Binding> {
     let device: Option<i64> = row.get(4)?;
     let inode: Option<i64> = row.get(5)?;
@@ -327,12 +333,7 @@ fn binding_of(row: &Row<'_>) -> rusqlite::Result<Binding> {
         number: row.get(1)?,
         key: row.get(2)?,
         uri: row.get(3)?,
-        // SQLite has signed numbers only; the bits are what counts.
-        file: device.zip(inode).map(|(device, inode)| FileIdentity {
-            device: device as u64,
-            inode: inode as u64,
-            born,
-        }),
+        file: file_of(device, inode, born),
         live: row.get(6)?,
         given_up: device.is_none() && inode == Some(0),
     })

@@ -421,9 +421,7 @@ fn word(role: Role) -> &'static str {
 }
 
 fn row_of(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
-    let device: Option<i64> = row.get(5)?;
-    let inode: Option<i64> = row.get(6)?;
-    let born: Option<i64> = row.get(7)?;
+    let (device, inode, born) = (row.get(5)?, row.get(6)?, row.get(7)?);
     Ok(ConversationRow {
         id: row.get(0)?,
         subject: Subject {
@@ -431,12 +429,7 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
             notebook: row.get(2)?,
             key: row.get(3)?,
             uri: row.get(4)?,
-            // SQLite has signed numbers only; the bits are what counts.
-            file: device.zip(inode).map(|(device, inode)| FileIdentity {
-                device: device as u64,
-                inode: inode as u64,
-                born,
-            }),
+            file: super::bindings::file_of(device, inode, born),
         },
         title: row.get(8)?,
         turn_count: row.get(9)?,

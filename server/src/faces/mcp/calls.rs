@@ -12,7 +12,6 @@ use tokio::sync::watch;
 /// Each is known from its arrival to its answer.
 pub struct Calls {
     open: Mutex<HashMap<RequestId, watch::Sender<bool>>>,
-    count: watch::Sender<usize>,
 }
 
 /// A call that is being answered.
@@ -24,14 +23,13 @@ pub struct Call<'a> {
 
 impl Calls {
     pub fn new() -> Calls {
-        Calls { open: Mutex::default(), count: watch::Sender::new(0) }
+        Calls { open: Mutex::default() }
     }
 
     /// A call has arrived.
     pub fn begin(&self, id: RequestId) -> Call<'_> {
         let (sender, taken_back) = watch::channel(false);
         self.open().insert(id.clone(), sender);
-        self.count.send_modify(|count| *count += 1);
         Call { calls: self, id, taken_back }
     }
 
@@ -40,14 +38,6 @@ impl Calls {
         if let Some(call) = self.open().get(id) {
             call.send_replace(true);
         }
-    }
-
-    /// Returns when all are answered that have arrived.
-    pub async fn none_left(&self) {
-        // What was read last is still on its way here.
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<bool>>> {
@@ -68,6 +58,5 @@ impl Call<'_> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         self.calls.open().remove(&self.id);
-        self.calls.count.send_modify(|count| *count -= 1);
     }
 }
