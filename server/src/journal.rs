@@ -8,6 +8,7 @@ mod assets;
 mod fold;
 mod outputs;
 mod reader;
+mod removed;
 mod rows;
 mod schema;
 mod writer;
@@ -48,6 +49,11 @@ impl Error {
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
             _ => false,
         }
+    }
+
+    /// Whether the file is damaged, and not only out of reach.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
     }
 
     /// Whether a newer version wrote the file.

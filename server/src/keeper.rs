@@ -21,10 +21,13 @@ mod snapshot_files;
 mod snapshots;
 mod spawn;
 mod state;
+mod writing;
 
 pub use client::{KeeperClient, KeeperEvent, Reply};
+pub use kernel::Way;
 pub use questions::read_variables;
 pub use record::{BoundNotebook, KernelLaunch, RebuildFrom, Record, open_registry, rebuild};
 pub use run::run;
 pub use snapshot_files::{Description, ON_STOP, checked, holds_snapshots, remove_snapshot, snapshots};
+pub use writing::release;
 pub use spawn::{Purpose, launch, run_launcher, tail, take_lock};

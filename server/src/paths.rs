@@ -70,6 +70,11 @@ impl Folders {
         self.session(id).join("kernel.log")
     }
 
+    /// Room that is set aside for what must be written on a full disk.
+    pub fn reserve(&self, id: &str) -> PathBuf {
+        self.session(id).join("reserve")
+    }
+
     /// What was known last of its variables.
     pub fn variables_file(&self, id: &str) -> PathBuf {
         self.session(id).join("variables.json")

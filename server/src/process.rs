@@ -23,11 +23,13 @@ pub use editor::editor_of;
 pub use environment::{clean, with_interpreter_first};
 pub use gpu::{gpu_bytes, uses_gpu};
 pub use identity::{
-    Identity, boot_id, host, identity_of, is_frozen, leader_started_with, started_at, started_before,
+    Identity, boot_id, descends, host, identity_of, is_frozen, leader_started_with, started_at, started_before,
 };
 pub use owners::{Owner, owners};
 pub use sample::{Sample, Sampler};
-pub use signal::{Signal, kill, signal_group, wait_for_death};
+pub use signal::{KEPT, Signal, end_what_is_left, kill, signal_group, wait_for_death};
+#[cfg(unix)]
+pub use unix::{in_own_session, outlive_file_limits};
 
 #[cfg(not(target_os = "linux"))]
 use elsewhere as platform;

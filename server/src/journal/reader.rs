@@ -221,7 +221,7 @@ fn status(row: &Row<'_>, at: usize) -> rusqlite::Result<ExecutionStatus> {
 }
 
 /// The database and its log.
-fn files(dir: &Path) -> [Option<FileIdentity>; 2] {
+pub(super) fn files(dir: &Path) -> [Option<FileIdentity>; 2] {
     let database = schema::path(dir);
     [crate::paths::file_identity(&database), crate::paths::file_identity(&database.with_extension("db-wal"))]
 }

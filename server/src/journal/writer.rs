@@ -11,10 +11,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::assets::{self, Run};
-use super::reader::{EXECUTION_COLUMNS, execution_of};
+use super::reader::{EXECUTION_COLUMNS, execution_of, files};
 use super::rows::{insert_execution, json, ordinal_of, put, put_event};
 use super::schema::{self, kind};
 use super::{ExecutionRow, Limits, Result};
+use crate::paths::FileIdentity;
 use crate::protocol::{CellRef, EventBody, ExecutionStatus, Output, StreamName, Time};
 
 /// Stream text of one row at most.
@@ -53,6 +54,18 @@ impl Pending {
     fn is_told(&self) -> bool {
         !matches!(self, Pending::Sent(_) | Pending::Raw(_))
     }
+
+    /// Whether it is something that a kernel put out.
+    fn is_output(&self) -> bool {
+        match self {
+            Pending::Queue(_) | Pending::Sent(_) => false,
+            Pending::Raw(_) => true,
+            Pending::Event { body, .. } => {
+                use EventBody::{ClearOutput, Comm, Output, UpdateDisplay};
+                matches!(body, Output { .. } | UpdateDisplay { .. } | ClearOutput { .. } | Comm { .. })
+            }
+        }
+    }
 }
 
 struct Waiting {
@@ -67,12 +80,16 @@ struct Waiting {
 
 /// The one writer of a session's journal.
 pub struct Journal {
-    dir: PathBuf,
-    db: Connection,
+    pub(super) dir: PathBuf,
+    pub(super) db: Connection,
+    /// Those that it has open.
+    pub(super) files: [Option<FileIdentity>; 2],
     limits: Limits,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     next_seq: u64,
+    /// Up to here all is written.
+    committed: u64,
     last_at: Option<Time>,
     /// Streams that are being written, by execution: whether they are in an asset.
     runs: HashMap<i64, Run>,
@@ -93,11 +110,13 @@ impl Journal {
             .optional()?;
         Ok(Journal {
             dir: dir.to_owned(),
+            files: files(dir),
             db,
             limits,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             next_seq: last.map_or(0, |l| l.0) + 1,
+            committed: last.map_or(0, |l| l.0),
             last_at: last.map(|l| Time(l.1)),
             runs: HashMap::new(),
             dropped: None,
@@ -108,6 +127,7 @@ impl Journal {
     /// Gives no number below this one: another journal of the same session may have used those.
     pub fn begin_above(&mut self, seq: u64) {
         self.next_seq = self.next_seq.max(seq + 1);
+        self.committed = self.next_seq - 1;
     }
 
     /// Puts an execution in as pending.
@@ -239,7 +259,9 @@ impl Journal {
                 self.dropped = None;
                 self.grown = true;
                 // What is not written has the numbers from the first of it on; a raw row has that of the row before it.
-                Ok(self.waiting.iter().find(|w| w.row.is_told()).map_or(self.last_seq(), |w| w.seq - 1))
+                self.committed =
+                    self.waiting.iter().find(|w| w.row.is_told()).map_or(self.last_seq(), |w| w.seq - 1);
+                Ok(self.committed)
             }
             Err(e) => {
                 self.runs = runs;
@@ -297,28 +319,61 @@ impl Journal {
         Ok(())
     }
 
-    /// There is no room, on disk or in memory: outputs go, what ran and how it ended stays.
-    fn drop_outputs(&mut self) {
+    /// Whether anything waits that is no output: how what ran ended, what is to run.
+    pub fn has_more_than_outputs(&self) -> bool {
+        self.waiting.iter().any(|waiting| !waiting.row.is_output())
+    }
+
+    /// There is no room, on disk or in memory: outputs go, what ran and how it ended stays, behind one gap.
+    pub fn drop_outputs(&mut self) {
         self.waiting_bytes = 0;
         for waiting in std::mem::take(&mut self.waiting) {
-            let is_output = match &waiting.row {
-                Pending::Queue(_) | Pending::Sent(_) => false,
+            if let Pending::Raw(_) = &waiting.row {
                 // Nobody was to be told of it.
-                Pending::Raw(_) => continue,
-                Pending::Event { body, .. } => {
-                    matches!(
-                        body,
-                        EventBody::Output { .. } | EventBody::UpdateDisplay { .. } | EventBody::Comm { .. }
-                    )
-                }
-            };
-            if is_output {
+                continue;
+            }
+            if waiting.row.is_output() {
                 let (from, messages) = self.dropped.map_or((waiting.at, 0), |d| (d.0, d.2));
                 self.dropped = Some((from, waiting.at, messages + waiting.messages, waiting.seq));
             } else {
                 self.waiting_bytes += waiting.bytes;
                 self.waiting.push_back(waiting);
             }
+        }
+        self.number_anew();
+    }
+
+    /// An execution that waits to be written was never asked for.
+    pub fn take_back(&mut self, execution_id: &str) {
+        self.take_out(|row| match row {
+            Pending::Queue(new) => new.execution_id == execution_id,
+            Pending::Event { execution_id: id, .. } => id.as_deref() == Some(execution_id),
+            Pending::Sent(id) => id == execution_id,
+            Pending::Raw(_) => false,
+        });
+    }
+
+    /// It does not go to the kernel yet.
+    pub fn unsend(&mut self, execution_id: &str) {
+        self.take_out(|row| matches!(row, Pending::Sent(id) if id == execution_id));
+    }
+
+    fn take_out(&mut self, is_it: impl Fn(&Pending) -> bool) {
+        self.waiting.retain(|waiting| !is_it(&waiting.row));
+        self.waiting_bytes = self.waiting.iter().map(|waiting| waiting.bytes).sum();
+        self.number_anew();
+    }
+
+    /// What is told has no holes in its numbers. Nobody was told of what waits.
+    fn number_anew(&mut self) {
+        self.next_seq = self.committed + 1;
+        if let Some(dropped) = &mut self.dropped {
+            dropped.3 = self.next_seq;
+            self.next_seq += 1;
+        }
+        for waiting in &mut self.waiting {
+            waiting.seq = if waiting.row.is_told() { self.next_seq } else { self.next_seq - 1 };
+            self.next_seq += u64::from(waiting.row.is_told());
         }
     }
 

@@ -10,7 +10,7 @@ mod sockets;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use zeromq::{SocketRecv, SocketSend, SubSocket, ZmqError, ZmqMessage, ZmqResult};
 
 use super::connection::ConnectionFile;
@@ -21,6 +21,8 @@ use sockets::{Sockets, connect_iopub};
 /// After so many iopub messages in a row the others are asked first once: a flood must not starve the
 /// reply to an interrupt.
 const IOPUB_IN_A_ROW: u32 = 64;
+/// How long the two sockets of an exchange have to come to one point.
+const EXCHANGE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channel {
@@ -36,7 +38,7 @@ pub struct Incoming {
     pub channel: Channel,
     pub decoded: Decoded,
     /// Bytes on the wire. After an iopub message over 8 MiB the keeper should call
-    /// [`Channels::replace_iopub`]: its socket keeps a buffer of that size.
+    /// [`Channels::exchange_iopub`]: its socket keeps a buffer of that size.
     pub size: usize,
 }
 
@@ -54,31 +56,30 @@ pub enum Error {
 
 /// The owner of the sockets to one kernel. One a keeper.
 pub struct Channels {
-    connection: ConnectionFile,
-    identity: String,
     signer: Signer,
     sockets: Sockets,
-    replacement: Option<Replacement>,
+    /// Where iopub is listened to; `None` until [`Channels::subscribe`].
+    iopub_endpoint: Option<String>,
+    exchange: Option<Exchange>,
     iopub_in_a_row: u32,
 }
 
-/// A new iopub socket that takes over at a message which both sockets get: the `idle` of request `marker`.
-struct Replacement {
+/// A second iopub socket that takes over from the first at a message which both get: the `idle` of request `marker`.
+struct Exchange {
     marker: String,
-    /// The new socket until the old one reached the marker; afterwards the new one skips to it.
-    waiting: Option<SubSocket>,
+    new: SubSocket,
+    /// Each is read up to the marker, and then rests until the other is there, too.
+    old_is_there: bool,
+    new_is_there: bool,
+    deadline: Instant,
 }
 
 impl Channels {
-    /// Connects to a kernel that is starting or running. Waits for its sockets up to `limit`; the future may be
-    /// dropped at any time (when the kernel's process died, for instance).
+    /// Connects to a kernel that is starting or running, without its output: [`Channels::subscribe`] comes next. Waits for its
+    /// sockets up to `limit`; the future may be dropped at any time (when the kernel's process died, for instance).
     ///
     /// `identity` is that of shell and stdin, which the kernel pairs by it. The same one after a restart of the
     /// keeper gets what the kernel still sends in reply to requests of before.
-    ///
-    /// The kernel takes a moment to see the iopub subscription: send `kernel_info_request` and go on when its
-    /// `idle` came on iopub, else the first outputs can be missing. That `idle` can itself be missed (mostly over
-    /// tcp): when it is not there 50 ms after the reply, ask again. Of a busy kernel ask on control.
     pub async fn connect(
         connection: &ConnectionFile,
         identity: &str,
@@ -86,39 +87,38 @@ impl Channels {
     ) -> Result<Channels, Error> {
         Ok(Channels {
             sockets: Sockets::connect(connection, identity, limit).await?,
-            connection: connection.clone(),
-            identity: identity.to_owned(),
             signer: Signer::new(&connection.key),
-            replacement: None,
+            iopub_endpoint: None,
+            exchange: None,
             iopub_in_a_row: 0,
         })
     }
 
-    /// Makes all sockets anew, after a restart of the kernel: the old ones do not reconnect, and would say Ok to
-    /// a message that then vanishes. When it fails or is dropped, only `reconnect` is of use.
-    pub async fn reconnect(&mut self, limit: Duration) -> Result<(), Error> {
-        self.replacement = None;
-        // Closed before the new ones come: a kernel refuses a second peer of the same identity.
-        self.sockets = Sockets::unconnected();
-        // The sockets' writer tasks own half of each connection and end when they are polled next.
-        tokio::task::yield_now().await;
-        self.sockets = Sockets::connect(&self.connection, &self.identity, limit).await?;
+    /// Listens to the kernel's output at an endpoint: the one of the connection file, or the one without a limit.
+    ///
+    /// The kernel takes a moment to see the subscription: send `kernel_info_request` and go on when its
+    /// `idle` came on iopub, else the first outputs can be missing. That `idle` can itself be missed (mostly over
+    /// tcp): when it is not there 50 ms after the reply, ask again. Of a busy kernel ask on control.
+    pub async fn subscribe(&mut self, endpoint: &str, limit: Duration) -> Result<(), Error> {
+        self.sockets.iopub = connect_iopub(endpoint, limit).await?;
+        self.iopub_endpoint = Some(endpoint.to_owned());
         Ok(())
     }
 
     /// The next message of any channel. Cancel-safe. An error means that the channel is of no use any more:
-    /// [`Channels::reconnect`].
+    /// connect anew.
     pub async fn recv(&mut self) -> Result<Incoming, Error> {
-        loop {
-            let (channel, frames) = self.next_frames().await;
-            let frames = frames.map_err(|error| Error::Broken { channel, reason: error.to_string() })?;
-            let size = frames.iter().map(|frame| frame.len()).sum();
-            let decoded = Decoded::from_frames(&frames, &self.signer);
-            if channel == Channel::Iopub && self.is_for_replacement_only(&decoded) {
-                continue;
-            }
-            return Ok(Incoming { channel, decoded, size });
+        let (channel, frames) = self.next_frames().await;
+        let frames = frames.map_err(|error| Error::Broken { channel, reason: error.to_string() })?;
+        let size = frames.iter().map(|frame| frame.len()).sum();
+        let decoded = Decoded::from_frames(&frames, &self.signer);
+        if channel == Channel::Iopub
+            && let Some(exchange) = &mut self.exchange
+        {
+            exchange.old_is_there = is_idle_of(&decoded, &exchange.marker);
+            self.exchange_if_both_are_there();
         }
+        Ok(Incoming { channel, decoded, size })
     }
 
     /// What can be had without waiting.
@@ -139,69 +139,89 @@ impl Channels {
         sent.map_err(|error| Error::Send { channel, reason: error.to_string() })
     }
 
-    /// Exchanges the iopub socket to give the memory of a huge message back, without losing or doubling any.
+    /// Exchanges the iopub socket to give the memory of a huge message back, without losing or doubling any message.
     ///
-    /// `silent` is the request of [`super::unlimited_iopub`]: it is sent once the new socket is connected, which
-    /// makes the new one as lossless as the old one; its `idle` is where the new one takes over. Its reply comes as
-    /// any reply does.
-    pub async fn replace_iopub(&mut self, channel: Channel, silent: &Message) -> Result<(), Error> {
-        let waiting = connect_iopub(&self.connection, Instant::now(), Duration::from_secs(5)).await?;
-        self.replacement = Some(Replacement { marker: silent.header.msg_id.clone(), waiting: Some(waiting) });
-        self.send(channel, silent).await
+    /// Both sockets are read up to the `idle` of `marker`, a request that is sent here on control; what the new one got until
+    /// then the old one delivered. Where the marker does not come to both within [`EXCHANGE`], the old one stays.
+    pub async fn exchange_iopub(&mut self, marker: &Message) -> Result<(), Error> {
+        let Some(endpoint) = &self.iopub_endpoint else { return Ok(()) };
+        let new = connect_iopub(endpoint, Duration::from_secs(1)).await?;
+        self.exchange = Some(Exchange {
+            marker: marker.header.msg_id.clone(),
+            new,
+            old_is_there: false,
+            new_is_there: false,
+            deadline: Instant::now() + EXCHANGE,
+        });
+        self.send(Channel::Control, marker).await
     }
 
-    /// Whether an exchange of [`Channels::replace_iopub`] is under way.
-    pub fn is_replacing_iopub(&self) -> bool {
-        self.replacement.is_some()
+    /// Whether an exchange of [`Channels::exchange_iopub`] is under way.
+    pub fn is_exchanging_iopub(&self) -> bool {
+        self.exchange.is_some()
     }
 
     async fn next_frames(&mut self) -> (Channel, ZmqResult<ZmqMessage>) {
-        let Sockets { iopub, shell, control, stdin } = &mut self.sockets;
-        if self.iopub_in_a_row >= IOPUB_IN_A_ROW {
-            self.iopub_in_a_row = 0;
-            // One by one: a message that was taken and not returned would be lost.
-            if let Some(frames) = control.recv().now_or_never() {
-                return (Channel::Control, frames);
+        loop {
+            let Sockets { iopub, shell, control, stdin } = &mut self.sockets;
+            if self.iopub_in_a_row >= IOPUB_IN_A_ROW {
+                self.iopub_in_a_row = 0;
+                // One by one: a message that was taken and not returned would be lost.
+                if let Some(frames) = control.recv().now_or_never() {
+                    return (Channel::Control, frames);
+                }
+                if let Some(frames) = stdin.recv().now_or_never() {
+                    return (Channel::Stdin, frames);
+                }
+                if let Some(frames) = shell.recv().now_or_never() {
+                    return (Channel::Shell, frames);
+                }
             }
-            if let Some(frames) = stdin.recv().now_or_never() {
-                return (Channel::Stdin, frames);
+            let rests = self.exchange.as_ref().is_some_and(|exchange| exchange.old_is_there);
+            tokio::select! {
+                biased;
+                frames = iopub.recv(), if !rests => {
+                    self.iopub_in_a_row += 1;
+                    return (Channel::Iopub, frames);
+                }
+                frames = control.recv() => return (Channel::Control, frames),
+                frames = stdin.recv() => return (Channel::Stdin, frames),
+                frames = shell.recv() => return (Channel::Shell, frames),
+                frames = next_of_new(&mut self.exchange) => self.new_one_got(frames),
             }
-            if let Some(frames) = shell.recv().now_or_never() {
-                return (Channel::Shell, frames);
-            }
-        }
-        tokio::select! {
-            biased;
-            frames = iopub.recv() => {
-                self.iopub_in_a_row += 1;
-                (Channel::Iopub, frames)
-            }
-            frames = control.recv() => (Channel::Control, frames),
-            frames = stdin.recv() => (Channel::Stdin, frames),
-            frames = shell.recv() => (Channel::Shell, frames),
         }
     }
 
-    /// Moves an exchange of the iopub socket on. True for a message that the old socket delivered already.
-    fn is_for_replacement_only(&mut self, decoded: &Decoded) -> bool {
-        let Some(replacement) = &mut self.replacement else { return false };
-        let at_marker = is_idle_of(decoded, &replacement.marker);
-        match (replacement.waiting.take(), at_marker) {
-            (Some(new), true) => {
-                self.sockets.iopub = new; // This message came from the old one: hand it on.
-                false
+    /// What the new socket of an exchange got up to the marker, the old one delivers. `None`: the time is over.
+    fn new_one_got(&mut self, frames: Option<ZmqResult<ZmqMessage>>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        match frames {
+            Some(Ok(frames)) => {
+                let decoded = Decoded::from_frames(&frames, &self.signer);
+                exchange.new_is_there |= is_idle_of(&decoded, &exchange.marker);
+                self.exchange_if_both_are_there();
             }
-            (Some(new), false) => {
-                replacement.waiting = Some(new);
-                false
-            }
-            (None, at_marker) => {
-                if at_marker {
-                    self.replacement = None;
-                }
-                true
-            }
+            Some(Err(_)) | None => self.exchange = None,
         }
+    }
+
+    fn exchange_if_both_are_there(&mut self) {
+        let both = |exchange: &mut Exchange| exchange.old_is_there && exchange.new_is_there;
+        if let Some(exchange) = self.exchange.take_if(both) {
+            self.sockets.iopub = exchange.new;
+        }
+    }
+}
+
+/// The next message of an exchange's new socket; `None` once its time is over.
+async fn next_of_new(exchange: &mut Option<Exchange>) -> Option<ZmqResult<ZmqMessage>> {
+    match exchange {
+        Some(exchange) if exchange.new_is_there => {
+            sleep_until(exchange.deadline).await;
+            None
+        }
+        Some(exchange) => timeout_at(exchange.deadline, exchange.new.recv()).await.ok(),
+        None => std::future::pending().await,
     }
 }
 

@@ -14,6 +14,9 @@ use super::message::random_hex;
 /// The bytes that fit into `sockaddr_un` on Linux (108 with the closing zero); 103 on macOS.
 const SOCKET_PATH_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
 
+/// The names of folders for short paths begin so.
+const SHORT: &str = "kk-";
+
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     #[error("the socket path {} is {length} bytes long, at most {SOCKET_PATH_MAX} are possible", path.display())]
@@ -50,6 +53,9 @@ pub struct ConnectionFile {
     pub signature_scheme: String,
     #[serde(default)]
     pub kernel_name: String,
+    /// Ours: where ipykernel tells its output without dropping any, once it was asked to ([`super::iopub_without_limit`]).
+    #[serde(default, rename = "kernel_keeper_iopub", skip_serializing_if = "Option::is_none")]
+    pub iopub_without_limit: Option<String>,
 }
 
 impl std::fmt::Debug for ConnectionFile {
@@ -73,6 +79,16 @@ impl ConnectionFile {
             return Err(ConnectionError::PathTooLong { path: prefix.to_owned(), length });
         }
         Ok(ConnectionFile::new(Transport::Ipc, ip, [1, 2, 3, 4, 5], kernel_name))
+    }
+
+    /// The same in a new folder of its own under `/tmp`, for kernels that take short paths only (xeus: endpoints of at most
+    /// 31 characters).
+    pub fn short_ipc(kernel_name: &str) -> Result<ConnectionFile, ConnectionError> {
+        let root = Path::new("/tmp");
+        let fail = |source| ConnectionError::Io { path: root.to_owned(), source };
+        let folder = tempfile::Builder::new().prefix(SHORT).tempdir_in(root).map_err(fail)?.keep();
+        crate::paths::make_private(&folder).map_err(fail)?;
+        Self::ipc(&folder.join("k"), kernel_name)
     }
 
     /// Free ports of 127.0.0.1, for kernels that cannot do ipc.
@@ -101,6 +117,7 @@ impl ConnectionFile {
             key: random_hex(),
             signature_scheme: "hmac-sha256".to_owned(),
             kernel_name: kernel_name.to_owned(),
+            iopub_without_limit: None,
         }
     }
 
@@ -124,11 +141,21 @@ impl ConnectionFile {
     /// Deletes the sockets that a dead kernel left behind, so that waiting for the next one's means
     /// something. Nothing for tcp.
     pub fn remove_sockets(&self) {
-        if self.transport == Transport::Ipc {
-            for port in self.ports() {
-                let _ = std::fs::remove_file(self.socket_path(port)); // Not there: as wanted.
-            }
+        if self.transport != Transport::Ipc {
+            return;
         }
+        for port in self.ports() {
+            let _ = std::fs::remove_file(self.socket_path(port)); // Not there: as wanted.
+        }
+        let unlimited = self.iopub_without_limit.as_deref().and_then(|endpoint| endpoint.strip_prefix("ipc://"));
+        unlimited.map(std::fs::remove_file);
+        let folder = Path::new(&self.ip).parent().filter(|folder| is_short(folder));
+        folder.map(std::fs::remove_dir);
+    }
+
+    /// Whether any of its sockets is there. Of tcp nobody knows.
+    pub fn has_sockets(&self) -> bool {
+        self.transport == Transport::Ipc && self.ports().iter().any(|port| self.socket_path(*port).exists())
     }
 
     pub fn ports(&self) -> [u16; 5] {
@@ -140,6 +167,11 @@ impl ConnectionFile {
         PathBuf::from(format!("{}-{port}", self.ip))
     }
 
+    /// Where the kernel's output is told by its own account.
+    pub fn iopub_endpoint(&self) -> String {
+        self.endpoint(self.iopub_port)
+    }
+
     /// `ipc://…` or `tcp://…`, as ZMQ wants it.
     pub(super) fn endpoint(&self, port: u16) -> String {
         match self.transport {
@@ -149,9 +181,31 @@ impl ConnectionFile {
     }
 }
 
+/// Whether [`ConnectionFile::short_ipc`] made a folder.
+fn is_short(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    folder.parent() == Some(Path::new("/tmp")) && name.is_some_and(|name| name.starts_with(SHORT))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_paths_are_short_private_and_removed() {
+        let file = ConnectionFile::short_ipc("xpython").unwrap();
+        let folder = Path::new(&file.ip).parent().unwrap().to_owned();
+        assert!(file.endpoint(5).len() <= 31, "{}", file.ip);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        }
+        std::fs::write(file.socket_path(1), "").unwrap();
+        assert!(file.has_sockets());
+        file.remove_sockets();
+        assert!(!folder.exists());
+    }
 
     #[test]
     fn written_and_read_again_for_this_user_only() {

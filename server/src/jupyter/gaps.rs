@@ -1,14 +1,16 @@
 //! Counting messages that the kernel made and that never came.
 //!
 //! ipykernel (and what uses `jupyter_client`'s Session) numbers its messages: `SESSION_PID_COUNTER`, one counter for
-//! all channels. A number that does not come within a grace period is lost at most (it can have been for another
-//! client). Never reports for kernels with other ids. Pure: time is a parameter.
+//! all channels. A number is lost at most (it can have been for another client) when output with a later number came,
+//! and a grace period after that it did not: what waits behind much output, in the kernel or in a socket, is not lost.
+//! Never reports for kernels with other ids. Pure: time is a parameter.
 
 use std::collections::VecDeque;
 
 use crate::protocol::Time;
 
-/// The channels are separate sockets, so a later number can come first; longer than this it does not take.
+/// The channels are separate sockets, so a later number can come first; longer than this it does not take once output that
+/// was made later is here.
 const GRACE_MILLISECONDS: i64 = 2_000;
 /// More holes than this are counted together, to bound memory.
 const HOLES_MAX: usize = 1_024;
@@ -26,6 +28,8 @@ struct Sender {
     /// `SESSION_PID`: changes when the kernel restarts.
     prefix: String,
     next: u64,
+    /// The highest number that came as output, which comes in order.
+    told: u64,
     holes: Vec<Hole>,
     /// Of holes that there was no room for.
     overflowed: u64,
@@ -35,7 +39,8 @@ struct Sender {
 struct Hole {
     from: u64,
     to: u64,
-    noticed: Time,
+    /// Since output with a later number came; `None`: it may still be on its way.
+    overtaken: Option<Time>,
 }
 
 impl Counter {
@@ -43,17 +48,19 @@ impl Counter {
         Counter::default()
     }
 
-    /// Takes note of a message that came.
-    pub fn saw(&mut self, msg_id: &str, now: Time) {
+    /// Takes note of a message that came, as output (on iopub) or as an answer.
+    pub fn saw(&mut self, msg_id: &str, is_output: bool, now: Time) {
         let Some((prefix, number)) = split(msg_id) else { return };
         if let Some(sender) = self.senders.iter_mut().find(|s| s.prefix == prefix) {
-            return sender.saw(number, now);
+            return sender.saw(number, is_output, now);
         }
         if self.senders.len() == SENDERS_MAX {
             self.senders.pop_front();
         }
         // What the sender said before we listened is none of our concern.
-        let sender = Sender { prefix: prefix.to_owned(), next: number + 1, holes: Vec::new(), overflowed: 0 };
+        let told = if is_output { number } else { 0 };
+        let prefix = prefix.to_owned();
+        let sender = Sender { prefix, next: number + 1, told, holes: Vec::new(), overflowed: 0 };
         self.senders.push_back(sender);
     }
 
@@ -70,16 +77,22 @@ impl Counter {
 }
 
 impl Sender {
-    fn saw(&mut self, number: u64, now: Time) {
+    fn saw(&mut self, number: u64, is_output: bool, now: Time) {
         if number >= self.next {
             if number > self.next {
-                self.open(Hole { from: self.next, to: number - 1, noticed: now });
+                self.open(Hole { from: self.next, to: number - 1, overtaken: None });
             }
             self.next = number + 1;
         } else if !self.fill(number) {
             // Seen twice. Python's counter is not locked: two threads can both get the later of two numbers,
             // and the earlier one is then nobody's.
             self.fill(number.wrapping_sub(1));
+        }
+        if is_output && number > self.told {
+            self.told = number;
+            for hole in self.holes.iter_mut().filter(|hole| hole.to < number) {
+                hole.overtaken.get_or_insert(now);
+            }
         }
     }
 
@@ -98,7 +111,7 @@ impl Sender {
         let hole = self.holes.swap_remove(at);
         let parts = [(hole.from, number - 1), (number + 1, hole.to)];
         for (from, to) in parts.into_iter().filter(|(from, to)| from <= to) {
-            self.holes.push(Hole { from, to, noticed: hole.noticed });
+            self.holes.push(Hole { from, to, overtaken: hole.overtaken });
         }
         true
     }
@@ -107,7 +120,7 @@ impl Sender {
         let mut lost = std::mem::take(&mut self.overflowed);
         self.holes.retain(|hole| {
             // A clock that was set back must not keep a hole for ever.
-            let kept = (0..GRACE_MILLISECONDS).contains(&now.since(hole.noticed));
+            let kept = hole.overtaken.is_none_or(|at| (0..GRACE_MILLISECONDS).contains(&now.since(at)));
             if !kept {
                 lost += hole.to - hole.from + 1;
             }
@@ -134,10 +147,16 @@ mod tests {
 
     /// Ids with the second at which each comes; `expect` is what is missing at second 10.
     fn check(ids: &[(&str, i64)], expect: Option<u64>) {
+        let ids: Vec<(&str, bool, i64)> = ids.iter().map(|(id, second)| (*id, true, *second)).collect();
+        check_both(&ids, expect);
+    }
+
+    /// The same, and whether each is output.
+    fn check_both(ids: &[(&str, bool, i64)], expect: Option<u64>) {
         let mut counter = Counter::new();
         let mut early = 0;
-        for (id, second) in ids {
-            counter.saw(id, Time(second * 1000));
+        for (id, is_output, second) in ids {
+            counter.saw(id, *is_output, Time(second * 1000));
             early += counter.missing(Time(second * 1000)).unwrap_or(0);
         }
         assert_eq!(early, 0, "reported before the grace was over: {ids:?}");
@@ -153,6 +172,15 @@ mod tests {
         check(&[("s_1_7", 0), ("s_1_20", 0), ("s_1_10", 1), ("s_1_12", 1)], Some(10));
         check(&[("s_1_7", 0), ("s_1_9", 0), ("s_1_8", 1)], None);
         check(&[("s_1_7", 0), ("s_1_6", 0), ("s_1_7", 0)], None);
+    }
+
+    #[test]
+    fn what_waits_behind_much_output_is_not_lost() {
+        // The reply comes before the displays that were made before it.
+        check_both(&[("s_1_7", true, 0), ("s_1_10", false, 0)], None);
+        check_both(&[("s_1_7", true, 0), ("s_1_10", false, 0), ("s_1_8", true, 4), ("s_1_9", true, 8)], None);
+        check_both(&[("s_1_7", true, 0), ("s_1_10", false, 0), ("s_1_11", true, 1)], Some(2));
+        check_both(&[("s_1_7", true, 0), ("s_1_9", true, 0), ("s_1_8", false, 1)], None);
     }
 
     #[test]
@@ -177,7 +205,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut counter = Counter::new();
         for number in 0..10_000 {
-            counter.saw(&format!("s_1_{}", number * 2), Time(0));
+            counter.saw(&format!("s_1_{}", number * 2), true, Time(0));
         }
         assert_eq!(counter.senders[0].holes.len(), HOLES_MAX);
         assert_eq!(counter.missing(Time(5_000)), Some(9_999));

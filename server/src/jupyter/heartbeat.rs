@@ -48,11 +48,10 @@ async fn exchange(
     let mut socket = match socket {
         Some(socket) => socket,
         None => {
-            wait_until_bound(connection, connection.hb_port, "heartbeat", Instant::now(), limit)
-                .await
-                .ok()?;
+            let endpoint = connection.endpoint(connection.hb_port);
+            wait_until_bound(&endpoint, "heartbeat", Instant::now(), limit).await.ok()?;
             let mut socket = ReqSocket::with_options(SocketOptions::default());
-            socket.connect(&connection.endpoint(connection.hb_port)).await.ok()?;
+            socket.connect(&endpoint).await.ok()?;
             socket
         }
     };

@@ -1,9 +1,11 @@
-//! Silent requests, which are no executions: the one that makes ipykernel lossless by an unlimited high-water mark on its
-//! iopub socket, the one that lists the user's variables, and those that save and restore them.
+//! Silent requests, which are no executions: the one that opens an endpoint where ipykernel drops no output, the one that
+//! lists the user's variables, and those that save and restore them.
 //!
-//! ipykernel publishes over a socket that drops what is more than 1000 messages ahead of its reader. The limit is
-//! taken from each connection as it is made, so the request has to be sent after ours is connected, and again
-//! after each new one. Other kernels are not asked.
+//! ipykernel publishes over a socket that drops what is more than 1000 messages ahead of its reader (its high-water mark).
+//! Lifting the mark of a socket that has connections is no way: libzmq writes it into pipes that its other thread may be
+//! taking down, and the kernel dies (SIGSEGV, 1 to 4 of 1,000 clients that end just then). What listens takes the mark along
+//! that is set when it begins to. So the mark is lifted once, before anybody subscribes, and the socket listens at one more
+//! endpoint from then on: every connection there is without a limit. Other kernels are not asked.
 
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
 use super::message::Message;
+use crate::protocol::InputPrompt;
 
 const EXPRESSION: &str = "kernel_keeper";
 
@@ -48,13 +51,50 @@ except Exception:
     pass
 ";
 
-/// Is evaluated in the namespace of the user, so it leaves no name behind; the setting happens in the socket's own
-/// thread, since ZMQ sockets are not thread-safe.
-const CODE: &str = "(lambda thread, zmq, inline: (\
+/// Lifts the mark in the socket's own thread, since ZMQ sockets are not thread-safe, and listens at the first endpoint that
+/// can be had. Both happen once in the kernel's life; where the file of the endpoint was removed meanwhile it listens anew,
+/// with the mark that it has. The result is the endpoint, or what went wrong.
+const LISTEN: &str = "
+def listen(thread, endpoints):
+    import os, threading, zmq
+    done = threading.Event()
+    said = []
+    def bind():
+        try:
+            known = getattr(thread, '_kernel_keeper_iopub', None)
+            if known and (not known.startswith('ipc://') or os.path.exists(known[6:])):
+                return said.append(known)
+            if known is None:
+                thread.socket.setsockopt(zmq.SNDHWM, 0)
+                thread._kernel_keeper_iopub = ''
+            for endpoint in endpoints:
+                try:
+                    thread.socket.bind(endpoint)
+                except zmq.ZMQError as error:
+                    said[:] = ['%s: %s' % (endpoint, error)]
+                    continue
+                bound = thread.socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b'\\0').decode()
+                if bound.startswith('ipc://'):
+                    os.chmod(bound[6:], 0o600)
+                thread._kernel_keeper_iopub = bound
+                said[:] = [bound]
+                return
+        except Exception as error:
+            said[:] = [repr(error)]
+        finally:
+            done.set()
+    thread.schedule(bind)
+    done.wait(2)
+    return said[0] if said else 'no answer'
+result = listen(thread, endpoints)
+";
+
+/// Is evaluated in the namespace of the user, so it leaves no name behind.
+const CODE: &str = "(lambda thread, inline, space: (\
 exec(MOVE_PIPE, {'thread': thread}), \
 inline and inline.show.__dict__.pop('_kernel_keeper', False) and setattr(inline.show, '_draw_called', True), \
-thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0)), 'unlimited')[3])(\
-get_ipython().kernel.iopub_thread, __import__('zmq'), __import__('sys').modules.get('matplotlib_inline.backend_inline'))";
+space.update(thread=thread, endpoints=ENDPOINTS), exec(LISTEN, space), space['result'])[4])(\
+get_ipython().kernel.iopub_thread, __import__('sys').modules.get('matplotlib_inline.backend_inline'), {})";
 
 /// Run in a namespace of its own, with the built-in functions whatever the user calls by their names. Figures that wait
 /// to be drawn are told again, as above.
@@ -66,22 +106,19 @@ __import__('builtins'), {}, __import__('sys').modules.get('matplotlib_inline.bac
 const VARIABLES_SOURCE: &str = include_str!("variables.py");
 const SNAPSHOT_SOURCE: &str = include_str!("snapshot.py");
 
-/// What became of the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unlimited {
-    Yes,
-    /// The kernel cannot: lost output is possible, and only counted.
-    No(String),
-}
-
-/// The request for ipykernel, of client session `session`; counts as no execution. On the shell channel it runs
-/// when the kernel is idle. On control it runs at once, also beside a running cell (ipykernel 7.4: 6 ms), whose
-/// outputs stay its own: for adoption, and for [`super::Channels::replace_iopub`].
+/// The request for ipykernel to tell its output at one of `endpoints` too, without a limit; of client session `session`;
+/// counts as no execution. To be sent before anybody subscribes to a kernel's output for the first time. On the shell channel
+/// it runs when the kernel is idle. On control it runs at once, also beside a running cell (ipykernel 7.4: 6 ms), whose
+/// outputs stay its own: for adoption.
 /// With `move_pipe` ipykernel's port for forked children becomes a socket beside the connection file.
-pub fn unlimited_iopub(session: &str, move_pipe: bool) -> Message {
-    // A JSON string is a string of Python too.
-    let code = if move_pipe { MOVE_PIPE } else { "" };
-    request(session, &CODE.replace("MOVE_PIPE", &json!(code).to_string()))
+pub fn iopub_without_limit(session: &str, endpoints: &[String], move_pipe: bool) -> Message {
+    // JSON strings and lists of them are those of Python, too.
+    let pipe = if move_pipe { MOVE_PIPE } else { "" };
+    let code = CODE
+        .replace("LISTEN", &json!(LISTEN).to_string())
+        .replace("MOVE_PIPE", &json!(pipe).to_string())
+        .replace("ENDPOINTS", &json!(endpoints).to_string());
+    request(session, &code)
 }
 
 /// Asks what variables there are; counts as no execution, and leaves nothing behind. For idle Python kernels.
@@ -111,6 +148,34 @@ pub fn snapshot_of(content: &Value) -> Result<Value, (String, String)> {
         said.unwrap_or_default().to_owned()
     };
     Err((text("ename"), text("evalue")))
+}
+
+/// A thread of ipykernel's that waits for a line is in this method; the prompt is for people, so a part of it will do.
+const INPUT_SOURCE: &str = "
+def waiting():
+    import base64, json, sys
+    from IPython import get_ipython
+    kernel = get_ipython().kernel
+    found = None
+    for frame in sys._current_frames().values():
+        while frame is not None:
+            if frame.f_code.co_name == '_input_request' and frame.f_locals.get('self') is kernel:
+                found = {
+                    'prompt': str(frame.f_locals.get('prompt', ''))[:4096],
+                    'password': bool(frame.f_locals.get('password')),
+                }
+            frame = frame.f_back
+    return base64.b64encode(json.dumps(found).encode()).decode()
+";
+
+/// Asks what line a running execution waits for. For Python kernels, on control.
+pub fn ask_for_input(session: &str) -> Message {
+    request(session, &in_own_namespace(INPUT_SOURCE, "waiting", &[]))
+}
+
+/// Reads the content of its reply: the prompt, `Some(None)` where it waits for no line; `None` where the kernel cannot tell.
+pub fn input_of(content: &Value) -> Option<Option<InputPrompt>> {
+    serde_json::from_slice(&variables_of(content)?).ok()
 }
 
 /// A path may be no text.
@@ -147,17 +212,23 @@ fn request(session: &str, expression: &str) -> Message {
     )
 }
 
-/// Reads the content of its `execute_reply`.
-pub fn unlimited_iopub_outcome(content: &Value) -> Unlimited {
+/// Reads the content of its `execute_reply`: the endpoint, one of those that were asked for (a port `*` is any).
+///
+/// # Errors
+/// Why there is none: lost output is possible then, and only counted.
+pub fn iopub_without_limit_of(content: &Value, endpoints: &[String]) -> Result<String, String> {
     let result = &content["user_expressions"][EXPRESSION];
-    if result["data"]["text/plain"] == "'unlimited'" {
-        return Unlimited::Yes;
+    if let Some(said) = result["data"]["text/plain"].as_str() {
+        let said = said.trim_matches(['\'', '"']);
+        let is_asked_for = |asked: &String| match asked.strip_suffix('*') {
+            Some(before) => said.strip_prefix(before).is_some_and(|port| port.parse::<u16>().is_ok()),
+            None => said == asked,
+        };
+        // It is code of the user's that answers: we connect to nothing else.
+        return endpoints.iter().any(is_asked_for).then(|| said.to_owned()).ok_or(said.to_owned());
     }
-    let reason = [&result["evalue"], &content["evalue"], &content["status"]]
-        .into_iter()
-        .find_map(Value::as_str)
-        .unwrap_or("no answer in the reply");
-    Unlimited::No(reason.to_owned())
+    let reason = [&result["evalue"], &content["evalue"], &content["status"]];
+    Err(reason.into_iter().find_map(Value::as_str).unwrap_or("no answer in the reply").to_owned())
 }
 
 #[cfg(test)]
@@ -166,13 +237,26 @@ mod tests {
 
     #[test]
     fn reads_the_outcome() {
-        let check = |content: Value, expect: Unlimited| assert_eq!(unlimited_iopub_outcome(&content), expect);
-        let no = |reason: &str| Unlimited::No(reason.to_owned());
-        let done = json!({ "status": "ok", "data": { "text/plain": "'unlimited'" } });
-        check(json!({ "status": "ok", "user_expressions": { EXPRESSION: done } }), Unlimited::Yes);
+        let endpoints = ["ipc:///run/a/kernel-7".to_owned(), "tcp://127.0.0.1:*".to_owned()];
+        let check = |content: Value, expect: Result<&str, &str>| {
+            let found = iopub_without_limit_of(&content, &endpoints);
+            assert_eq!(found.as_deref().map_err(String::as_str), expect, "{content}");
+        };
+        let said = |text: &str| {
+            let done = json!({ "status": "ok", "data": { "text/plain": format!("'{text}'") } });
+            json!({ "status": "ok", "user_expressions": { EXPRESSION: done } })
+        };
+        check(said("ipc:///run/a/kernel-7"), Ok("ipc:///run/a/kernel-7"));
+        check(said("tcp://127.0.0.1:4711"), Ok("tcp://127.0.0.1:4711"));
+        check(said("tcp://127.0.0.1:x"), Err("tcp://127.0.0.1:x"));
+        check(said("tcp://192.0.2.1:4711"), Err("tcp://192.0.2.1:4711"));
+        check(said("no answer"), Err("no answer"));
         let failed = json!({ "status": "error", "evalue": "no iopub_thread" });
-        check(json!({ "status": "ok", "user_expressions": { EXPRESSION: failed } }), no("no iopub_thread"));
-        check(json!({ "status": "aborted" }), no("aborted"));
-        check(json!(null), no("no answer in the reply"));
+        check(
+            json!({ "status": "ok", "user_expressions": { EXPRESSION: failed } }),
+            Err("no iopub_thread"),
+        );
+        check(json!({ "status": "aborted" }), Err("aborted"));
+        check(json!(null), Err("no answer in the reply"));
     }
 }

@@ -1,11 +1,11 @@
 //! How a kernel begins to be kept: started, started anew, or taken over from a keeper that died.
 
-use super::kernel::{self, Greeted};
+use super::kernel::{self, Greeted, Met, Way};
 use super::machine::Job;
 use super::run::Keeper;
 use crate::journal::{NewExecution, Reader};
-use crate::jupyter::{ConnectionFile, Decoded, Heartbeat};
-use crate::process::{self, Identity};
+use crate::jupyter::{Channel, ConnectionFile, Decoded, Heartbeat};
+use crate::process::{self, Identity, Signal, signal_group};
 use crate::protocol::{Error, ErrorKind, EventBody, ExecutionStatus, SessionState, Time};
 use std::time::Duration;
 use tokio::process::Child;
@@ -49,20 +49,25 @@ impl Keeper {
 
     /// Starts the session's kernel, for the first time or anew.
     pub(super) fn start_kernel(&mut self) {
+        self.ways = Way::of(&self.record.kernel);
+        self.start_the_next_way();
+    }
+
+    /// A kernel that ended, or never opened its sockets, before it was ready: another way may be its way.
+    pub(super) fn start_the_next_way(&mut self) {
+        let Some(way) = self.ways.pop_front() else { return };
         let log = self.folders.kernel_log(&self.record.id);
         self.log_from = std::fs::metadata(&log).map_or(0, |m| m.len());
         self.status_changed = true;
-        match kernel::spawn(&self.record, &self.folders) {
+        match kernel::spawn(&self.record, &self.folders, way) {
             Ok((child, identity, connection)) => {
+                self.way = way;
                 self.record.foreign = false;
                 self.record.started_at = Time::now();
                 self.watch(identity, Some(child));
                 self.save_record();
-                self.greeting = Some(Box::pin(kernel::greet(
-                    connection,
-                    self.record.id.clone(),
-                    self.record.kernel.language.clone(),
-                )));
+                let limit = if self.ways.is_empty() { kernel::START_LIMIT } else { kernel::WAY_LIMIT };
+                self.greeting = Some(Box::pin(kernel::greet(self.met(connection), limit)));
             }
             Err(e) => {
                 let what = format!("{} could not be started: {}", self.record.kernel.display_name, e.why);
@@ -80,12 +85,7 @@ impl Keeper {
                 self.watch(identity, None);
                 self.settle_bindings();
                 self.save_record();
-                self.greeting = Some(Box::pin(kernel::meet_again(
-                    connection,
-                    self.record.id.clone(),
-                    self.record.kernel.language.clone(),
-                    self.record.foreign,
-                )));
+                self.greeting = Some(Box::pin(kernel::meet_again(self.met(connection))));
             }
             (Some(_), Err(e)) => {
                 // The kernel lives and cannot be reached: it is neither ended nor replaced unasked.
@@ -94,6 +94,16 @@ impl Keeper {
                 self.over = true;
             }
             (None, _) => self.kernel_died(None),
+        }
+    }
+
+    pub(super) fn met(&self, connection: ConnectionFile) -> Met {
+        Met {
+            connection,
+            identity: self.record.id.clone(),
+            language: self.record.kernel.language.clone(),
+            foreign: self.record.foreign,
+            run: self.folders.run(&self.record.id),
         }
     }
 
@@ -121,8 +131,21 @@ impl Keeper {
                 self.over = true;
                 return;
             }
+            Err(why) if !self.ways.is_empty() => {
+                tracing::info!(way = ?self.way, "the kernel is not spoken with in this way: {why}");
+                // Its end is where the next way begins.
+                if let Some(kernel) = &self.kernel {
+                    let _ = signal_group(kernel, Signal::Kill);
+                }
+                return;
+            }
             Err(why) => return self.start_failed(why, None),
         };
+        let file = self.folders.connection_file(&self.record.id);
+        if let Err(e) = greeted.connection.write(&file) {
+            // Its adopter asks the kernel.
+            tracing::warn!("where the kernel tells its output could not be noted: {e}");
+        }
         self.listen_to_heart();
         self.take_sample();
         if std::mem::take(&mut self.rejoining) {
@@ -134,6 +157,7 @@ impl Keeper {
             greeted.leftovers.into_iter().for_each(|incoming| self.take_message(incoming));
             let effects = self.machine.settle();
             self.carry_out(effects, now);
+            self.ask_for_input();
             return;
         }
         kernel::close_sockets_to_others(&self.folders, &self.record.id);
@@ -147,8 +171,15 @@ impl Keeper {
         let now = Time::now();
         if adopted {
             self.restore(now);
+            self.ask_for_input();
         } else {
             self.variables_are_gone();
+            if self.way != Way::of(&self.record.kernel)[0] {
+                // It need not be found by trying again.
+                self.record.kernel.way = Some(self.way);
+                self.save_record();
+            }
+            self.ways.clear();
             // Its sockets and their file were just made.
             self.warnings.remove("swept");
             let effects = self.machine.kernel_ready();
@@ -224,6 +255,16 @@ impl Keeper {
         self.record.warnings.retain(|w| !w.starts_with("The keeper was killed"));
         self.record.warnings.push(what);
         self.save_record();
+    }
+
+    /// What runs may have asked for a line while nobody listened, or have got one of which nobody wrote down that it was sent:
+    /// ipykernel's own state tells.
+    fn ask_for_input(&mut self) {
+        if self.machine.running.is_some() && kernel::is_python(&self.record.kernel.language) {
+            let question = kernel::input_question();
+            self.asks_for_input = Some(question.header.msg_id.clone());
+            self.outbox.push((Channel::Control, question));
+        }
     }
 
     pub(super) fn listen_to_heart(&mut self) {

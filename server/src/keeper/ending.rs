@@ -11,12 +11,14 @@ use tokio::time::Instant;
 use super::frames::Answer;
 use super::kernel;
 use super::run::Keeper;
-use crate::jupyter::Channel;
+use crate::jupyter::{Channel, ConnectionFile};
 use crate::process::{Signal, signal_group};
 use crate::protocol::{EndReason, Error, ErrorKind, ExecutionStatus, SessionState, Time};
 
 const TERMINATE_AFTER: Duration = Duration::from_secs(2);
 const KILL_AFTER: Duration = Duration::from_secs(3);
+/// What was killed is gone by then, or is not ours to end.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 
 /// A kernel that was asked to end.
 pub(super) struct Ending {
@@ -32,6 +34,9 @@ impl Keeper {
     /// Asks the kernel to end. A stop wins over a restart that is under way.
     pub(super) fn end_kernel(&mut self, restart: bool, connection: u64, id: u64) {
         let waiter = (connection, id);
+        if self.state == SessionState::Ended {
+            return self.answer_session(connection, id);
+        }
         if let Some(ending) = &mut self.ending {
             ending.restart &= restart;
             ending.waiters.push(waiter);
@@ -63,17 +68,51 @@ impl Keeper {
 
     /// The kernel did not end in time: the next, harder step.
     pub(super) fn press_on(&mut self) {
-        let Some(ending) = &mut self.ending else { return };
-        let step = ending.next_step.take();
-        ending.next = Instant::now() + KILL_AFTER;
-        if step == Some(Signal::Terminate) {
+        let (Some(ending), Some(kernel)) = (&mut self.ending, &self.kernel) else { return };
+        let Some(step) = ending.next_step.take() else {
+            let what = format!("process {} does not end, not even when it is killed", kernel.pid);
+            return self.ending_refused(what);
+        };
+        tracing::info!(pid = kernel.pid, ?step, "the kernel did not end when asked");
+        let sent = signal_group(kernel, step);
+        let pid = kernel.pid;
+        if step == Signal::Terminate {
             ending.next_step = Some(Signal::Kill);
+            ending.next = Instant::now() + KILL_AFTER;
+        } else {
+            ending.next = Instant::now() + GIVE_UP_AFTER;
         }
-        if let (Some(step), Some(kernel)) = (step, &self.kernel) {
-            tracing::info!(pid = kernel.pid, ?step, "the kernel did not end when asked");
-            if let Err(e) = signal_group(kernel, step) {
-                tracing::warn!("the kernel could not be signalled: {e}");
+        match sent {
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                let what = format!("the system does not let us end process {pid}, which is another user's: end it yourself");
+                self.ending_refused(what);
             }
+            Err(e) => tracing::warn!("the kernel could not be signalled: {e}"),
+            Ok(()) => {}
+        }
+    }
+
+    /// The kernel cannot be ended. Who waits for that is told; the session goes on.
+    fn ending_refused(&mut self, what: String) {
+        tracing::warn!("{what}");
+        let Some(ending) = self.ending.take() else { return };
+        let error = Error::new(ErrorKind::KernelFailed, what).with("sessionId", self.record.id.clone());
+        for (connection, id) in ending.waiters {
+            self.answers.push((connection, Answer::Failed { id, error: error.clone().into() }));
+        }
+        self.status_changed = true;
+        if self.state == SessionState::Restarting {
+            self.state = SessionState::Idle;
+            let mut effects = self.machine.kernel_ready();
+            effects.extend(self.machine.settle());
+            self.carry_out(effects, Time::now());
+        }
+    }
+
+    /// What the kernel had started ends with it, however it ended. Another program's kernel may have left it on purpose.
+    pub(super) async fn end_what_is_left(&self) {
+        if let Some(kernel) = self.kernel.as_ref().filter(|_| !self.record.foreign) {
+            crate::process::end_what_is_left(kernel, &self.record.id).await;
         }
     }
 
@@ -84,6 +123,11 @@ impl Keeper {
         self.kernel = None;
         self.rejoining = false;
         self.outbox.clear();
+        self.asks_for_input = None;
+        for line in std::mem::take(&mut self.lines) {
+            let error = Error::new(ErrorKind::NotWaiting, "the kernel ended before it got the line");
+            self.answers.push((line.connection, Answer::Failed { id: line.id, error: error.into() }));
+        }
         self.forget_questions();
         let now = Time::now();
         let ending = self.ending.take();
@@ -123,6 +167,14 @@ impl Keeper {
             return;
         }
         if was_starting {
+            let file = self.folders.connection_file(&self.record.id);
+            let connection = ConnectionFile::read(&file);
+            // One that had come so far is spoken with in the right way.
+            let has_sockets = connection.as_ref().is_ok_and(ConnectionFile::has_sockets);
+            connection.iter().for_each(ConnectionFile::remove_sockets);
+            if !self.ways.is_empty() && !has_sockets {
+                return self.start_the_next_way();
+            }
             let what = match code {
                 Some(code) => {
                     format!("{} ended with code {code} while starting", self.record.kernel.display_name)
@@ -191,11 +243,24 @@ impl Keeper {
         self.state = SessionState::Ended;
         self.record.ended_at = Some(now);
         self.record.end_reason = Some(reason);
-        self.save_record();
+        // What was set aside was for this.
+        super::writing::release(&self.folders.reserve(&self.record.id));
+        self.record_the_end();
+        // Told once it is on record: who hears of it finds it there.
+        self.status_changed = true;
+    }
+
+    /// The session is over once its end is on record: else whoever looks next would take it for lost.
+    pub(super) fn record_the_end(&mut self) {
+        self.unrecorded = self.record.write(&self.folders).is_err();
+        if std::mem::replace(&mut self.over, !self.unrecorded) || self.unrecorded {
+            return tracing::error!(session = %self.record.id, "its end cannot be written yet");
+        }
         match super::record::open_registry(&self.folders) {
             Ok(opened) => {
                 let document = serde_json::to_string(&self.record).unwrap_or_default();
-                if let Err(e) = opened.registry.end_session(&self.record.id, now, &document) {
+                let ended_at = self.record.ended_at.unwrap_or_else(Time::now);
+                if let Err(e) = opened.registry.end_session(&self.record.id, ended_at, &document) {
                     tracing::warn!("the registry does not know the end yet: {e}");
                 }
                 self.record.note_end(&opened.registry);
@@ -203,8 +268,5 @@ impl Keeper {
             Err(e) => tracing::warn!("the registry cannot be opened: {e}"),
         }
         let _ = crate::paths::ring(&self.folders.bell());
-        // Told once it is on record: who hears of it finds it there.
-        self.status_changed = true;
-        self.over = true;
     }
 }

@@ -1,15 +1,17 @@
-//! The kernel's process and the first words with it: spawn, connect, probe, and ipykernel's high-water mark.
+//! The kernel's process and the first words with it: spawn, connect, lift ipykernel's limit, subscribe, probe.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use super::record::Record;
+use super::record::{KernelLaunch, Record};
 use crate::jupyter::{
-    self, Channel, Channels, ConnectionFile, Decoded, Incoming, Message, PortReservation, Unlimited,
+    self, Channel, Channels, ConnectionFile, Decoded, Incoming, Message, PortReservation, Transport,
 };
 use crate::paths::Folders;
 use crate::process::{self, Identity};
@@ -22,19 +24,97 @@ const PROBE_AGAIN: Duration = Duration::from_millis(500);
 /// The subscription may take effect after the request did: asked again this long after the reply.
 const SUBSCRIBED_AFTER: Duration = Duration::from_millis(50);
 /// How long a kernel may take to answer at all.
-const START_LIMIT: Duration = Duration::from_secs(120);
+pub const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long a kernel of another program may take to be connected.
 const FOREIGN_LIMIT: Duration = Duration::from_secs(10);
-/// How long it may take to answer the request about its high-water mark.
+/// How long its sockets may take where there is another way to try.
+pub const WAY_LIMIT: Duration = Duration::from_secs(30);
+/// How long it may take to answer the request that lifts its limit.
 const SILENT_LIMIT: Duration = Duration::from_secs(3);
+/// How long the endpoint without a limit is waited for: it is there, or the kernel sees other files than we do.
+const UNLIMITED_LIMIT: Duration = Duration::from_secs(1);
+/// The number of its socket: 1 to 5 are the connection file's, 6 is for what forked children print.
+const UNLIMITED: u32 = 7;
+
+/// How a kernel is spoken with. Without a word of its kernelspec it is found by trying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Way {
+    /// Sockets in the session's private folder.
+    Ipc,
+    /// Sockets in a private folder with a short name: xeus takes no long ones.
+    ShortIpc,
+    /// Ports of 127.0.0.1: for what runs where this machine's files are not seen, such as a container.
+    Tcp,
+}
+
+impl Way {
+    /// Those to try, in their order: ipykernel does ipc, where nobody else can listen; of other languages' kernels few do,
+    /// and over tcp more is buffered.
+    pub fn of(kernel: &KernelLaunch) -> VecDeque<Way> {
+        match kernel.way {
+            Some(way) => [way].into(),
+            None if is_python(&kernel.language) => [Way::Ipc, Way::ShortIpc, Way::Tcp].into(),
+            None => [Way::Tcp].into(),
+        }
+    }
+}
 
 /// A kernel that answers.
 pub struct Greeted {
     pub channels: Channels,
+    /// As it is now: with the endpoint that drops nothing.
+    pub connection: ConnectionFile,
     /// What arrived meanwhile and is not an answer to us.
     pub leftovers: Vec<Incoming>,
     /// Set where the kernel may drop output under load.
     pub warning: Option<String>,
+}
+
+/// The kernel that is to be greeted.
+pub struct Met {
+    pub connection: ConnectionFile,
+    /// The name of shell and stdin: the session's id.
+    pub identity: String,
+    pub language: String,
+    /// Another program started it.
+    pub foreign: bool,
+    /// The session's folder of sockets.
+    pub run: PathBuf,
+}
+
+impl Met {
+    /// Where it may tell its output without a limit. In the folder of another program's connection file nothing of ours is
+    /// made.
+    fn endpoints(&self) -> Vec<String> {
+        let in_run = format!("ipc://{}-{UNLIMITED}", self.run.join("kernel").display());
+        match self.connection.transport {
+            Transport::Ipc if self.foreign => vec![in_run],
+            Transport::Ipc => vec![format!("ipc://{}-{UNLIMITED}", self.connection.ip)],
+            Transport::Tcp => vec![in_run, format!("tcp://{}:*", self.connection.ip)],
+        }
+    }
+
+    /// Subscribes to its output: where it drops nothing, if that can be had.
+    async fn subscribe(&mut self, channels: &mut Channels, limit: Duration) -> Result<(), String> {
+        if let Some(endpoint) = self.connection.iopub_without_limit.take() {
+            match channels.subscribe(&endpoint, UNLIMITED_LIMIT).await {
+                Ok(()) => {
+                    self.connection.iopub_without_limit = Some(endpoint);
+                    return Ok(());
+                }
+                Err(e) => tracing::warn!("the kernel's output cannot be had at {endpoint}: {e}"),
+            }
+        }
+        let endpoint = self.connection.iopub_endpoint();
+        channels.subscribe(&endpoint, limit).await.map_err(|e| e.to_string())
+    }
+
+    fn greeted(self, channels: Channels, leftovers: Vec<Incoming>) -> Greeted {
+        let may_drop = is_python(&self.language) && self.connection.iopub_without_limit.is_none();
+        let warning = may_drop.then(|| "This kernel may drop output when it prints very fast.".to_owned());
+        Greeted { channels, connection: self.connection, leftovers, warning }
+    }
 }
 
 /// A kernel whose process could not be started, or was gone before it could be looked at.
@@ -50,22 +130,26 @@ impl From<std::io::Error> for NotSpawned {
     }
 }
 
-/// Starts the kernel's process: own process group, output into kernel.log, the keeper's clean environment and what the
-/// session adds to it.
-pub fn spawn(record: &Record, folders: &Folders) -> Result<(Child, Identity, ConnectionFile), NotSpawned> {
+/// Starts the kernel's process: a session of its own, so that what is stopped in it does not die with the keeper; output into
+/// kernel.log, the keeper's clean environment and what the session adds to it.
+pub fn spawn(record: &Record, folders: &Folders, way: Way) -> Result<(Child, Identity, ConnectionFile), NotSpawned> {
     let id = &record.id;
     let failed = |e: jupyter::ConnectionError| std::io::Error::other(e.to_string());
     let mut reserved: Option<PortReservation> = None;
-    // ipykernel does ipc, where nobody else can listen; of other kernels few do, and tcp buffers more.
-    let connection = if is_python(&record.kernel.language) {
-        ConnectionFile::ipc(&folders.kernel_sockets(id), &record.kernel.name).map_err(failed)?
-    } else {
-        let (file, ports) = ConnectionFile::tcp(&record.kernel.name).map_err(failed)?;
-        reserved = Some(ports);
-        file
+    let name = &record.kernel.name;
+    let connection = match way {
+        Way::Ipc => ConnectionFile::ipc(&folders.kernel_sockets(id), name).map_err(failed)?,
+        Way::ShortIpc => ConnectionFile::short_ipc(name).map_err(failed)?,
+        Way::Tcp => {
+            let (file, ports) = ConnectionFile::tcp(name).map_err(failed)?;
+            reserved = Some(ports);
+            file
+        }
     };
-    connection.remove_sockets();
     let path = folders.connection_file(id);
+    if way != Way::ShortIpc {
+        connection.remove_sockets();
+    }
     connection.write(&path).map_err(failed)?;
     let kernel = &record.kernel;
     let argv = kernel.command(&path);
@@ -76,8 +160,9 @@ pub fn spawn(record: &Record, folders: &Folders) -> Result<(Child, Identity, Con
     let environment =
         process::with_interpreter_first(process::clean(std::env::vars_os()), &PathBuf::from(program));
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(environment).envs(&kernel.env);
-    command.current_dir(&kernel.cwd).process_group(0);
+    command.args(arguments).env_clear().envs(environment).envs(&kernel.env).env(process::KEPT, id);
+    command.current_dir(&kernel.cwd);
+    process::in_own_session(command.as_std_mut());
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(false);
     drop(reserved);
     let mut child = command
@@ -94,21 +179,20 @@ pub fn spawn(record: &Record, folders: &Folders) -> Result<(Child, Identity, Con
     }
 }
 
-/// Connects to a kernel that was just started, and waits until it answers and its output reaches us.
-pub async fn greet(
-    connection: ConnectionFile,
-    identity: String,
-    language: String,
-) -> Result<Greeted, String> {
+/// Connects to a kernel that was just started, and waits until it answers and its output reaches us. `limit` is for its
+/// sockets.
+pub async fn greet(mut met: Met, limit: Duration) -> Result<Greeted, String> {
     let greeted = tokio::time::timeout(START_LIMIT, async {
         let mut channels =
-            Channels::connect(&connection, &identity, START_LIMIT).await.map_err(|e| e.to_string())?;
+            Channels::connect(&met.connection, &met.identity, limit).await.map_err(|e| e.to_string())?;
         let mut leftovers = Vec::new();
+        if is_python(&met.language) {
+            answer_to(&mut channels, Channel::Shell, kernel_info_request(), &mut leftovers).await?;
+            lift_the_limit(&mut channels, Channel::Shell, &mut met, &mut leftovers).await;
+        }
+        met.subscribe(&mut channels, limit).await?;
         probe(&mut channels, Channel::Shell, &mut leftovers).await?;
-        let request = jupyter::unlimited_iopub(CLIENT, true);
-        let warning =
-            raise_high_water_mark(&mut channels, Channel::Shell, request, &language, &mut leftovers).await;
-        Ok(Greeted { channels, leftovers, warning })
+        Ok(met.greeted(channels, leftovers))
     });
     greeted
         .await
@@ -117,26 +201,22 @@ pub async fn greet(
 
 /// Connects to a kernel whose keeper died. It may be busy: only its control channel is asked, which a busy ipykernel
 /// answers too; a kernel that does not is taken as it is after two seconds.
-pub async fn meet_again(
-    connection: ConnectionFile,
-    identity: String,
-    language: String,
-    foreign: bool,
-) -> Result<Greeted, String> {
+pub async fn meet_again(mut met: Met) -> Result<Greeted, String> {
     // It bound its sockets long ago.
-    let limit = if foreign { FOREIGN_LIMIT } else { START_LIMIT };
-    let mut channels = Channels::connect(&connection, &identity, limit).await.map_err(|e| e.to_string())?;
+    let limit = if met.foreign { FOREIGN_LIMIT } else { START_LIMIT };
+    let mut channels =
+        Channels::connect(&met.connection, &met.identity, limit).await.map_err(|e| e.to_string())?;
     let mut leftovers = Vec::new();
+    if is_python(&met.language) && met.connection.iopub_without_limit.is_none() {
+        lift_the_limit(&mut channels, Channel::Control, &mut met, &mut leftovers).await;
+    }
+    met.subscribe(&mut channels, limit).await?;
     let asked =
         tokio::time::timeout(Duration::from_secs(2), probe(&mut channels, Channel::Control, &mut leftovers));
-    let mut warning = None;
-    if matches!(asked.await, Ok(Ok(()))) {
-        // In the folder of another program's connection file nothing of ours is made.
-        let request = jupyter::unlimited_iopub(CLIENT, !foreign);
-        warning =
-            raise_high_water_mark(&mut channels, Channel::Control, request, &language, &mut leftovers).await;
+    if let Ok(Err(why)) = asked.await {
+        return Err(why);
     }
-    Ok(Greeted { channels, leftovers, warning })
+    Ok(met.greeted(channels, leftovers))
 }
 
 /// Asks for `kernel_info` until both the reply and the kernel's `status` on iopub came: then the subscription works.
@@ -168,37 +248,40 @@ async fn probe(channels: &mut Channels, on: Channel, leftovers: &mut Vec<Incomin
     Ok(())
 }
 
-/// Sets ipykernel's iopub high-water mark to none. Its default of 1,000 messages drops output in silence under load.
-/// Returns a sentence for people where it could not be set.
-async fn raise_high_water_mark(
+/// Has ipykernel tell its output where it drops none: its mark of 1,000 messages drops in silence under load. What is known
+/// afterwards stands in the connection.
+async fn lift_the_limit(channels: &mut Channels, on: Channel, met: &mut Met, leftovers: &mut Vec<Incoming>) {
+    let endpoints = met.endpoints();
+    let request = jupyter::iopub_without_limit(CLIENT, &endpoints, !met.foreign);
+    let asked = tokio::time::timeout(SILENT_LIMIT, answer_to(channels, on, request, leftovers)).await;
+    let endpoint = match asked {
+        Ok(Ok(reply)) => jupyter::iopub_without_limit_of(&reply, &endpoints),
+        Ok(Err(why)) => Err(why),
+        Err(_) => Err("the kernel does not answer".to_owned()),
+    };
+    match endpoint {
+        Ok(endpoint) => met.connection.iopub_without_limit = Some(endpoint),
+        Err(why) => tracing::warn!("the kernel's output has a limit still: {why}"),
+    }
+}
+
+/// The content of a request's reply.
+async fn answer_to(
     channels: &mut Channels,
     on: Channel,
-    message: Message,
-    language: &str,
+    request: Message,
     leftovers: &mut Vec<Incoming>,
-) -> Option<String> {
-    if !is_python(language) {
-        return None;
-    }
-    let id = [message.header.msg_id.clone()];
-    channels.send(on, &message).await.ok()?;
-    let wait = async {
-        loop {
-            let incoming = channels.recv().await.map_err(|e| e.to_string())?;
-            if !answers(&incoming, &id) {
-                leftovers.push(incoming);
-            } else if let Decoded::Message(m) = &incoming.decoded
-                && m.msg_type() == "execute_reply"
-            {
-                return Ok::<_, String>(jupyter::unlimited_iopub_outcome(&m.content));
-            }
-        }
-    };
-    match tokio::time::timeout(SILENT_LIMIT, wait).await {
-        Ok(Ok(Unlimited::Yes)) => None,
-        other => {
-            tracing::warn!("the kernel's high-water mark could not be raised: {other:?}");
-            Some("This kernel may drop output when it prints very fast.".to_owned())
+) -> Result<Value, String> {
+    let id = [request.header.msg_id.clone()];
+    channels.send(on, &request).await.map_err(|e| e.to_string())?;
+    loop {
+        let incoming = channels.recv().await.map_err(|e| e.to_string())?;
+        if !answers(&incoming, &id) {
+            leftovers.push(incoming);
+        } else if let Decoded::Message(message) = incoming.decoded
+            && incoming.channel == on
+        {
+            return Ok(message.content);
         }
     }
 }
@@ -238,7 +321,7 @@ pub fn kernel_info_request() -> Message {
 }
 
 /// A question that runs no code of the user.
-pub fn question(message: &str, content: serde_json::Value) -> Message {
+pub fn question(message: &str, content: Value) -> Message {
     Message::request(message, CLIENT, content)
 }
 
@@ -253,13 +336,13 @@ pub fn save_request(file: &Path) -> Message {
 }
 
 /// Has them taken from it again.
-pub fn restore_request(file: &Path, details: &serde_json::Value) -> Message {
+pub fn restore_request(file: &Path, details: &Value) -> Message {
     jupyter::restore_snapshot(CLIENT, file, details)
 }
 
-/// Makes an exchanged iopub socket as lossless as the one before.
-pub fn unlimited_request() -> Message {
-    jupyter::unlimited_iopub(CLIENT, false)
+/// Asks what line it waits for, if any.
+pub fn input_question() -> Message {
+    jupyter::ask_for_input(CLIENT)
 }
 
 /// The user's line.

@@ -4,18 +4,19 @@
 //! One execution at a time is at the kernel, sent with `stop_on_error: false`: the queue and what a failure does to it
 //! are ours, so that another notebook's cells are never aborted by it.
 
+mod input;
 mod others;
 mod output;
+mod overdue;
 
 use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
+use self::input::close_input;
 use self::output::{error_of, event_of};
 use crate::protocol::{CellRef, EventBody, ExecutionError, ExecutionStatus, InputPrompt, Output, Time};
 
-/// How long after its reply an execution waits for the kernel's `idle` on iopub, in milliseconds.
-const IDLE_GRACE: i64 = 3_000;
 /// How many ticks after its `idle` an execution has for its reply, until the kernel is asked.
 const UNANSWERED: u32 = 2;
 /// How many ticks a question to a busy kernel waits at most before it is asked again.
@@ -110,8 +111,12 @@ pub struct Machine {
     settling: Option<Settling>,
     /// The kernel is at something that is no execution: what waits waits on.
     held: bool,
+    /// What is sent could not be noted.
+    paused: bool,
     /// The kernel said that it exits because code asked for it.
     pub exiting: bool,
+    /// The running execution's `idle` is waited for.
+    overdue: Option<overdue::Overdue>,
     /// What other programs run on it.
     others: Vec<others::Other>,
     /// The latest batches in which something failed: what still arrives of them is not run.
@@ -154,6 +159,7 @@ impl Machine {
 
     /// A question of `Effect::Probe` was sent.
     pub fn probed(&mut self, msg_id: String) {
+        self.overdue_probed(&msg_id);
         if let Some(settling) = self.settling.as_mut() {
             settling.probes.push(msg_id);
         }
@@ -196,11 +202,29 @@ impl Machine {
         Some(finished(&job.execution_id, ExecutionStatus::Aborted, None, now))
     }
 
-    /// The user's line goes to the kernel. False: it is not waited for.
-    pub fn input_replied(&mut self, execution_id: &str) -> Option<Effect> {
-        let running = self.running.as_mut().filter(|r| r.job.execution_id == execution_id)?;
-        running.input.take()?;
-        Some(Effect::Journal { execution_id: Some(execution_id.into()), body: EventBody::InputReplied {} })
+    /// What was to go to the kernel and did not waits in front again. False: it is not at the kernel.
+    pub fn unsend(&mut self, execution_id: &str) -> bool {
+        let is_it = |running: &mut Running| running.job.execution_id == execution_id;
+        let Some(running) = self.running.take_if(is_it) else { return false };
+        self.queue.push_front(running.job);
+        true
+    }
+
+    /// An execution is taken out that never was.
+    pub fn take_back(&mut self, execution_id: &str) {
+        self.unsend(execution_id);
+        self.queue.retain(|job| job.execution_id != execution_id);
+    }
+
+    /// Nothing is sent until [`go_on`](Self::go_on): it could not be noted.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// What waits goes on.
+    pub fn go_on(&mut self) -> Vec<Effect> {
+        self.paused = false;
+        self.dispatch()
     }
 
     /// The kernel is to be replaced: what waits is aborted, and what comes from now on is the next one's.
@@ -224,7 +248,7 @@ impl Machine {
     /// The kernel's process is gone, and another one comes: what ran ends as `running`.
     pub fn kernel_replaced(&mut self, running: ExecutionStatus, now: Time) -> Vec<Effect> {
         self.ready = false;
-        (self.settling, self.held) = (None, false);
+        (self.settling, self.overdue, self.held) = (None, None, false);
         let mut effects = self.others_gone(now);
         if let Some(mut gone) = self.running.take() {
             // A reply that came before the end tells how it ended, whatever became of the kernel.
@@ -272,20 +296,16 @@ impl Machine {
         if self.others_may_be_through() {
             effects.extend(self.settle());
         }
-        let replied = self.running.as_ref().and_then(|r| r.reply.as_ref()).map(|r| r.2);
-        let Some(from) = replied.filter(|at| !(0..=IDLE_GRACE).contains(&now.since(*at))) else {
-            return effects;
-        };
-        let gap = EventBody::Gap { from, to: now, lost_at_most: None };
-        effects.push(Effect::Journal { execution_id: None, body: gap });
-        if let Some(running) = self.running.as_mut() {
-            running.idle = true;
-        }
-        effects.extend(self.settle_running(now));
+        effects.extend(self.tick_overdue(now));
         effects
     }
 
     fn iopub(&mut self, m: &mut Incoming, now: Time) -> Vec<Effect> {
+        let overdue = self.output_came(m.parent, now);
+        if !overdue.is_empty() {
+            // It was a status, and told that.
+            return overdue;
+        }
         let ours = self.running.as_ref().is_some_and(|r| r.job.execution_id == m.parent);
         self.exiting |= others::ends(m.kind, m.content);
         if !ours && let Some(effects) = self.other(m, now) {
@@ -317,6 +337,7 @@ impl Machine {
     }
 
     fn shell(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
+        self.answer_came(m.parent, now);
         let is_asked = |settling: &mut Settling| settling.probes.iter().any(|id| id == m.parent);
         if let Some(settled) = self.settling.take_if(is_asked) {
             // It is through with what others asked before, too, whether their ends were heard or not.
@@ -367,22 +388,6 @@ impl Machine {
         effects
     }
 
-    fn stdin(&mut self, m: &Incoming, now: Time) -> Vec<Effect> {
-        if m.kind != "input_request" {
-            return Vec::new();
-        }
-        let mut effects = self.begin(None, now);
-        let Some(running) = self.running.as_mut() else { return effects };
-        let prompt = m.content["prompt"].as_str().unwrap_or_default().to_owned();
-        let password = m.content["password"].as_bool().unwrap_or(false);
-        running.input = Some(InputPrompt { prompt: prompt.clone(), password });
-        effects.push(Effect::Journal {
-            execution_id: Some(running.job.execution_id.clone()),
-            body: EventBody::InputRequest { prompt, password },
-        });
-        effects
-    }
-
     /// The first sign of the running execution.
     fn begin(&mut self, execution_count: Option<u32>, now: Time) -> Vec<Effect> {
         let Some(running) = self.running.as_mut().filter(|r| r.started_at.is_none()) else {
@@ -398,6 +403,7 @@ impl Machine {
     /// Ends the running execution once its reply and its `idle` are here, and sends the next.
     fn settle_running(&mut self, now: Time) -> Vec<Effect> {
         let Some(mut done) = self.running.take_if(|r| r.idle && r.reply.is_some()) else { return Vec::new() };
+        self.overdue = None;
         let mut effects = Vec::new();
         close_input(&mut done, &mut effects);
         let (status, error, at) = done.reply.take().unwrap_or((ExecutionStatus::Lost, None, now));
@@ -425,7 +431,7 @@ impl Machine {
     fn dispatch(&mut self) -> Vec<Effect> {
         // Behind what another program runs it would be the kernel's, and could not be taken back.
         let waits = self.other_running().is_some();
-        let is_taken = self.running.is_some() || self.settling.is_some() || self.held;
+        let is_taken = self.running.is_some() || self.settling.is_some() || self.held || self.paused;
         if !self.ready || is_taken || self.exiting || waits {
             return Vec::new();
         }
@@ -439,13 +445,6 @@ impl Machine {
             unanswered: 0,
         });
         vec![Effect::Send(job)]
-    }
-}
-
-fn close_input(running: &mut Running, effects: &mut Vec<Effect>) {
-    if running.input.take().is_some() {
-        let execution_id = Some(running.job.execution_id.clone());
-        effects.push(Effect::Journal { execution_id, body: EventBody::InputReplied {} });
     }
 }
 

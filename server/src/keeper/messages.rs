@@ -56,7 +56,9 @@ impl Keeper {
     pub(super) fn take_message(&mut self, incoming: jupyter::Incoming) {
         let now = Time::now();
         let channel = incoming.channel;
-        self.exchange_iopub |= incoming.size > HUGE_MESSAGE;
+        if incoming.size > HUGE_MESSAGE {
+            self.huge_at = Some(Instant::now());
+        }
         let mut message = match incoming.decoded {
             Decoded::Message(message) => message,
             Decoded::Unreadable(unreadable) => {
@@ -69,8 +71,16 @@ impl Keeper {
                 return;
             }
         };
-        self.gaps.saw(&message.header.msg_id, now);
+        self.gaps.saw(&message.header.msg_id, channel == Channel::Iopub, now);
         let parent = message.parent_header.as_ref().map_or("", |parent| &parent.msg_id);
+        if self.asks_for_input.as_deref() == Some(parent) {
+            if channel == Channel::Control {
+                self.asks_for_input = None;
+                let effects = self.machine.waits_for(jupyter::input_of(&message.content), now);
+                self.carry_out(effects, now);
+            }
+            return;
+        }
         if self.questions.concerns(parent) {
             if channel == Channel::Shell {
                 let parent = parent.to_owned();
@@ -157,6 +167,11 @@ impl Keeper {
                 Effect::Busy(milliseconds) => self.record.busy_seconds += milliseconds as f64 / 1000.0,
             }
         }
+        self.set_state();
+    }
+
+    /// Whether the kernel is at something may be otherwise by now.
+    pub(super) fn set_state(&mut self) {
         self.state = match self.state {
             SessionState::Idle | SessionState::Busy if self.machine.is_busy() => SessionState::Busy,
             SessionState::Idle | SessionState::Busy => SessionState::Idle,
@@ -181,15 +196,14 @@ impl Keeper {
         self.carry_out(effects, now);
     }
 
-    /// Gives the memory of a huge message back.
+    /// Gives the memory of huge messages back, once there were none for a moment: of a burst each would have to be read
+    /// twice.
     pub(super) async fn exchange_iopub(&mut self) {
-        let Some(channels) = self.channels.as_mut() else { return };
-        if channels.is_replacing_iopub() {
-            // The new one may have read it, too: it is exchanged in its turn.
-            self.exchange_iopub = true;
+        self.huge_at = None;
+        let Some(channels) = self.channels.as_mut().filter(|channels| !channels.is_exchanging_iopub()) else {
             return;
-        }
-        if let Err(e) = channels.replace_iopub(Channel::Control, &kernel::unlimited_request()).await {
+        };
+        if let Err(e) = channels.exchange_iopub(&kernel::kernel_info_request()).await {
             tracing::warn!("the iopub socket could not be exchanged: {e}");
         }
     }
@@ -202,11 +216,10 @@ impl Keeper {
             return;
         };
         self.rejoining = true;
-        let (id, language) = (self.record.id.clone(), self.record.kernel.language.clone());
-        let foreign = self.record.foreign;
+        let met = self.met(connection);
         self.greeting = Some(Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            kernel::meet_again(connection, id, language, foreign).await
+            kernel::meet_again(met).await
         }));
     }
 }

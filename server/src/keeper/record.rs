@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::kernel::Way;
 use crate::paths::Folders;
 use crate::process::Identity;
-use crate::protocol::{EndReason, KernelInfo, NotebookName, NotebookRef, Session, SessionState, Time};
+use crate::protocol::{EndReason, Error, ErrorKind, KernelInfo, NotebookName, NotebookRef, Session, SessionState, Time};
 use crate::registry::{self, Binding, Opened, Registry, SessionRow};
 
 /// The format that this build writes. Later ones only add.
@@ -116,10 +117,35 @@ pub struct KernelLaunch {
     pub env: BTreeMap<String, String>,
     /// Interrupt by a message rather than a signal.
     pub interrupt_by_message: bool,
+    /// How it is spoken with: as its kernelspec says, or as was found by trying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
     pub cwd: PathBuf,
 }
 
 impl KernelLaunch {
+    /// Looks whether it can be started once more. Its folder may have been renamed: then it is the notebook's.
+    ///
+    /// # Errors
+    /// `KernelFailed` where there is no such folder or program any more; the message names it.
+    pub fn find_again(&mut self, notebook: Option<&Path>) -> Result<(), Error> {
+        let failed = |what: String| Error::new(ErrorKind::KernelFailed, what);
+        if !self.cwd.is_dir() {
+            let folder = notebook.and_then(Path::parent).filter(|folder| folder.is_dir());
+            let Some(folder) = folder else {
+                let what = "is not there any more: nothing was ended; make it again, or start another kernel";
+                return Err(failed(format!("the folder {} {what}", self.cwd.display())));
+            };
+            self.cwd = folder.to_owned();
+        }
+        let program = Path::new(self.argv.first().map_or("", String::as_str));
+        if program.is_absolute() && !program.is_file() {
+            let what = "is not there any more: nothing was ended; install it again, or start another kernel";
+            return Err(failed(format!("the kernel's program {} {what}", program.display())));
+        }
+        Ok(())
+    }
+
     /// Program and arguments.
     pub fn command(&self, connection_file: &Path) -> Vec<String> {
         let path = connection_file.to_string_lossy();

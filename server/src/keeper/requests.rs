@@ -6,6 +6,7 @@ use super::clients::FromClient;
 use super::frames::{Answer, CURRENT_VERSION, Execute, MIN_VERSION, Request};
 use super::kernel;
 use super::run::Keeper;
+use super::writing::{Line, Promise, cannot_run};
 use crate::journal::NewExecution;
 use crate::jupyter::Channel;
 use crate::process::{Signal, signal_group};
@@ -74,22 +75,25 @@ impl Keeper {
                 self.answer(connection, id, json!({}));
             }
             Request::ReplyInput { execution_id, value } => {
-                let effect = self.machine.input_replied(&execution_id).ok_or_else(|| {
+                let prompt = self.machine.take_input(&execution_id).ok_or_else(|| {
                     Error::new(
                         ErrorKind::NotWaiting,
                         format!("execution {execution_id} asks for no input now"),
                     )
                     .with("executionId", execution_id.clone())
                 })?;
-                self.carry_out(vec![effect], Time::now());
-                self.outbox.push((Channel::Stdin, kernel::input_reply(&value)));
-                self.answer(connection, id, json!({}));
+                self.status_changed = true;
+                self.lines.push(Line { connection, id, execution_id, prompt, value });
             }
             Request::Interrupt {} => {
                 self.interrupt()?;
                 self.answer_session(connection, id);
             }
-            Request::Restart {} => self.end_kernel(true, connection, id),
+            Request::Restart {} => {
+                // Looked at before anything ends.
+                self.record.kernel.find_again(self.record.notebooks[0].path.as_deref())?;
+                self.end_kernel(true, connection, id);
+            }
             Request::Label { label } => {
                 self.record.label = label;
                 self.record_changed()?;
@@ -157,11 +161,10 @@ impl Keeper {
                 .with("field", "notebookUri"));
         }
         if self.disk_full {
-            self.settle_up();
+            self.tick_disk();
         }
         if self.disk_full {
-            let what = "the journal cannot be written (is the disk full?): nothing was run, because its output would be lost";
-            return Err(Error::new(ErrorKind::StoreFailed, what));
+            return Err(cannot_run());
         }
         let execution_id = crate::ids::unique();
         let new = NewExecution {
@@ -174,7 +177,7 @@ impl Keeper {
             queued_at: Time::now(),
         };
         self.enqueue(new, execute.batch);
-        self.answer(connection, id, json!({ "executionId": execution_id }));
+        self.promises.push(Promise { connection, id, execution_id });
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! After every wake: what happened is committed to the journal, and only then told, answered, or sent to the kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::clients::{Clients, FromClient};
 use super::frames::{Answer, Sample};
-use super::kernel::Greeted;
+use super::writing::{Line, Promise};
+use super::kernel::{Greeted, Way};
 use super::machine::Machine;
 use super::messages::{BATCH_BYTES, BATCH_ROWS};
 use super::record::Record;
@@ -33,6 +34,9 @@ const QUIET: Duration = Duration::from_secs(10);
 /// How often the heart of a quiet kernel is listened to.
 const QUIET_HEART: Duration = Duration::from_secs(30);
 
+/// After the last huge message the memory that it took is given back.
+const HUGE_OVER: Duration = Duration::from_secs(2);
+
 type Death = Pin<Box<dyn Future<Output = Option<i32>>>>;
 type Greeting = Pin<Box<dyn Future<Output = Result<Greeted, String>>>>;
 
@@ -48,16 +52,21 @@ pub(super) struct Keeper {
     pub kernel: Option<Identity>,
     pub death: Option<Death>,
     pub greeting: Option<Greeting>,
+    /// How the kernel is spoken with, and the ways that were not tried yet.
+    pub way: Way,
+    pub ways: VecDeque<Way>,
     /// The kernel is being ended: see `ending.rs`.
     pub ending: Option<super::ending::Ending>,
     /// The session is over: the loop ends.
     pub over: bool,
     /// The face that launched us waits for a word.
     pub word_owed: bool,
-    /// Answers that wait for the next commit.
+    /// What waits for the next commit: see `writing.rs`.
     pub answers: Vec<(u64, Answer)>,
-    /// Messages to the kernel that wait for the next commit.
+    pub promises: Vec<Promise>,
     pub outbox: Vec<(Channel, Message)>,
+    /// Lines for `input()`.
+    pub lines: Vec<Line>,
     /// Who waits for the restart.
     pub restart_waiters: Vec<(u64, u64)>,
     /// What waits for its commit does not wait for more.
@@ -72,7 +81,8 @@ pub(super) struct Keeper {
     pub joining: bool,
     /// The channels broke under a kernel that lives: they are made anew, and nothing else changes.
     pub rejoining: bool,
-    pub exchange_iopub: bool,
+    /// When the last huge message came, while the memory that it took is to be given back.
+    pub huge_at: Option<Instant>,
     pub heartbeat: Option<(tokio::task::JoinHandle<()>, tokio::sync::watch::Receiver<bool>)>,
     pub gaps: Counter,
     pub sampler: Sampler,
@@ -94,6 +104,10 @@ pub(super) struct Keeper {
     pub gpu_asked: Option<Instant>,
     pub questions: super::questions::Questions,
     pub snapshot: Option<super::snapshots::Running>,
+    /// The question whether the kernel waits for a line, which nobody may have heard.
+    pub asks_for_input: Option<String>,
+    /// The session has ended, and there was no room to say so.
+    pub unrecorded: bool,
     /// Another keeper's snapshots may lie there unfinished.
     pub unswept: bool,
 }
@@ -103,6 +117,7 @@ pub fn run(folders: Folders, session_id: &str, purpose: Purpose) -> Result<(), E
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
     let result = runtime.block_on(async {
+        crate::process::outlive_file_limits();
         let (mut keeper, requests) = Keeper::open(folders, session_id, purpose)?;
         match purpose {
             Purpose::Start => {
@@ -133,9 +148,16 @@ impl Keeper {
         let dir = folders.session(session_id);
         let limits = Limits { max_bytes: record.journal_max_bytes };
         let mut warnings = BTreeMap::new();
-        let mut journal = match Journal::open(&dir, limits.clone()) {
+        let reserve = folders.reserve(session_id);
+        // Whoever died on a full disk left the room that is needed to take over.
+        let opened = Journal::open(&dir, limits.clone()).or_else(|e| {
+            super::writing::release(&reserve);
+            if e.is_corrupt() || e.is_newer() { Err(e) } else { Journal::open(&dir, limits.clone()) }
+        });
+        let mut journal = match opened {
             Ok(journal) => journal,
-            Err(e) if purpose == Purpose::Adopt && !e.is_newer() => {
+            // What cannot be opened just now is not damaged.
+            Err(e) if purpose == Purpose::Adopt && e.is_corrupt() => {
                 let aside = dir.join(format!("journal.db.corrupt-{}", Time::now().0));
                 for file in ["", "-wal", "-shm"] {
                     let from = dir.join(format!("journal.db{file}"));
@@ -150,6 +172,10 @@ impl Keeper {
             }
             Err(e) => return Err(failed(e.to_string())),
         };
+        let full = super::writing::reserve(&reserve).err();
+        if let Some(e) = &full {
+            tracing::warn!("there is no room for a reserve: {e}");
+        }
         if purpose == Purpose::Adopt && journal.last_seq() == 0 {
             // Set aside, or cut off: what its numbers were nobody can tell, and milliseconds are beyond them.
             journal.begin_above(Time::now().0.unsigned_abs());
@@ -172,21 +198,25 @@ impl Keeper {
             kernel: None,
             death: None,
             greeting: None,
+            way: Way::Ipc,
+            ways: VecDeque::new(),
             ending: None,
             over: false,
             word_owed: true,
             answers: Vec::new(),
+            promises: Vec::new(),
             outbox: Vec::new(),
+            lines: Vec::new(),
             restart_waiters: Vec::new(),
             urgent: false,
-            disk_full: false,
+            disk_full: full.is_some(),
             status_changed: true,
             warnings,
             log_from: 0,
             adopting: purpose != Purpose::Start,
             joining: purpose == Purpose::Join,
             rejoining: false,
-            exchange_iopub: false,
+            huge_at: None,
             heartbeat: None,
             gaps: Counter::new(),
             sampler: Sampler::new(),
@@ -203,6 +233,8 @@ impl Keeper {
             gpu_asked: None,
             questions,
             snapshot: None,
+            asks_for_input: None,
+            unrecorded: false,
             unswept: purpose == Purpose::Adopt,
         };
         keeper.clients.publish(|p| p.committed = committed);
@@ -245,6 +277,7 @@ impl Keeper {
                 greeted = at_last(&mut self.greeting) => self.greeted(greeted),
                 code = at_last(&mut self.death) => {
                     self.last_messages().await;
+                    self.end_what_is_left().await;
                     self.kernel_died(code);
                 }
                 () = at(ending_at) => self.press_on(),
@@ -266,7 +299,7 @@ impl Keeper {
                 self.settle_some();
             }
             self.send_outbox().await;
-            if std::mem::take(&mut self.exchange_iopub) {
+            if self.huge_at.is_some_and(|at| at.elapsed() >= HUGE_OVER) {
                 self.exchange_iopub().await;
             }
         }
@@ -280,6 +313,8 @@ impl Keeper {
             || self.rejoining
             || self.ending.is_some()
             || self.disk_full
+            || self.unrecorded
+            || self.huge_at.is_some()
             || self.has_questions()
             || self.unswept
     }
@@ -296,93 +331,15 @@ impl Keeper {
     /// Whether what waits for its commit may wait a moment for more: of a short execution begin, result and end then go
     /// together. What somebody waits for does not linger: an answer, a question, an end.
     fn may_linger(&self) -> bool {
-        let nobody_waits = self.answers.is_empty() && self.outbox.is_empty() && !self.urgent && !self.over;
-        nobody_waits && self.journal.pending_rows() < BATCH_ROWS && self.journal.pending_bytes() < BATCH_BYTES
+        !self.is_waited_for()
+            && !self.urgent
+            && !self.over
+            && self.journal.pending_rows() < BATCH_ROWS && self.journal.pending_bytes() < BATCH_BYTES
     }
 
     /// Whether more is waiting for its commit than one transaction takes.
-    fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         self.journal.pending_bytes() >= BATCH_BYTES && !self.disk_full
-    }
-
-    /// Settles all where somebody waits for it, else as much as one transaction takes: of a huge message the first part
-    /// can be read while the next is written.
-    fn settle_some(&mut self) {
-        if !self.answers.is_empty() || !self.outbox.is_empty() || !self.is_behind() {
-            return self.settle_up();
-        }
-        let committed = self.journal.commit_some();
-        self.note(committed);
-        let committed = self.committed;
-        self.clients.publish(|p| p.committed = committed);
-    }
-
-    /// Commits, then tells: the order that nothing may break.
-    pub(super) fn settle_up(&mut self) {
-        self.urgent = false;
-        if self.journal.pending_rows() > 0 || self.disk_full {
-            let committed = self.journal.commit();
-            self.note(committed);
-        }
-        for (connection, answer) in std::mem::take(&mut self.answers) {
-            self.clients.reply(connection, &answer);
-        }
-        if std::mem::take(&mut self.resample) {
-            self.take_sample();
-        }
-        let status = std::mem::take(&mut self.status_changed).then(|| {
-            let status = Answer::Status { status: Box::new(self.session()) };
-            super::frames::encode(&status).unwrap_or_default()
-        });
-        let committed = self.committed;
-        self.clients.publish(|p| {
-            p.committed = committed;
-            if let Some(status) = status {
-                p.status_version += 1;
-                p.status = status.into();
-            }
-        });
-    }
-
-    /// Whether the journal could be written; where not, the session says so.
-    fn note(&mut self, committed: Result<u64, crate::journal::Error>) {
-        match committed {
-            Ok(seq) => {
-                self.committed = seq;
-                if std::mem::take(&mut self.disk_full) {
-                    self.warnings.remove("disk");
-                    self.status_changed = true;
-                }
-            }
-            Err(e) => {
-                tracing::error!("the journal cannot be written: {e}");
-                let what = if e.is_full() { "The disk is full" } else { "The journal cannot be written" };
-                let what = format!("{what}: output may be lost until that is mended ({e}).");
-                self.status_changed |= !self.disk_full;
-                self.warnings.insert("disk", what);
-                self.disk_full = true;
-            }
-        }
-    }
-
-    async fn send_outbox(&mut self) {
-        if self.rejoining {
-            return; // What is to be sent waits for the channels.
-        }
-        for (channel, message) in std::mem::take(&mut self.outbox) {
-            let Some(channels) = self.channels.as_mut() else { continue };
-            if let Err(e) = channels.send(channel, &message).await {
-                tracing::error!("a message did not reach the kernel: {e}");
-            }
-        }
-    }
-
-    /// Writes `session.json`; a failure is a warning, for the keeper itself is the truth while it lives.
-    pub(super) fn save_record(&mut self) {
-        if let Err(e) = self.record.write(&self.folders) {
-            tracing::error!("session.json cannot be written: {e}");
-            self.warnings.insert("record", format!("session.json cannot be written: {e}"));
-        }
     }
 
     /// Gives the launching face its word, once.

@@ -25,6 +25,12 @@ impl Keeper {
         let now = Time::now();
         let effects = self.machine.tick(now);
         self.carry_out(effects, now);
+        self.tick_disk();
+        match self.journal.put_back_if_removed() {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("the journal was removed under its keeper, and is back"),
+            Err(e) => tracing::error!("the journal was removed, and cannot be put back yet: {e}"),
+        }
         self.tick_questions(now);
         self.tick_snapshot();
         self.tick_idling();

@@ -49,17 +49,24 @@ pub(super) fn measure(pid: u32) -> Option<Measured> {
     tree(pid).into_iter().next()
 }
 
-/// The processes whose command ends in these arguments. A script's begins with its interpreter.
+/// This user's processes whose command ends in these arguments. A script's begins with its interpreter.
 pub(super) fn started_with(arguments: &[String]) -> Vec<u32> {
     let Ok(mut system) = System::new() else { return Vec::new() };
-    let kind = kind().with_cmd(sysinfo::UpdateKind::Always);
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind_of_own());
     let fits = |process: &&sysinfo::Process| {
         let (command, wanted) = (process.cmd(), arguments.len());
         command.len() > wanted
             && command[command.len() - wanted..].iter().zip(arguments).all(|(a, b)| a == b.as_str())
     };
-    system.processes().values().filter(fits).map(|process| process.pid().as_u32()).collect()
+    system.processes().values().filter(is_own).filter(fits).map(|process| process.pid().as_u32()).collect()
+}
+
+/// This user's processes in the session that a process led.
+pub(super) fn of_session(leader: u32) -> Vec<u32> {
+    let Ok(mut system) = System::new() else { return Vec::new() };
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind_of_own());
+    let is_in_it = |process: &&sysinfo::Process| process.session_id() == Some(Pid::from_u32(leader));
+    system.processes().values().filter(is_own).filter(is_in_it).map(|process| process.pid().as_u32()).collect()
 }
 
 /// Milliseconds since the boot; whether those of a sleep count depends on the system.
@@ -96,15 +103,14 @@ pub(super) fn name_and_command(pid: u32) -> Option<(String, Vec<String>)> {
     Some((process.name().to_string_lossy().into_owned(), command.collect()))
 }
 
-/// The commands of all processes that can be seen.
+/// The commands of this user's processes.
 pub(super) fn own_commands() -> Vec<(u32, Vec<String>)> {
     let Ok(mut system) = System::new() else { return Vec::new() };
-    let kind = kind().with_cmd(sysinfo::UpdateKind::Always);
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind_of_own());
     let words = |process: &sysinfo::Process| {
         process.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect()
     };
-    system.processes().values().map(|process| (process.pid().as_u32(), words(process))).collect()
+    system.processes().values().filter(is_own).map(|process| (process.pid().as_u32(), words(process))).collect()
 }
 
 pub(super) fn parent(pid: u32) -> Option<u32> {
@@ -119,9 +125,14 @@ pub(super) fn working_folder(_pid: u32) -> Option<std::path::PathBuf> {
     None
 }
 
-/// Not known here.
-pub(super) fn variable(_pid: u32, _name: &str) -> Option<String> {
-    None
+/// A variable of a process's environment, as it was started.
+pub(super) fn variable(pid: u32, name: &str) -> Option<String> {
+    let mut system = System::new().ok()?;
+    let pid = Pid::from_u32(pid);
+    let kind = kind().with_environ(sysinfo::UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
+    let variables = system.process(pid)?.environ().iter().map(|variable| variable.to_string_lossy());
+    variables.into_iter().find_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }
 
 /// Not known here.
@@ -140,6 +151,16 @@ pub(super) fn is_servant(_pid: u32) -> bool {
 
 fn kind() -> ProcessRefreshKind {
     ProcessRefreshKind::nothing().without_tasks()
+}
+
+/// What tells whose a process is, and how it was started.
+fn kind_of_own() -> ProcessRefreshKind {
+    kind().with_cmd(sysinfo::UpdateKind::Always).with_user(sysinfo::UpdateKind::Always)
+}
+
+/// What another user's process says of itself is nothing to go by.
+fn is_own(process: &&sysinfo::Process) -> bool {
+    process.user_id().is_some_and(|user| **user == rustix::process::getuid().as_raw())
 }
 
 fn is_dead(status: ProcessStatus) -> bool {

@@ -50,6 +50,13 @@ pub fn leader_started_with(arguments: &[String]) -> Option<Identity> {
     all.into_iter().find_map(identity_of)
 }
 
+/// Whether a process is another one, or was started by it or by what that started.
+pub fn descends(pid: u32, from: u32) -> bool {
+    // Numbers that are reused while we look could make a circle.
+    let line = std::iter::successors(Some(pid), |pid| platform::parent(*pid)).take(1_000);
+    line.take_while(|pid| *pid > 1).any(|pid| pid == from)
+}
+
 /// Names the current boot of this machine.
 pub fn boot_id() -> String {
     platform::boot_id()

@@ -12,6 +12,7 @@ struct Stat {
     name: String,
     state: char,
     parent: u32,
+    session: u32,
     ticks: u64,
     start: u64,
     resident_pages: u64,
@@ -154,10 +155,19 @@ pub(super) fn name_and_command(pid: u32) -> Option<(String, Vec<String>)> {
 
 /// The commands of this user's processes.
 pub(super) fn own_commands() -> Vec<(u32, Vec<String>)> {
+    own_pids().filter_map(|pid| Some((pid, name_and_command(pid)?.1))).collect()
+}
+
+/// This user's processes in the session that a process led.
+pub(super) fn of_session(leader: u32) -> Vec<u32> {
+    own_pids().filter(|pid| stat(*pid).is_some_and(|stat| stat.session == leader)).collect()
+}
+
+/// What another user's process says of itself is nothing to go by.
+fn own_pids() -> impl Iterator<Item = u32> {
     use std::os::unix::fs::MetadataExt;
     let own = rustix::process::geteuid().as_raw();
-    let is_own = |pid: &u32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == own);
-    pids().filter(is_own).filter_map(|pid| Some((pid, name_and_command(pid)?.1))).collect()
+    pids().filter(move |pid| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == own))
 }
 
 pub(super) fn parent(pid: u32) -> Option<u32> {
@@ -200,13 +210,13 @@ fn children(pid: u32, scanned: &mut Option<HashMap<u32, Vec<u32>>>) -> Vec<u32> 
     found
 }
 
-/// The processes whose command ends in these arguments. A script's begins with its interpreter.
+/// This user's processes whose command ends in these arguments. A script's begins with its interpreter.
 pub(super) fn started_with(arguments: &[String]) -> Vec<u32> {
     let wanted: String = arguments.iter().flat_map(|argument| ["\0", argument]).chain(["\0"]).collect();
     let fits = |pid: &u32| {
         fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| command.ends_with(wanted.as_bytes()))
     };
-    pids().filter(fits).collect()
+    own_pids().filter(fits).collect()
 }
 
 fn scan() -> HashMap<u32, Vec<u32>> {
@@ -254,6 +264,7 @@ fn parse(text: &str) -> Option<Stat> {
         name: name.to_owned(),
         state: fields.first()?.chars().next()?,
         parent: number(4)? as u32,
+        session: number(6)? as u32,
         ticks: number(14)? + number(15)?,
         start: number(22)?,
         resident_pages: number(24)?,
@@ -274,6 +285,7 @@ mod tests {
                 name: name.into(),
                 state: 'S',
                 parent: 1,
+                session: 7,
                 ticks: 110,
                 start: 12345,
                 resident_pages: 42,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::identity::Identity;
+use super::identity::{Identity, identity_of};
+use super::platform;
 
 const POLL_EVERY: Duration = Duration::from_millis(250);
 
@@ -29,13 +30,49 @@ pub fn signal_group(leader: &Identity, signal: Signal) -> io::Result<()> {
     return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{signal:?} cannot be sent here")));
 }
 
+/// The variable by which what a kernel started is known: the id of its session.
+pub const KEPT: &str = "KERNEL_KEEPER_SESSION";
+/// How long what a kernel left behind may take to end by itself.
+const LEAVES: Duration = Duration::from_millis(500);
+
+/// Ends what a kernel that has ended started and left, as its own end would have: all in its session that has not made a new
+/// one for itself. Each is looked at before it is signalled: the kernel's number may be another's by now.
+pub async fn end_what_is_left(kernel: &Identity, session_id: &str) {
+    let is_its = |pid: &u32| platform::variable(*pid, KEPT).is_some_and(|id| id == session_id);
+    let left: Vec<Identity> = platform::of_session(kernel.pid)
+        .into_iter()
+        .filter(is_its)
+        .filter_map(identity_of)
+        .filter(|found| found.boot == kernel.boot && found.start >= kernel.start)
+        .collect();
+    if left.is_empty() || kernel.is_alive() {
+        return;
+    }
+    tracing::info!(kernel = kernel.pid, left = left.len(), "what the kernel left is ended");
+    let send = |signal: Signal| {
+        for process in left.iter().filter(|process| process.is_alive()) {
+            #[cfg(unix)]
+            let _ = super::unix::signal(process.pid, signal);
+        }
+    };
+    send(Signal::Terminate);
+    let gone = async {
+        for process in &left {
+            wait_for_death(process).await;
+        }
+    };
+    if tokio::time::timeout(LEAVES, gone).await.is_err() {
+        send(Signal::Kill);
+    }
+}
+
 /// Kills one process alone, after checking that it is still that process.
 pub fn kill(process: &Identity) -> io::Result<()> {
     if !process.is_alive() {
         return Ok(());
     }
     #[cfg(unix)]
-    return super::unix::kill(process.pid);
+    return super::unix::signal(process.pid, Signal::Kill);
     #[cfg(not(unix))]
     return Err(io::Error::new(io::ErrorKind::Unsupported, "processes cannot be killed here"));
 }

@@ -193,6 +193,7 @@ fn launch_of(other: &Other) -> KernelLaunch {
         argv,
         env: Default::default(),
         interrupt_by_message: false,
+        way: None,
         cwd: other
             .owner
             .folder

@@ -30,6 +30,9 @@ pub struct Feed {
 
 impl Feed {
     /// The next events, in order; waits until there are some. `None`: the session has ended and all is read.
+    ///
+    /// # Errors
+    /// The journal could not be read for 5 s. Asked again, it goes on from where it was.
     pub async fn next(&mut self) -> Result<Option<Vec<ExecutionEvent>>, Error> {
         loop {
             // Seen before reading, so that what comes while we read wakes us again.
@@ -44,7 +47,10 @@ impl Feed {
                     let _ = tokio::time::timeout(TRY_AGAIN, self.position.changed()).await;
                     continue;
                 }
-                Err(e) => return Err(e),
+                Err(e) => {
+                    self.failures = 0;
+                    return Err(e);
+                }
             };
             self.failures = 0;
             if let Some(last) = events.last() {
@@ -60,6 +66,11 @@ impl Feed {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether there is no such session any more.
+    pub fn is_removed(&self) -> bool {
+        !self.sessions.folders.session(&self.session_id).exists()
     }
 
     fn read(&mut self) -> Result<Vec<StoredEvent>, Error> {

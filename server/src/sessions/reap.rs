@@ -3,11 +3,13 @@
 //! Whoever gets the session's lock does it, so of two that notice at once one acts. A held lock means that somebody lives
 //! or acts; a free one is still confirmed by processes, because lock files can be swept away.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Sessions, store_failed};
 use crate::journal::{Journal, Limits};
+use crate::jupyter::{ConnectionFile, Transport};
 use crate::keeper::{KeeperClient, Purpose, Record, launch, take_lock};
 use crate::paths::Folders;
 use crate::process::Identity;
@@ -16,6 +18,8 @@ use crate::protocol::{EndReason, Error, EventBody, ExecutionStatus, Time};
 /// A killed keeper's socket may close before its lock is free, and one that starts listens a moment after it is locked.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 const TRIES: u32 = 25;
+/// Milliseconds that clocks may differ by, and that a kernel may take to open its sockets.
+const SLACK: i64 = 60_000;
 
 impl Sessions {
     /// Settles a session whose keeper's socket refuses.
@@ -74,6 +78,10 @@ impl Sessions {
             }
             return self.join(id).await.map(|()| true);
         }
+        if let Some(kernel) = record.kernel_process.as_ref().filter(|_| !record.foreign) {
+            crate::process::end_what_is_left(kernel, id).await;
+        }
+        crate::keeper::release(&self.folders.reserve(id));
         let now = Time::now();
         if let Some(at) = close_journal(&self.folders, id, now) {
             record.last_activity_at = record.last_activity_at.max(at);
@@ -99,7 +107,8 @@ impl Sessions {
         let command = record.kernel.command(&file);
         let arguments = command.get(1..)?;
         let names_it = arguments.iter().any(|argument| argument.contains(&*file.to_string_lossy()));
-        names_it.then(|| crate::process::leader_started_with(arguments)).flatten()
+        let found = names_it.then(|| crate::process::leader_started_with(arguments)).flatten()?;
+        is_its_kernel(&found, record, &file).then_some(found)
     }
 
     fn end_in_registry(&self, record: &Record) -> Result<(), Error> {
@@ -119,11 +128,41 @@ impl Sessions {
     }
 }
 
+/// A process says of itself what it likes: a kernel began with its session, and it, or what it started, listens on its sockets.
+/// One that has just begun has none yet; those of ports tell nobody whose they are.
+fn is_its_kernel(found: &Identity, record: &Record, file: &Path) -> bool {
+    let began = crate::process::started_at(found);
+    if began.0 < record.created_at.0 - SLACK {
+        return false;
+    }
+    let Ok(connection) = ConnectionFile::read(file) else { return false };
+    if connection.transport == Transport::Tcp {
+        return true;
+    }
+    match listener(&connection.socket_path(connection.shell_port)) {
+        Some(pid) => crate::process::descends(pid, found.pid),
+        None => Time::now().since(began) < SLACK,
+    }
+}
+
+/// Which process listens on a socket.
+fn listener(socket: &Path) -> Option<u32> {
+    let stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
+    stream.set_nonblocking(true).ok()?;
+    let peer = tokio::net::UnixStream::from_std(stream).ok()?.peer_cred().ok()?;
+    peer.pid()?.try_into().ok()
+}
+
 /// Ends in the journal what no kernel will end any more. When something happened last before.
 fn close_journal(folders: &Folders, id: &str, now: Time) -> Option<Time> {
     let closed = Journal::open(&folders.session(id), Limits::default()).and_then(|mut journal| {
         let last_at = journal.last_at();
-        for row in journal.unfinished()? {
+        let unfinished = journal.unfinished()?;
+        if let Some(from) = last_at {
+            // What the kernel said after its keeper's death nobody heard.
+            journal.append(None, now, EventBody::Gap { from, to: now, lost_at_most: None });
+        }
+        for row in unfinished {
             let running = row.status == ExecutionStatus::Running;
             let status = if running { ExecutionStatus::Lost } else { ExecutionStatus::Aborted };
             let body = EventBody::Finished { status, completed_at: now, error: None };

@@ -108,7 +108,9 @@ impl Sessions {
         let id = crate::ids::session();
         let mut bound = BoundNotebook::new(1, notebook, &self.window_id());
         bound.let_go = true;
-        let mut record = Record::new(id.clone(), bound, old.kernel.clone(), Time::now());
+        let mut kernel = old.kernel.clone();
+        kernel.find_again(notebook.path.as_deref())?;
+        let mut record = Record::new(id.clone(), bound, kernel, Time::now());
         record.agent = self.this_window().is_agent;
         record.label = Some(record.notebooks[0].replayed());
         record.rebuild_from = Some(from);

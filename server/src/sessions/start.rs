@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::windows::CLI;
 use super::{Sessions, invalid, store_failed};
 use crate::keeper::frames::Request;
-use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, RebuildFrom, Record, launch, take_lock};
+use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, RebuildFrom, Record, Way, launch, take_lock};
 use crate::protocol::{Error, ErrorKind, NotebookName, Session, SessionState, Time};
 use crate::registry;
 
@@ -94,6 +94,7 @@ impl Sessions {
             ));
         }
         let before = record.clone();
+        record.kernel.find_again(record.notebooks[0].path.as_deref())?;
         record.ended_at = None;
         record.end_reason = None;
         record.kernel_process = None;
@@ -186,6 +187,7 @@ impl Sessions {
             display_name: spec.display_name,
             language: spec.language,
             env,
+            way: way_of(&spec.metadata),
             interrupt_by_message: spec.interrupt_mode == crate::jupyter::InterruptMode::Message,
             cwd,
         })
@@ -205,6 +207,15 @@ impl Sessions {
         let choices =
             own.into_iter().chain(window.folders).chain(std::env::var_os("HOME").map(PathBuf::from));
         Ok(choices.into_iter().find(|dir| dir.is_dir()).unwrap_or_else(|| PathBuf::from("/")))
+    }
+}
+
+/// What a kernelspec's metadata says of how its kernel is spoken with: `{"kernel_keeper": {"transport": "tcp"}}`, or `"ipc"`.
+fn way_of(metadata: &serde_json::Map<String, serde_json::Value>) -> Option<Way> {
+    match metadata.get("kernel_keeper")?["transport"].as_str()? {
+        "tcp" => Some(Way::Tcp),
+        "ipc" => Some(Way::Ipc),
+        _ => None,
     }
 }
 

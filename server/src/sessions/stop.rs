@@ -49,7 +49,12 @@ impl Sessions {
         let Some(kernel) = record.kernel_process.filter(Identity::is_alive) else { return Err(why) };
         tracing::warn!(session = id, pid = kernel.pid, "stopped without its keeper: {why}");
         for signal in [Signal::Terminate, Signal::Kill] {
-            let _ = signal_group(&kernel, signal);
+            if let Err(e) = signal_group(&kernel, signal)
+                && kernel.is_alive()
+            {
+                let what = format!("process {} could not be ended: {e}", kernel.pid);
+                return Err(Error::new(ErrorKind::KernelFailed, what).with("sessionId", id));
+            }
             if tokio::time::timeout(END, wait_for_death(&kernel)).await.is_ok() {
                 break;
             }

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::Value;
+use tower_lsp::ls_types::MessageType;
 use tower_lsp::{LspServiceBuilder, jsonrpc};
 
 use super::backend::Backend;
@@ -261,9 +262,11 @@ async fn subscribe(backend: &Backend, params: Value) -> Answer<SubscribeResult> 
                 }
                 // Ended; a restart of the session goes on where it was.
                 Ok(None) => feed.more().await,
+                Err(_) if feed.is_removed() => return,
+                // It may be on a disk that is away for a while: who follows it misses nothing.
                 Err(e) => {
-                    tracing::error!("a subscription ended: {e}");
-                    return;
+                    let what = format!("Kernel Keeper cannot read what a kernel said, and tries again: {e}");
+                    client.log_message(MessageType::WARNING, what).await;
                 }
             }
         }

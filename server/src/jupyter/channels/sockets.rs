@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use zeromq::util::PeerIdentity;
 use zeromq::{DealerSocket, Socket, SocketOptions, SubSocket, ZmqError};
 
-use super::super::connection::{ConnectionFile, Transport};
+use super::super::connection::ConnectionFile;
 use super::Error;
 
 const PROBE_EVERY: Duration = Duration::from_millis(5);
@@ -23,27 +23,16 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Sockets that are connected to nothing: they receive nothing and refuse to send.
-    pub fn unconnected() -> Sockets {
-        Sockets {
-            iopub: SubSocket::new(),
-            shell: DealerSocket::new(),
-            control: DealerSocket::new(),
-            stdin: DealerSocket::new(),
-        }
-    }
-
-    /// iopub first, so that nothing that a request causes is missed.
+    /// All but iopub, which is connected to nothing yet and receives nothing.
     pub async fn connect(
         connection: &ConnectionFile,
         identity: &str,
         limit: Duration,
     ) -> Result<Sockets, Error> {
         let began = Instant::now();
-        let iopub = connect_iopub(connection, began, limit).await?;
         let dealer = async |what, port| connect_dealer(connection, what, port, identity, began, limit).await;
         Ok(Sockets {
-            iopub,
+            iopub: SubSocket::new(),
             shell: dealer("shell", connection.shell_port).await?,
             control: dealer("control", connection.control_port).await?,
             stdin: dealer("stdin", connection.stdin_port).await?,
@@ -59,7 +48,7 @@ async fn connect_dealer(
     began: Instant,
     limit: Duration,
 ) -> Result<DealerSocket, Error> {
-    wait_until_bound(connection, port, what, began, limit).await?;
+    wait_until_bound(&connection.endpoint(port), what, began, limit).await?;
     let mut options = SocketOptions::default();
     options.connect_timeout(limit.saturating_sub(began.elapsed()));
     options
@@ -70,32 +59,28 @@ async fn connect_dealer(
 }
 
 /// A subscriber to everything.
-pub(super) async fn connect_iopub(
-    connection: &ConnectionFile,
-    began: Instant,
-    limit: Duration,
-) -> Result<SubSocket, Error> {
-    wait_until_bound(connection, connection.iopub_port, "iopub", began, limit).await?;
+pub(super) async fn connect_iopub(endpoint: &str, limit: Duration) -> Result<SubSocket, Error> {
+    let began = Instant::now();
+    wait_until_bound(endpoint, "iopub", began, limit).await?;
     let mut options = SocketOptions::default();
     options.connect_timeout(limit.saturating_sub(began.elapsed()));
     let mut iopub = SubSocket::with_options(options);
     let connected = async {
-        iopub.connect(&connection.endpoint(connection.iopub_port)).await?;
+        iopub.connect(endpoint).await?;
         iopub.subscribe("").await
     };
     connected.await.map_err(|source| refused("iopub", source))?;
     Ok(iopub)
 }
 
-/// Returns when the kernel listens on `port`.
+/// Returns when the kernel listens at `endpoint`.
 pub(in crate::jupyter) async fn wait_until_bound(
-    connection: &ConnectionFile,
-    port: u16,
+    endpoint: &str,
     what: &'static str,
     began: Instant,
     limit: Duration,
 ) -> Result<(), Error> {
-    while let Err(error) = probe(connection, port).await {
+    while let Err(error) = probe(endpoint).await {
         if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
             return Err(refused(what, ZmqError::Network(error)));
         }
@@ -107,19 +92,17 @@ pub(in crate::jupyter) async fn wait_until_bound(
     Ok(())
 }
 
-async fn probe(connection: &ConnectionFile, port: u16) -> io::Result<()> {
-    match connection.transport {
-        Transport::Tcp => {
-            tokio::net::TcpStream::connect((connection.ip.as_str(), port)).await?;
-        }
-        #[cfg(unix)]
-        Transport::Ipc => {
-            tokio::net::UnixStream::connect(connection.socket_path(port)).await?;
-        }
-        #[cfg(not(unix))]
-        Transport::Ipc => return Err(io::ErrorKind::Unsupported.into()),
+async fn probe(endpoint: &str) -> io::Result<()> {
+    if let Some(address) = endpoint.strip_prefix("tcp://") {
+        tokio::net::TcpStream::connect(address).await?;
+        return Ok(());
     }
-    Ok(())
+    #[cfg(unix)]
+    if let Some(path) = endpoint.strip_prefix("ipc://") {
+        tokio::net::UnixStream::connect(path).await?;
+        return Ok(());
+    }
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn refused(what: &'static str, source: ZmqError) -> Error {
