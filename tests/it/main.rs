@@ -13,6 +13,7 @@ mod console;
 mod conversations;
 mod damage;
 mod driver;
+mod edges;
 mod executing;
 mod figures;
 mod kernels;

@@ -2,7 +2,7 @@
 //! midst of a migration. After each, all that names the session's notebook names the same one.
 
 mod model;
-mod random;
+pub mod random;
 mod sequences;
 
 use std::collections::BTreeSet;

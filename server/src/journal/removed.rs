@@ -17,6 +17,11 @@ impl Journal {
         if files(&self.dir) == self.files {
             return Ok(false);
         }
+        if path.is_dir() {
+            // It may have been put away for a while; its log is to be there then.
+            let source = std::io::ErrorKind::IsADirectory.into();
+            return Err(Error::Io { path, source });
+        }
         let failed = |path: &PathBuf| {
             let path = path.clone();
             move |source| Error::Io { path, source }

@@ -290,6 +290,71 @@ fn a_full_disk_blocks_nothing_and_leaves_a_gap() {
 }
 
 #[test]
+fn what_is_taken_back_never_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = begun(dir.path(), Limits::default());
+    let committed = journal.commit().unwrap();
+    journal.pretend_full(true);
+    let data = json!({ "text/plain": "y".repeat(200_000) });
+    let output = EventBody::Output { output: Output::DisplayData { data, metadata: json!({}), display_id: None } };
+    journal.append(Some("aaaaaaaaaaaa"), Time(2), output);
+    assert!(!journal.has_more_than_outputs());
+    journal.queue(new("bbbbbbbbbbbb", None));
+    journal.append(Some("aaaaaaaaaaaa"), Time(3), finished(ExecutionStatus::Ok));
+    journal.sent("bbbbbbbbbbbb");
+    assert!(journal.has_more_than_outputs());
+    assert!(journal.commit().is_err_and(|e| e.is_full()));
+    journal.unsend("bbbbbbbbbbbb");
+    journal.take_back("bbbbbbbbbbbb");
+    assert_eq!(journal.last_seq(), committed + 2);
+    // How it ended is small, and is written where room is found for it.
+    journal.drop_outputs();
+    journal.pretend_full(false);
+    assert_eq!(journal.commit().unwrap(), committed + 2);
+    let reader = Reader::open(dir.path()).unwrap();
+    let events = reader.events(committed, usize::MAX).unwrap();
+    let numbers: Vec<u64> = events.iter().map(|event| event.seq).collect();
+    assert_eq!(numbers, [committed + 1, committed + 2]);
+    assert!(matches!(events[0].body, EventBody::Gap { lost_at_most: Some(1), .. }));
+    assert!(matches!(events[1].body, EventBody::Finished { .. }));
+    assert_eq!(reader.executions(10, None).unwrap().len(), 1);
+}
+
+#[test]
+fn a_journal_that_is_removed_or_replaced_under_its_keeper_comes_back_whole() {
+    let path = |dir: &Path, end: &str| dir.join(format!("journal.db{end}"));
+    let check = |remove: &dyn Fn(&Path), others: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = begun(dir.path(), Limits::default());
+        journal.append(Some("aaaaaaaaaaaa"), Time(2), stream("kept\n"));
+        journal.commit().unwrap();
+        assert!(!journal.put_back_if_removed().unwrap());
+        remove(dir.path());
+        journal.append(Some("aaaaaaaaaaaa"), Time(2), stream("more\n"));
+        journal.commit().unwrap();
+        assert!(journal.put_back_if_removed().unwrap());
+        assert_eq!(text_of(dir.path(), 1_000), "kept\nmore\n");
+        journal.append(Some("aaaaaaaaaaaa"), Time(2), stream("and on\n"));
+        journal.commit().unwrap();
+        assert!(!journal.put_back_if_removed().unwrap());
+        assert_eq!(text_of(dir.path(), 1_000), "kept\nmore\nand on\n");
+        let names = std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.file_name());
+        let set_aside = names.filter(|name| name.to_string_lossy().contains(".other-")).count();
+        assert_eq!(set_aside, others);
+    };
+    check(&|dir| std::fs::remove_file(path(dir, "")).unwrap(), 0);
+    check(&|dir| std::fs::remove_file(path(dir, "-wal")).unwrap(), 0);
+    check(&|dir| ["", "-wal", "-shm"].iter().for_each(|end| std::fs::remove_file(path(dir, end)).unwrap()), 0);
+    check(
+        &|dir| {
+            std::fs::remove_file(path(dir, "")).unwrap();
+            std::fs::write(path(dir, ""), "somebody's").unwrap();
+        },
+        1,
+    );
+}
+
+#[test]
 fn a_huge_message_is_written_in_parts_that_can_be_read_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = begun(dir.path(), Limits::default());

@@ -62,7 +62,10 @@ impl Feed {
             {
                 return Ok(None);
             }
-            if self.position.changed().await.is_err() {
+            if self.reader.is_none() {
+                // One that is made, or put back, tells nobody.
+                let _ = tokio::time::timeout(TRY_AGAIN, self.position.changed()).await;
+            } else if self.position.changed().await.is_err() {
                 return Ok(None);
             }
         }

@@ -131,9 +131,88 @@ fn input_is_asked_and_closed() {
     let mut machine = ready_with(&[job(A, 0)]);
     play(&mut machine, &[(From::Stdin, "input_request", A, json!({"prompt": "name?", "password": false}))]);
     assert_eq!(machine.running.as_ref().unwrap().input.as_ref().unwrap().prompt, "name?");
-    assert!(machine.input_replied(B).is_none());
-    assert!(machine.input_replied(A).is_some());
-    assert!(machine.input_replied(A).is_none());
+    assert!(machine.take_input(B).is_none());
+    let prompt = machine.take_input(A).unwrap();
+    assert!(machine.take_input(A).is_none(), "one line for one question");
+    machine.asks_again(A, prompt.clone());
+    assert_eq!(machine.take_input(A), Some(prompt), "what was not sent is asked again");
+}
+
+#[test]
+fn after_an_adoption_the_kernel_tells_what_it_waits_for() {
+    let name = InputPrompt { prompt: "name?".into(), password: false };
+    let other = InputPrompt { prompt: "other?".into(), password: true };
+    let check = |known: Option<&InputPrompt>, told: Option<Option<&InputPrompt>>, expect: &[&str]| {
+        let mut machine = Machine::default();
+        machine.restore(Some((job(A, 0), Some(Time(0)), known.cloned())), vec![]);
+        let effects = machine.waits_for(told.map(Option::<&InputPrompt>::cloned), Time(1));
+        assert_eq!(effects.iter().map(short).collect::<Vec<_>>(), expect, "{known:?} {told:?}");
+        let expect = told.unwrap_or(known);
+        assert_eq!(machine.running.unwrap().input.as_ref(), expect, "{known:?} {told:?}");
+    };
+    check(None, Some(Some(&name)), &["aaaaaaaaaaaa inputRequest"]);
+    check(Some(&other), Some(Some(&name)), &["aaaaaaaaaaaa inputRequest"]);
+    check(Some(&name), Some(Some(&name)), &[]);
+    // It was answered as the keeper died.
+    check(Some(&name), Some(None), &["aaaaaaaaaaaa inputReplied"]);
+    // Other kernels cannot tell.
+    check(Some(&name), None, &[]);
+}
+
+#[test]
+fn a_late_idle_is_waited_for_until_later_output_is_here() {
+    let replied = |machine: &mut Machine| {
+        play(machine, &[(From::Shell, "execute_reply", A, json!({"status": "ok", "execution_count": 1}))]);
+    };
+    let ticks = |machine: &mut Machine, seconds: std::ops::Range<i64>| -> Vec<String> {
+        seconds.step_by(2).flat_map(|s| machine.tick(Time(s * 1_000))).map(|effect| short(&effect)).collect()
+    };
+    let stream = (From::Iopub, "stream", A, json!({"name": "stdout", "text": "late"}));
+    let idle = (From::Iopub, "status", A, json!({"execution_state": "idle"}));
+    // It waits behind much output, for minutes.
+    let mut machine = ready_with(&[job(A, 0), job(B, 0)]);
+    replied(&mut machine);
+    assert_eq!(ticks(&mut machine, 0..4), Vec::<String>::new());
+    assert_eq!(ticks(&mut machine, 4..100).iter().filter(|effect| *effect != "probe").count(), 0);
+    let got = play(&mut machine, &[stream.clone(), idle]);
+    assert_eq!(got, [format!("{A} stream late"), format!("{A} ok"), "busy".into(), format!("send {B}")]);
+    // It was lost: output of a later question is here.
+    let mut machine = ready_with(&[job(A, 0), job(B, 0)]);
+    replied(&mut machine);
+    assert_eq!(ticks(&mut machine, 4..6), ["probe"]);
+    machine.probed("probe".into());
+    let got = play(
+        &mut machine,
+        &[
+            (From::Shell, "kernel_info_reply", "probe", json!({"status": "ok"})),
+            stream,
+            (From::Iopub, "status", "probe", json!({"execution_state": "busy"})),
+        ],
+    );
+    let expect =
+        [format!("{A} stream late"), "- gap".into(), format!("{A} ok"), "busy".into(), format!("send {B}")];
+    assert_eq!(got, expect);
+    // It answers, and its output is silent.
+    let mut machine = ready_with(&[job(A, 0)]);
+    replied(&mut machine);
+    assert_eq!(ticks(&mut machine, 4..6), ["probe"]);
+    machine.probed("probe".into());
+    play(&mut machine, &[(From::Shell, "kernel_info_reply", "probe", json!({"status": "ok"}))]);
+    let got = ticks(&mut machine, 30..34);
+    assert_eq!(got, ["- gap".to_owned(), format!("{A} ok"), "busy".into()]);
+}
+
+#[test]
+fn what_could_not_be_noted_is_not_sent() {
+    let mut machine = ready_with(&[job(A, 0), job(B, 0)]);
+    assert!(machine.unsend(A), "it was not sent yet");
+    assert!(!machine.unsend(A) && !machine.unsend(B));
+    machine.pause();
+    assert!(machine.enqueue(job(C, 0), Time(1)).is_empty());
+    machine.take_back(C);
+    let sent: Vec<String> = machine.go_on().iter().map(short).collect();
+    assert_eq!(sent, [format!("send {A}")], "in its order");
+    assert_eq!(machine.queue.iter().map(|job| job.execution_id.as_str()).collect::<Vec<_>>(), [B]);
 }
 
 #[test]
