@@ -14,6 +14,9 @@ use super::message::random_hex;
 /// The bytes that fit into `sockaddr_un` on Linux (108 with the closing zero); 103 on macOS.
 const SOCKET_PATH_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
 
+/// A connection file is a few lines.
+const LARGEST: u64 = 64 << 10;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     #[error("the socket path {} is {length} bytes long, at most {SOCKET_PATH_MAX} are possible", path.display())]
@@ -22,6 +25,8 @@ pub enum ConnectionError {
     PathNotText(PathBuf),
     #[error("the connection file {} cannot be used: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("the connection file cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
     #[error("the connection file {} is not readable: {source}", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
     #[error("no free port on this machine: {0}")]
@@ -115,8 +120,7 @@ impl ConnectionFile {
     }
 
     pub fn read(path: &Path) -> Result<ConnectionFile, ConnectionError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| ConnectionError::Io { path: path.to_owned(), source })?;
+        let bytes = crate::foreign::read(path, LARGEST).map_err(ConnectionError::Unreadable)?;
         serde_json::from_slice(&bytes)
             .map_err(|source| ConnectionError::Json { path: path.to_owned(), source })
     }
