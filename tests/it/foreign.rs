@@ -1,4 +1,4 @@
-//! What others put into a workspace, or into our own folders, holds up no window.
+//! What others put into a workspace, or into our own folders, holds up no window; nor does what a kernel printed.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -101,6 +101,29 @@ fn a_window_has_one_watcher() {
     let watchers = files.filter_map(|file| fs::read_link(file.path()).ok());
     let watchers = watchers.filter(|target| target.to_string_lossy().contains("inotify")).count();
     assert_eq!(watchers, 1, "the system counts them for all programs of the user");
+}
+
+#[test]
+fn reads_of_one_session_leave_room_for_another() {
+    let world = World::new();
+    let notebooks = ["a.ipynb", "b.ipynb"].map(|name| world.notebook(name, &["1"]));
+    let mut window = world.window();
+    let [slow, other] = notebooks.map(|notebook| id_of(&window.start(&notebook)["id"]));
+    let over = "import sys; sys.stdout.write('a' * 3_000_000 + '\\r' + 'é' * 1_500_000)";
+    for (id, code) in [(&slow, over), (&other, "print('other')")] {
+        let execution = window.execute_cell(id, 0, code);
+        window.done(id, &execution);
+    }
+    let outputs = |id: &str| json!({ "sessionId": id, "maxBytesPerCell": 1_000 });
+    let waiting: Vec<i64> = (0..12).map(|_| window.begin("keeper/cellOutputs", outputs(&slow))).collect();
+    let read = window.ok("keeper/cellOutputs", outputs(&other));
+    assert!(read.to_string().contains("other"));
+    // More threads than these two are never one session's.
+    let answered = waiting.iter().filter(|id| window.is_answered(**id)).count();
+    assert!(answered <= 4, "{answered} of the slow reads came first");
+    for id in waiting {
+        window.finish(id).unwrap();
+    }
 }
 
 /// `jupyter_client` sets the sticky bit on the folder of each connection file that it writes.
