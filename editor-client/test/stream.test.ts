@@ -31,7 +31,20 @@ test('text is folded as a notebook shows it', () => {
   check(['a\n\bb'], 'a\nb');
   check(['\u001b[31mred\u001b[0m\n'], '\u001b[31mred\u001b[0m\n');
   check(['a', 'b', 'c'], 'abc');
+  check(['abcdef\rx', 'yz\b\b12', '\rQ'], 'Q12f');
+  check(['abc\r', 'xy', 'zzz', '\r', '12345678'], '12345678');
+  check(['\r\r\ra', '\r\b\bb'], 'b');
 });
+
+// Each of these took minutes when a character cost what the line is long.
+for (const update of ['\r', '\rx', 'x\b', '\b', '\rab\b\bc', 'é\r\r\r']) {
+  test(`a million times ${JSON.stringify(update)} on a long line`, { timeout: 30_000 }, () => {
+    const stream = new StreamText(10_000_000, cut);
+    stream.push('a'.repeat(2_000_000));
+    for (let index = 0; index < 1_000_000; index++) stream.push(update);
+    assert.ok(stream.toString().length <= 2_000_001);
+  });
+}
 
 test('a long stream keeps head and tail, and counts what is left out', () => {
   const stream = new StreamText(100, cut);

@@ -1,6 +1,7 @@
 //! Kernel Keeper: Jupyter kernels that outlive the editor. ARCHITECTURE.md draws the map.
 
 pub mod faces;
+pub mod foreign;
 pub mod ids;
 pub mod journal;
 pub mod jupyter;

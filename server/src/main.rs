@@ -94,7 +94,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
                 |s| async move { cli::snapshots::replay(&s, &notebook, &execution, json).await },
             )
         }
-        Command::Kernelspecs { json } => cli::run(folders, |s| async move { cli::kernelspecs(&s, json) }),
+        Command::Kernelspecs { json } => {
+            cli::run(folders, |s| async move { cli::kernelspecs(&s, json).await })
+        }
         Command::Windows { command: None, json, all, repo, issue, folder } => {
             cli::run(folders, |s| async move {
                 let include_disconnected = Some(all);

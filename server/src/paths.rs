@@ -2,7 +2,8 @@
 //!
 //! Both folders are private (0700). The runtime folder lies in the state folder by default, because platforms empty
 //! their own runtime folder at logout; where its paths would be too long for a socket, or lie where another host can see
-//! them, it is a short folder made from a hash of the long one, so that every process finds the same.
+//! them, it is a short folder made from a hash of the long one, so that every process finds the same. That stand-in lies
+//! where everybody may make folders and links: it is looked at each time that something is made in it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ use sha2::{Digest, Sha256};
 const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// `/<id>/keeper.sock`, the longest name below the runtime folder.
 const BELOW_RUNTIME: usize = 1 + 8 + 1 + 11;
+
+/// How the short name begins that stands in for a long runtime folder.
+const STAND_IN: &str = "kernel-keeper-";
 
 /// The two folders, absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,25 +126,53 @@ impl Folders {
 }
 
 /// Makes a folder with all above it, and makes it private where it is not.
+///
+/// # Errors
+/// The folder's own; `PermissionDenied` where it is another user's or everybody's, or lies in a stand-in for the runtime folder
+/// that is no folder of this user alone.
 pub fn make_private(dir: &Path) -> io::Result<()> {
     let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", dir.display()));
     #[cfg(unix)]
     {
         use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+        let refuse = |what: &str| Err(named(io::Error::new(io::ErrorKind::PermissionDenied, what)));
+        let stand_in = dir.ancestors().find(|above| is_stand_in(above));
+        if let Some(above) = stand_in.filter(|above| *above != dir) {
+            make_private(above)?;
+        }
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(named)?;
-        let found = std::fs::metadata(dir).map_err(named)?;
+        // Opened once, so that what is looked at is what is changed.
+        let mut flags = rustix::fs::OFlags::DIRECTORY;
+        if stand_in == Some(dir) {
+            if std::fs::symlink_metadata(dir).map_err(named)?.is_symlink() {
+                return refuse(
+                    "somebody made a link where the runtime folder must be: remove it, or set \
+                     KERNEL_KEEPER_RUNTIME_DIR to a private folder with a short path",
+                );
+            }
+            flags |= rustix::fs::OFlags::NOFOLLOW;
+        }
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true);
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+        let opened = options.open(dir).map_err(named)?;
+        let found = opened.metadata().map_err(named)?;
+        let mode = found.permissions().mode();
         if found.uid() != rustix::process::geteuid().as_raw() {
-            return Err(named(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "the folder belongs to another user",
-            )));
+            return refuse(
+                "the folder belongs to another user: name a private one (KERNEL_KEEPER_STATE_DIR, \
+                 KERNEL_KEEPER_RUNTIME_DIR)",
+            );
         }
-        if found.permissions().mode() & 0o1000 != 0 {
-            let what = "this folder is for everybody's files: name a folder below it";
-            return Err(named(io::Error::new(io::ErrorKind::PermissionDenied, what)));
+        // The sticky bit alone says nothing: jupyter_client sets it on each folder of a connection file.
+        if mode & 0o1000 != 0 && mode & 0o002 != 0 {
+            return refuse("this folder is for everybody's files: name a folder below it");
         }
-        if found.permissions().mode() & 0o077 != 0 {
-            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(named)?;
+        if stand_in == Some(dir) && mode & 0o022 != 0 {
+            return refuse("others could write into it, and nobody knows what they left: remove it");
+        }
+        if mode & 0o077 != 0 {
+            opened.set_permissions(std::fs::Permissions::from_mode(0o700 | mode & 0o1000)).map_err(named)?;
         }
     }
     #[cfg(not(unix))]
@@ -246,7 +278,13 @@ fn fit_for_sockets(runtime: &Path, is_remote: bool) -> PathBuf {
     }
     let hash = Sha256::digest(runtime.as_os_str().as_encoded_bytes());
     let name: String = hash.iter().take(6).map(|b| format!("{b:02x}")).collect();
-    Path::new("/tmp").join(format!("kernel-keeper-{name}"))
+    Path::new("/tmp").join(format!("{STAND_IN}{name}"))
+}
+
+/// Whether a folder is where the runtime folder lies that would be too long.
+fn is_stand_in(dir: &Path) -> bool {
+    let name = dir.file_name().and_then(|name| name.to_str());
+    dir.parent() == Some(Path::new("/tmp")) && name.is_some_and(|name| name.starts_with(STAND_IN))
 }
 
 #[cfg(test)]
@@ -281,5 +319,61 @@ mod tests {
         for dir in [&folders.state, &folders.runtime] {
             assert_eq!(std::fs::metadata(dir).unwrap().permissions().mode() & 0o777, 0o700);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_sticky_bit_alone_is_no_harm() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let check = |mode: u32, expect: Option<u32>| {
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            let made = make_private(dir.path());
+            assert_eq!(made.is_ok(), expect.is_some(), "{mode:o}: {made:?}");
+            let now = std::fs::metadata(dir.path()).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(now, expect.unwrap_or(mode), "{mode:o}");
+        };
+        check(0o1700, Some(0o1700));
+        check(0o1755, Some(0o1700));
+        check(0o777, Some(0o700));
+        check(0o1777, None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_stand_in_is_a_folder_of_this_user_alone() {
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let long = dir.path().join("x".repeat(90));
+        let stand_in = fit_for_sockets(&long, false);
+        let refused = |what: &str| {
+            for made in [make_private(&stand_in), make_private(&stand_in.join("id"))] {
+                let error = made.unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+                let text = error.to_string();
+                assert!(text.contains(what) && text.starts_with(stand_in.to_str().unwrap()), "{text}");
+            }
+            assert!(Folders::at(&dir.path().join("state"), &long).is_err());
+        };
+        let target = dir.path().join("target");
+        std::fs::DirBuilder::new().mode(0o700).create(&target).unwrap();
+        symlink(&target, &stand_in).unwrap();
+        refused("a link");
+        assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0, "nothing is made where it leads");
+        std::fs::remove_file(&stand_in).unwrap();
+
+        std::fs::create_dir(&stand_in).unwrap();
+        std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o777)).unwrap();
+        refused("others could write");
+        if rustix::process::geteuid().is_root() {
+            std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o700)).unwrap();
+            std::os::unix::fs::chown(&stand_in, Some(1), None).unwrap();
+            refused("another user");
+        }
+        std::fs::remove_dir(&stand_in).unwrap();
+
+        let folders = Folders::at(&dir.path().join("state"), &long).unwrap();
+        make_private(&folders.run("id")).unwrap();
+        std::fs::remove_dir_all(&stand_in).unwrap();
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! What leaves this module are hints: something happened there, look at the disk before you believe it. They
 //! come within milliseconds, and only for notebooks (`.ipynb`) and folders. Where file systems send nothing
-//! (network, some mounts) and where the system's limit of watches is reached, the notebooks asked for are looked
+//! (network, some mounts) and where one of the system's limits is reached, the notebooks asked for are looked
 //! at every two seconds instead, and a warning says so once. It decides nothing: no offers, no sessions.
 
 mod bell;
 mod pairing;
+mod repository;
+mod rules;
 mod system;
 mod walk;
 mod watching;
@@ -18,6 +20,7 @@ use std::thread;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use repository::Repository;
 use watching::Watching;
 
 /// Something that happened on the disk, as far as one can tell from outside.
@@ -41,8 +44,6 @@ pub enum Hint {
 pub enum Error {
     #[error("the bell {path} cannot be used: {source}")]
     Bell { path: PathBuf, source: std::io::Error },
-    #[error("files cannot be watched: {0}")]
-    Notify(#[from] notify::Error),
     #[error("files cannot be watched: {0}")]
     Thread(std::io::Error),
 }
@@ -119,11 +120,14 @@ impl Watcher {
 /// The notebooks in a workspace, without what is not watched. Reads folders: not for a thread that must not wait.
 pub fn notebooks_in(folder: &Path) -> Vec<PathBuf> {
     let mut notebooks = Vec::new();
-    walk::workspace(folder, |met| {
+    let refused = walk::workspace(folder, |met| {
         if let walk::Met::Notebook(path) = met {
             notebooks.push(path);
         }
     });
+    if let Some(refused) = refused {
+        tracing::debug!("{refused}");
+    }
     notebooks
 }
 

@@ -56,7 +56,7 @@ use crate::registry::Registry;
 pub use exchange::default_store;
 pub use execute::Submitted;
 pub use feed::Feed;
-pub use notebook_file::NotebookFile;
+pub use notebook_file::NotebookCode;
 pub use save::{SaveReport, Skipped};
 pub use settings::{OnOpen, OnRename, Settings};
 pub use start::Start;
@@ -115,6 +115,8 @@ pub struct Sessions {
     is_visible: std::sync::atomic::AtomicBool,
     /// How far each journal can be read.
     committed: DashMap<String, watch::Sender<u64>>,
+    /// Whose turn it is to read much of a session's journal. Owned by `history.rs`.
+    reading: DashMap<String, std::sync::Arc<tokio::sync::Semaphore>>,
     window: RwLock<ThisWindow>,
     settings: RwLock<Settings>,
     /// Offers that this window shows. Owned by `offers.rs`.
@@ -162,6 +164,7 @@ impl Sessions {
             frozen: Mutex::default(),
             is_visible: Default::default(),
             committed: DashMap::new(),
+            reading: DashMap::new(),
             window: RwLock::new(window),
             settings: RwLock::new(settings),
             shown: Mutex::default(),

@@ -135,6 +135,11 @@ impl Window {
         self.until(&format!("the answer to request {id}"), PATIENCE, |inbox| inbox.answers.remove(&id))
     }
 
+    /// Whether a request is answered by now.
+    pub fn is_answered(&self, id: i64) -> bool {
+        self.shared.lock().answers.contains_key(&id)
+    }
+
     /// Whether a request was answered before the sidecar ended, as it must.
     pub fn answered_before_its_end(&self, id: i64) -> bool {
         eventually("the end of the sidecar's output", PATIENCE, || self.shared.lock().closed.then_some(()));

@@ -16,6 +16,7 @@ mod driver;
 mod edges;
 mod executing;
 mod figures;
+mod foreign;
 mod kernels;
 mod moves;
 mod nothing_lost;

@@ -7,19 +7,23 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("paths", &["ids"]),
+    ("foreign", &[]),
     ("ids", &[]),
     ("memory", &[]),
-    ("jupyter", &["protocol", "paths", "ids"]),
+    ("jupyter", &["protocol", "paths", "foreign", "ids"]),
     ("journal", &["protocol", "paths", "ids"]),
     ("registry", &["protocol", "paths", "ids"]),
-    ("process", &["protocol", "paths", "ids"]),
-    ("renames", &["protocol", "paths", "ids"]),
-    ("keeper", &["protocol", "paths", "ids", "jupyter", "journal", "registry", "process"]),
+    ("process", &["protocol", "paths", "foreign", "ids"]),
+    ("renames", &["protocol", "paths", "foreign", "ids"]),
+    ("keeper", &["protocol", "paths", "foreign", "ids", "jupyter", "journal", "registry", "process"]),
     (
         "sessions",
-        &["protocol", "paths", "ids", "jupyter", "journal", "registry", "process", "renames", "keeper"],
+        &[
+            "protocol", "paths", "foreign", "ids", "jupyter", "journal", "registry", "process", "renames",
+            "keeper",
+        ],
     ),
-    ("faces", &["protocol", "paths", "ids", "sessions"]),
+    ("faces", &["protocol", "paths", "foreign", "ids", "sessions"]),
 ];
 
 /// What a part of the faces may use besides: only the sidecar watches the disk, and agents' face the bell.

@@ -17,9 +17,7 @@ export class StreamText {
   /** Complete lines after the cut; empty as long as nothing is cut. */
   private tail = '';
   private leftOut = 0;
-  /** The line that is being written. */
-  private line = '';
-  private cursor = 0;
+  private line = new Line();
   /** Characters of head + line that were taken already. */
   private taken = 0;
   private rewrite = false;
@@ -55,7 +53,7 @@ export class StreamText {
   /** All of the text. */
   toString(): string {
     const middle = this.leftOut > 0 ? this.cutLine(this.leftOut) + this.tail : '';
-    return this.head + middle + this.line;
+    return this.head + middle + this.line.toString();
   }
 
   /** What is to be written now; the next call tells what changed after this one. */
@@ -67,41 +65,35 @@ export class StreamText {
     }
     const all = this.head.length + this.line.length;
     if (all === this.taken) return { kind: 'none' };
-    const text = this.taken < this.head.length ? this.head.slice(this.taken) + this.line : this.line.slice(this.taken - this.head.length);
+    const line = this.line.toString();
+    const text = this.taken < this.head.length ? this.head.slice(this.taken) + line : line.slice(this.taken - this.head.length);
     this.taken = all;
     return { kind: 'append', text };
   }
 
   private write(text: string): void {
-    if (this.cursor === this.line.length) {
-      this.line += text;
-    } else {
-      if (this.head.length + this.cursor < this.taken || this.isCut) this.rewrite = true;
-      this.line = this.line.slice(0, this.cursor) + text + this.line.slice(this.cursor + text.length);
-    }
-    this.cursor += text.length;
+    if (!this.line.isAtEnd && this.head.length + this.line.cursor < this.taken) this.rewrite = true;
+    this.line.write(text);
     if (this.isCut) this.rewrite = true;
     // A line without an end is bounded, too.
-    if (this.line.length > this.limit && this.cursor === this.line.length) this.endLine('');
+    if (this.line.length > this.limit && this.line.isAtEnd) this.endLine('');
   }
 
   private control(text: string, at: number): void {
     const character = text[at];
     if (character === '\n' || text.startsWith('\r\n', at)) this.endLine('\n');
-    else if (character === '\r') this.cursor = 0;
-    else if (this.cursor > 0) {
+    else if (character === '\r') this.line.toStart();
+    else if (this.line.cursor > 0) {
       // JupyterLab drops the character before a backspace.
-      this.cursor -= 1;
-      if (this.head.length + this.cursor < this.taken || this.isCut) this.rewrite = true;
-      this.line = this.line.slice(0, this.cursor) + this.line.slice(this.cursor + 1);
+      this.line.dropBefore();
+      if (this.head.length + this.line.cursor < this.taken || this.isCut) this.rewrite = true;
     }
   }
 
   private endLine(end: string): void {
-    if (this.isCut) this.tail += this.line + end;
-    else this.head += this.line + end;
-    this.line = '';
-    this.cursor = 0;
+    if (this.isCut) this.tail += this.line.toString() + end;
+    else this.head += this.line.toString() + end;
+    this.line = new Line();
     const half = Math.floor(this.limit / 2);
     if (!this.isCut && this.head.length > this.limit) {
       const cut = wholeCharacter(this.head, half);
@@ -120,6 +112,52 @@ export class StreamText {
     const from = wholeCharacter(this.tail, Math.max(this.tail.length - keep, 1));
     this.leftOut += from;
     this.tail = this.tail.slice(from);
+  }
+}
+
+/**
+ * The line that is being written, in pieces on both sides of the cursor: whatever is written costs what it is long, not what the line is.
+ */
+class Line {
+  length = 0;
+  /** Characters before the cursor. */
+  cursor = 0;
+  private before: string[] = [];
+  /** The nearest last. */
+  private readonly after: string[] = [];
+
+  get isAtEnd(): boolean {
+    return this.cursor === this.length;
+  }
+
+  /** Writes over what is after the cursor. */
+  write(text: string): void {
+    let over = text.length;
+    for (let next = this.after.pop(); next !== undefined; next = over > 0 ? this.after.pop() : undefined) {
+      if (next.length > over) this.after.push(next.slice(over));
+      over -= Math.min(over, next.length);
+    }
+    this.before.push(text);
+    this.cursor += text.length;
+    this.length += over;
+  }
+
+  toStart(): void {
+    for (let piece = this.before.pop(); piece !== undefined; piece = this.before.pop()) this.after.push(piece);
+    this.cursor = 0;
+  }
+
+  dropBefore(): void {
+    const piece = this.before.pop() ?? '';
+    if (piece.length > 1) this.before.push(piece.slice(0, -1));
+    this.cursor -= 1;
+    this.length -= 1;
+  }
+
+  toString(): string {
+    // What is joined once is one piece from then on.
+    if (this.before.length > 1) this.before = [this.before.join('')];
+    return (this.before[0] ?? '') + this.after.toReversed().join('');
   }
 }
 

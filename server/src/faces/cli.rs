@@ -220,9 +220,9 @@ pub async fn save(sessions: &Arc<Sessions>, notebook: &Path, json: bool) -> Resu
 }
 
 /// `kernelspecs`
-pub fn kernelspecs(sessions: &Arc<Sessions>, json: bool) -> Result<(), Error> {
+pub async fn kernelspecs(sessions: &Arc<Sessions>, json: bool) -> Result<(), Error> {
     let here = std::env::current_dir().map(|dir| NotebookName::from_any_path(&dir.join("x.ipynb"))).ok();
-    let all = sessions.kernelspecs(here.as_ref(), &[]);
+    let all = sessions.kernelspecs(here.as_ref(), &[]).await?;
     if json {
         return print_json(&all);
     }

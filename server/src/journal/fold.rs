@@ -66,19 +66,28 @@ impl Fold {
 pub(super) struct Text {
     head: String,
     tail: String,
-    /// Where the cursor is in the last line, in bytes from the line's beginning, when it is not at its end.
+    /// How much of each is kept, in bytes.
     half: usize,
     /// Bytes left out between head and tail.
     pub left_out: u64,
-    /// The last line, which `\r` and `\b` may still change.
-    line: String,
-    cursor: usize,
+    line: Line,
+}
+
+/// The last line, which `\r` and `\b` may still change. The cursor stands between what is before and what is after it, so
+/// that each character costs the same wherever it is typed, and however wide it is.
+#[derive(Default)]
+struct Line {
+    before: String,
+    /// The nearest last.
+    after: Vec<char>,
+    /// Bytes of what is after.
+    after_length: usize,
 }
 
 impl Text {
     fn new(most: u64) -> Text {
         let half = usize::try_from(most / 2).unwrap_or(usize::MAX / 4).min(usize::MAX / 4);
-        Text { head: String::new(), tail: String::new(), half, left_out: 0, line: String::new(), cursor: 0 }
+        Text { head: String::new(), tail: String::new(), half, left_out: 0, line: Line::default() }
     }
 
     /// Bytes of the folded text, cut or not.
@@ -88,55 +97,25 @@ impl Text {
 
     fn add(&mut self, piece: &str) {
         for part in piece.split_inclusive('\n') {
-            if part.ends_with('\n') && self.line.is_empty() && !part.contains(['\r', '\u{8}']) {
-                self.push(part);
+            let Some(whole) = part.strip_suffix('\n') else {
+                self.line.edit(part);
                 continue;
-            }
-            self.edit(part.strip_suffix('\n').unwrap_or(part));
-            if part.ends_with('\n') {
-                let mut line = std::mem::take(&mut self.line);
-                line.push('\n');
-                self.cursor = 0;
+            };
+            // Where the cursor goes before it leaves the line changes nothing.
+            let whole = whole.trim_end_matches('\r');
+            if self.line.len() == 0 && !whole.contains(['\r', '\u{8}']) {
+                self.push(whole);
+            } else {
+                self.line.edit(whole);
+                let line = std::mem::take(&mut self.line).into_text();
                 self.push(&line);
             }
+            self.push("\n");
         }
         // A line without an end does not have to be held whole either.
-        if self.line.len() > self.half.max(64 << 10) && self.cursor == self.line.len() {
-            let line = std::mem::take(&mut self.line);
-            self.cursor = 0;
+        if self.line.len() > self.half.max(64 << 10) && self.line.after.is_empty() {
+            let line = std::mem::take(&mut self.line).into_text();
             self.push(&line);
-        }
-    }
-
-    /// Types into the last line as a terminal does.
-    fn edit(&mut self, text: &str) {
-        for part in text.split_inclusive(['\r', '\u{8}']) {
-            let control = part.chars().next_back().filter(|c| matches!(c, '\r' | '\u{8}'));
-            let plain = part.strip_suffix(['\r', '\u{8}']).unwrap_or(part);
-            if self.cursor == self.line.len() {
-                self.line.push_str(plain);
-                self.cursor = self.line.len();
-            } else {
-                for c in plain.chars() {
-                    let over = self.line[self.cursor..].chars().next().map_or(0, char::len_utf8);
-                    let mut bytes = [0; 4];
-                    self.line.replace_range(self.cursor..self.cursor + over, c.encode_utf8(&mut bytes));
-                    self.cursor += c.len_utf8();
-                }
-            }
-            match control {
-                Some('\r') => self.cursor = 0,
-                Some(_) => {
-                    if let Some((at, _)) = self.line[..self.cursor].char_indices().next_back() {
-                        // At the end it takes a character away; after a `\r` the next one is written over it.
-                        if self.cursor == self.line.len() {
-                            self.line.remove(at);
-                        }
-                        self.cursor = at;
-                    }
-                }
-                None => {}
-            }
         }
     }
 
@@ -159,7 +138,7 @@ impl Text {
     /// The text in at most `most` bytes, the words in its middle among them.
     pub fn into_text(self, most: u64) -> String {
         let mut end = self.tail;
-        end.push_str(&self.line);
+        end.push_str(&self.line.into_text());
         let whole = (self.head.len() + end.len()) as u64;
         if self.left_out == 0 && whole <= most {
             return self.head + &end;
@@ -171,6 +150,45 @@ impl Text {
         let from = end.ceil_char_boundary(end.len().saturating_sub(half));
         let out = self.left_out + (self.head.len() - head_end) as u64 + from as u64;
         format!("{}{}{}", &self.head[..head_end], left_out(out), &end[from..])
+    }
+}
+
+impl Line {
+    fn len(&self) -> usize {
+        self.before.len() + self.after_length
+    }
+
+    /// Types into it as a terminal does.
+    fn edit(&mut self, text: &str) {
+        for part in text.split_inclusive(['\r', '\u{8}']) {
+            let plain = part.strip_suffix(['\r', '\u{8}']).unwrap_or(part);
+            for _ in plain.chars().take(self.after.len()) {
+                self.after_length -= self.after.pop().map_or(0, char::len_utf8);
+            }
+            self.before.push_str(plain);
+            match part[plain.len()..].chars().next() {
+                Some('\r') => {
+                    self.after.extend(self.before.chars().rev());
+                    self.after_length += self.before.len();
+                    self.before.clear();
+                }
+                Some(_) => {
+                    // At the end it takes a character away; after a `\r` the next one is written over it.
+                    let is_end = self.after.is_empty();
+                    if let Some(c) = self.before.pop().filter(|_| !is_end) {
+                        self.after.push(c);
+                        self.after_length += c.len_utf8();
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn into_text(self) -> String {
+        let mut text = self.before;
+        text.extend(self.after.iter().rev());
+        text
     }
 }
 
@@ -207,6 +225,35 @@ mod tests {
         check(&["ab\rx\u{8}y"], "yb");
         check(&["\x1b[31mred\x1b[0m\n"], "\x1b[31mred\x1b[0m\n");
         check(&["x\n12", "3\n\r\n"], "x\n123\n\n");
+        check(&["ab\r\r\n", "c\r\r\r"], "ab\nc");
+        check(&["ab\rx\r\ny"], "xb\ny");
+        check(&["aéb\r€\u{8}\u{8}🦀x"], "🦀xb");
+        check(&["ab\r", "é", "\n"], "éb\n");
+    }
+
+    /// Each of these took minutes when a character cost what the line is long.
+    #[test]
+    fn a_long_line_that_is_written_over_costs_what_is_written() {
+        const LONG: usize = 300_000;
+        let begun = std::time::Instant::now();
+        let long = "a".repeat(2 * LONG);
+        let over = stream(&[&long, "\r", &"é".repeat(LONG)]);
+        assert_eq!(over, "é".repeat(LONG) + &long[LONG..]);
+        let text_of = |pieces: &mut dyn Iterator<Item = &str>| {
+            let mut text = Text::new(u64::MAX);
+            pieces.for_each(|piece| text.add(piece));
+            (text.total(), text.into_text(u64::MAX))
+        };
+        let first = std::iter::once(long.as_str());
+        for (update, expect) in
+            [("\r", "a"), ("\ré", "é"), ("é\u{8}", "a"), ("\u{8}", ""), ("\rab\u{8}\u{8}€", "€")]
+        {
+            let (total, folded) = text_of(&mut first.clone().chain(std::iter::repeat_n(update, LONG)));
+            assert!(folded.starts_with(expect) && folded.len() as u64 == total, "{update:?}");
+        }
+        let wide = "é\r".repeat(LONG) + &"\r".repeat(LONG);
+        assert_eq!(stream(&[&long, &wide]), format!("é{}é", &long[1..]));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 
     #[test]

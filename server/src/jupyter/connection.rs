@@ -16,6 +16,8 @@ const SOCKET_PATH_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 }
 
 /// The names of folders for short paths begin so.
 const SHORT: &str = "kk-";
+/// A connection file is a few lines.
+const LARGEST: u64 = 64 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
@@ -25,6 +27,8 @@ pub enum ConnectionError {
     PathNotText(PathBuf),
     #[error("the connection file {} cannot be used: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("the connection file cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
     #[error("the connection file {} is not readable: {source}", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
     #[error("no free port on this machine: {0}")]
@@ -132,8 +136,7 @@ impl ConnectionFile {
     }
 
     pub fn read(path: &Path) -> Result<ConnectionFile, ConnectionError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| ConnectionError::Io { path: path.to_owned(), source })?;
+        let bytes = crate::foreign::read(path, LARGEST).map_err(ConnectionError::Unreadable)?;
         serde_json::from_slice(&bytes)
             .map_err(|source| ConnectionError::Json { path: path.to_owned(), source })
     }

@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Map;
 
+use crate::foreign;
+
 use super::kernelspec::{InterruptMode, Kernelspec, interpreter};
 use super::search::Search;
 
 const NAMES: [&str; 3] = [".venv", "venv", "env"];
+/// What describes an environment, or lists them, is a few lines.
+const LARGEST: u64 = 1 << 20;
 /// Where conda is installed in a home folder.
 const CONDA: [&str; 7] = [
     "miniconda3",
@@ -79,7 +83,7 @@ impl Search {
     /// The folders of the environments that conda and pyenv keep for the user.
     fn environment_roots(&self) -> Vec<PathBuf> {
         let home = self.home.clone().unwrap_or_default();
-        let listed = std::fs::read_to_string(home.join(".conda/environments.txt")).unwrap_or_default();
+        let listed = foreign::read_text(&home.join(".conda/environments.txt"), LARGEST).unwrap_or_default();
         let mut roots: Vec<PathBuf> = listed.lines().map(|line| PathBuf::from(line.trim())).collect();
         let bases = CONDA.iter().map(|name| home.join(name));
         let bases: Vec<PathBuf> = bases
@@ -106,7 +110,7 @@ fn inside(folder: &Path) -> Vec<PathBuf> {
 /// The environment whose folder `root` is; `None` where it is none.
 pub fn environment(root: &Path) -> Option<Environment> {
     let root = std::path::absolute(root).ok()?;
-    let configuration = std::fs::read_to_string(root.join("pyvenv.cfg"));
+    let configuration = foreign::read_text(&root.join("pyvenv.cfg"), LARGEST);
     if configuration.is_err() && !root.join("conda-meta").is_dir() {
         return None;
     }
@@ -116,7 +120,7 @@ pub fn environment(root: &Path) -> Option<Environment> {
 /// The same for any folder that a Python is installed in, as pyenv has them.
 fn installation(root: &Path) -> Option<Environment> {
     let root = std::path::absolute(root).ok()?;
-    let configuration = std::fs::read_to_string(root.join("pyvenv.cfg"));
+    let configuration = foreign::read_text(&root.join("pyvenv.cfg"), LARGEST);
     let interpreter = interpreter(&root, "python")?;
     let libraries = libraries(&root);
     if configuration.is_err() && libraries.is_empty() && !root.join("conda-meta").is_dir() {

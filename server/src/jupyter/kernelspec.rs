@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 
 use super::search::Search;
 
+/// A `kernel.json` is a few lines.
+const LARGEST: u64 = 1 << 20;
+
 /// How a kernel wants to be interrupted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum InterruptMode {
@@ -120,7 +123,7 @@ fn read(folder: &Path, data: &Path) -> Result<Option<Kernelspec>, String> {
         return Ok(None);
     }
     let broken = |error: String| format!("The kernel in {} cannot be used: {error}.", folder.display());
-    let bytes = std::fs::read(&file).map_err(|error| broken(error.to_string()))?;
+    let bytes = crate::foreign::read(&file, LARGEST).map_err(|error| broken(error.to_string()))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let json: KernelJson = serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
     if json.argv.is_empty() {

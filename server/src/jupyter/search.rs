@@ -99,7 +99,7 @@ impl Search {
         let Some(root) = shims.parent() else { return vec![] };
         let chosen = match self.text("PYENV_VERSION") {
             Some(versions) => versions.replace(':', "\n"),
-            None => std::fs::read_to_string(root.join("version")).unwrap_or_default(),
+            None => crate::foreign::read_text(&root.join("version"), 64 << 10).unwrap_or_default(),
         };
         chosen.split_whitespace().map(|v| root.join("versions").join(v)).filter(|p| p.is_dir()).collect()
     }

@@ -85,12 +85,16 @@ impl KeeperClient {
     /// Connects and says hello; events arrive at the receiver, the newest status first.
     ///
     /// # Errors
-    /// The socket's own, `TimedOut` where the keeper does not answer, `InvalidData` where it speaks no version of ours.
+    /// The socket's own, `PermissionDenied` where another user listens on it, `TimedOut` where the keeper does not answer, `InvalidData` where it speaks no version of ours.
     pub async fn connect(
         socket: &Path,
         session_id: &str,
     ) -> std::io::Result<(KeeperClient, mpsc::UnboundedReceiver<KeeperEvent>)> {
         let stream = UnixStream::connect(socket).await?;
+        if stream.peer_cred()?.uid() != rustix::process::geteuid().as_raw() {
+            let what = format!("another user listens on {}", socket.display());
+            return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what));
+        }
         let (read, mut write) = stream.into_split();
         let (outgoing, mut to_write) = mpsc::unbounded_channel::<Vec<u8>>();
         let (events, receiver) = mpsc::unbounded_channel();

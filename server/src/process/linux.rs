@@ -148,9 +148,14 @@ pub(super) fn started_at(start: u64) -> i64 {
 /// A process's name, and its command line.
 pub(super) fn name_and_command(pid: u32) -> Option<(String, Vec<String>)> {
     let name = stat(pid)?.name;
-    let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let command = told_by(pid, "cmdline")?;
     let words = command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
     Some((name, words.filter(|word| !word.is_empty()).collect()))
+}
+
+/// What a process says of itself in a file of `/proc`: it may say as much as it likes, and no program is given more.
+fn told_by(pid: u32, file: &str) -> Option<Vec<u8>> {
+    crate::foreign::read(format!("/proc/{pid}/{file}").as_ref(), 8 << 20).ok()
 }
 
 /// The commands of this user's processes.
@@ -180,14 +185,14 @@ pub(super) fn working_folder(pid: u32) -> Option<std::path::PathBuf> {
 
 /// A variable of a process's environment, as it was started.
 pub(super) fn variable(pid: u32, name: &str) -> Option<String> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environment = told_by(pid, "environ")?;
     let mut variables = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
     variables.find_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }
 
 /// Whether a process is Python's own servant for shared resources, and not something that the user runs.
 pub(super) fn is_servant(pid: u32) -> bool {
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let command = told_by(pid, "cmdline").unwrap_or_default();
     let command = String::from_utf8_lossy(&command);
     ["resource_tracker", "forkserver"].iter().any(|name| command.contains(name))
 }
@@ -213,9 +218,7 @@ fn children(pid: u32, scanned: &mut Option<HashMap<u32, Vec<u32>>>) -> Vec<u32> 
 /// This user's processes whose command ends in these arguments. A script's begins with its interpreter.
 pub(super) fn started_with(arguments: &[String]) -> Vec<u32> {
     let wanted: String = arguments.iter().flat_map(|argument| ["\0", argument]).chain(["\0"]).collect();
-    let fits = |pid: &u32| {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| command.ends_with(wanted.as_bytes()))
-    };
+    let fits = |pid: &u32| told_by(*pid, "cmdline").is_some_and(|told| told.ends_with(wanted.as_bytes()));
     own_pids().filter(fits).collect()
 }
 

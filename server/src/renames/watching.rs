@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use notify::event::{CreateKind, EventKind, ModifyKind, RemoveKind};
 use notify::{ErrorKind, RecursiveMode};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::pairing::{Change, Pairing};
-use super::system::System;
+use super::system::{self, System};
 use super::walk::{self, Met, is_folder, is_notebook};
 use super::{Error, Hint, Task, bell};
 
@@ -30,7 +29,7 @@ pub(super) struct Watching {
     system: System,
     hints: UnboundedSender<Hint>,
     warnings: Arc<Mutex<Vec<String>>>,
-    said: HashSet<&'static str>,
+    said: HashSet<String>,
     bell_folder: PathBuf,
     bell_lost: bool,
     bell_rang: Arc<AtomicBool>,
@@ -64,27 +63,27 @@ impl Watching {
         let bell_folder = bell.parent().unwrap_or(Path::new("/")).to_owned();
         let bell_rang = Arc::new(AtomicBool::new(false));
         let rang = Arc::clone(&bell_rang);
-        let system = System::new(move |event| {
+        let mut system = System::new(move |event| {
             // On a thread that empties the system's queue: whatever does not matter ends here.
             match event {
-                Ok(event) if is_ring(&event, &bell) => {
+                Ok(event) if bell::is_ring(&event, &bell) => {
                     // Rung again before anybody looked: one look is enough.
                     if !rang.swap(true, Ordering::AcqRel) {
                         let _ = tasks.send(Task::Rang);
                     }
                 }
-                Ok(event) if !matters(&event) => {}
+                Ok(event) if !system::matters(&event) => {}
                 event => drop(tasks.send(Task::Event(event))),
             }
-        })?;
-        system.watch(&bell_folder, RecursiveMode::NonRecursive)?;
-        Ok(Watching {
+        });
+        let watched = system.watch(&bell_folder, RecursiveMode::NonRecursive);
+        let mut watching = Watching {
             system,
             hints,
             warnings,
             said: HashSet::new(),
             bell_folder,
-            bell_lost: false,
+            bell_lost: watched.is_err(),
             bell_rang,
             roots: BTreeSet::new(),
             notebooks: BTreeMap::new(),
@@ -92,7 +91,11 @@ impl Watching {
             pairing: Pairing::default(),
             found: HashMap::new(),
             next_look: Instant::now(),
-        })
+        };
+        if let Err(error) = watched {
+            watching.not_watched(&watching.bell_folder.clone(), &error);
+        }
+        Ok(watching)
     }
 
     /// Until told to stop, or nobody is left to tell or to listen.
@@ -225,14 +228,26 @@ impl Watching {
             self.folders.insert(root.to_owned(), true);
             return;
         }
-        let (watched, this) = (Mutex::new(Vec::new()), &*self);
-        walk::workspace_at_once(root, &|folder| {
-            let known = this.folders.contains_key(&folder);
-            let result = if known { Ok(()) } else { this.system.watch(&folder, RecursiveMode::NonRecursive) };
-            watched.lock().unwrap_or_else(PoisonError::into_inner).push((folder, result));
+        let (begun, met) = (SystemTime::now(), Mutex::new(Vec::new()));
+        let refused = walk::workspace_at_once(root, &|folder| {
+            met.lock().unwrap_or_else(PoisonError::into_inner).push(folder);
         });
-        for (folder, result) in watched.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let met = met.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let new = met.iter().filter(|folder| !self.folders.contains_key(*folder));
+        for (folder, result) in self.system.watch_all(new.cloned().collect()) {
             self.watched(&folder, true, result);
+        }
+        self.say_of(refused);
+        for folder in met {
+            // Watched before, for a notebook alone.
+            self.folders.entry(folder.clone()).and_modify(|part| *part = true);
+            if walk::was_changed_since(&folder, begun) {
+                let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+                entries
+                    .map(|entry| entry.path())
+                    .filter(|path| is_folder(path))
+                    .for_each(|path| self.enter(&path));
+            }
         }
     }
 
@@ -312,11 +327,11 @@ impl Watching {
                 Met::Folder(path) => drop(self.watch(&path, true)),
                 Met::Notebook(path) => found.push(path),
             };
-            if at_root {
-                walk::workspace(folder, meet);
-            } else {
-                walk::new_folder(folder, meet);
-            }
+            let refused = match at_root {
+                true => walk::workspace(folder, meet),
+                false => walk::new_folder(folder, meet),
+            };
+            self.say_of(refused);
             found.into_iter().for_each(|path| self.found(path));
         }
         let below: Vec<_> = self.notebooks.keys().filter(|path| path.starts_with(folder)).cloned().collect();
@@ -354,6 +369,7 @@ impl Watching {
     /// Events were lost: what is watched may be wrong anywhere.
     fn begin_anew(&mut self) {
         self.folders.clear();
+        self.notebooks.values_mut().for_each(|notebook| notebook.looked = None);
         for root in self.roots.clone() {
             self.enter_workspace(&root);
         }
@@ -384,6 +400,10 @@ impl Watching {
         if self.bell_lost && self.system.watch(&self.bell_folder, RecursiveMode::NonRecursive).is_ok() {
             self.bell_lost = false;
             hints.push(Hint::Bell);
+            // There was no watcher at all till now.
+            if self.folders.is_empty() {
+                self.begin_anew();
+            }
         }
         hints.into_iter().for_each(|hint| self.hint(hint));
     }
@@ -401,16 +421,28 @@ impl Watching {
         match result {
             Ok(()) => {
                 *self.folders.entry(folder.to_owned()).or_insert(part) |= part;
-                return true;
+                true
             }
-            Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => self.say(
+            Err(error) => {
+                self.not_watched(folder, &error);
+                false
+            }
+        }
+    }
+
+    fn not_watched(&mut self, folder: &Path, error: &notify::Error) {
+        match &error.kind {
+            ErrorKind::MaxFilesWatch => self.say(
                 "The system's limit of watched folders is reached (fs.inotify.max_user_watches): renames in \
                  some folders are noticed late or not at all.",
             ),
+            ErrorKind::Io(error) if system::is_at_limit(error) => self.say(
+                "The system's limit of watchers is reached (fs.inotify.max_user_instances): notebooks that have \
+                 a kernel are looked at every 2 s, until there is one.",
+            ),
             // It is gone again, or not ours to read.
-            Err(error) => tracing::debug!(%error, folder = %folder.display(), "not watched"),
+            _ => tracing::debug!(%error, folder = %folder.display(), "not watched"),
         }
-        false
     }
 
     fn unwatch(&mut self, folder: &Path) {
@@ -430,9 +462,12 @@ impl Watching {
         }
     }
 
-    fn say(&mut self, warning: &'static str) {
-        if self.said.insert(warning) {
-            tracing::warn!("{warning}");
+    fn say_of(&mut self, refused: Option<String>) {
+        refused.iter().for_each(|warning| self.say(warning));
+    }
+
+    fn say(&mut self, warning: &str) {
+        if self.said.insert(warning.to_owned()) {
             self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
         }
     }
@@ -446,23 +481,4 @@ impl Watching {
 /// All folders above a path but the root of the file system, the nearest first.
 fn folders_above(path: &Path) -> impl Iterator<Item = &Path> {
     path.ancestors().skip(1).filter(|folder| folder.parent().is_some())
-}
-
-fn is_ring(event: &notify::Event, bell: &Path) -> bool {
-    let written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(_));
-    written && event.paths.iter().any(|path| path == bell)
-}
-
-/// Cheap and without a look at the disk: names only.
-fn matters(event: &notify::Event) -> bool {
-    if event.need_rescan() {
-        return true;
-    }
-    match event.kind {
-        EventKind::Create(CreateKind::File) | EventKind::Remove(RemoveKind::File) => {
-            event.paths.iter().any(|path| is_notebook(path))
-        }
-        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => true,
-        _ => false,
-    }
 }

@@ -58,7 +58,9 @@ impl Sessions {
             }
         }
         self.turn_silent(silent);
-        self.look_at_repository();
+        // Its files are others': off this thread.
+        let sessions = Arc::clone(self);
+        tokio::task::spawn_blocking(move || sessions.look_at_repository());
         let _ = self.registry().forget_events(Time(now.0 - EVENTS_KEPT));
     }
 

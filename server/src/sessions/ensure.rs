@@ -44,7 +44,7 @@ impl Sessions {
         ask: bool,
     ) -> Result<EnsureResult, Error> {
         if let Some(name) = kernel_name {
-            self.kernelspec(name, notebook)?;
+            self.kernelspec(name, notebook).await?;
         }
         if let Some(session) = self.by_path_opened(notebook).await? {
             return self.ensure_live(notebook, session, kernel_name, ask).await;
@@ -72,11 +72,16 @@ impl Sessions {
             let new = self.recovery(notebook.clone(), session, kernel_name);
             return Ok(self.asked(self.raise(new)?));
         }
-        let Some(kernel) = kernel_name.map(str::to_owned).or_else(|| self.kernel_for(notebook)) else {
-            let all = self.kernelspecs(Some(notebook), &[]);
+        let kernel = match kernel_name {
+            Some(name) => Some(name.to_owned()),
+            None => self.kernel_for(notebook).await?,
+        };
+        let Some(kernel) = kernel else {
+            let all = self.kernelspecs(Some(notebook), &[]).await?;
             if !ask || all.is_empty() {
                 return Err(self
                     .kernelspec("", notebook)
+                    .await
                     .err()
                     .unwrap_or_else(|| invalid("kernelName", "needed")));
             }
@@ -129,11 +134,11 @@ impl Sessions {
             (Some(name), _) => name.to_owned(),
             (None, Some(old)) => old.kernel.name.clone(),
             (None, None) => {
-                self.kernel_for(notebook).ok_or_else(|| invalid("kernelName", "no kernel is named"))?
+                self.kernel_for(notebook).await?.ok_or_else(|| invalid("kernelName", "no kernel is named"))?
             }
         };
         // Looked up before anything is stopped.
-        self.kernelspec(&kernel, notebook)?;
+        self.kernelspec(&kernel, notebook).await?;
         let live =
             self.registry().sessions(false).map_err(store_failed)?.len() - usize::from(old.is_some()).min(1);
         if live >= self.settings().max_sessions as usize {

@@ -112,11 +112,14 @@ impl Sessions {
     }
 }
 
+/// A store of windows is far smaller.
+const LARGEST: u64 = 16 << 20;
+
 fn read(file: &Path) -> Result<(Vec<Value>, Vec<String>), Error> {
-    let text = match std::fs::read(file) {
+    let text = match crate::foreign::read(file, LARGEST) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-        Err(e) => return Err(store_failed(format!("{}: {e}", file.display()))),
+        Err(e) => return Err(store_failed(e)),
     };
     Ok(match serde_json::from_slice::<Store>(&text) {
         Ok(store) => (store.sessions, Vec::new()),

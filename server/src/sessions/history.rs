@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::{Sessions, invalid, not_found, store_failed};
 use crate::journal::{ExecutionRow, Reader};
 use crate::protocol::{
@@ -113,9 +115,7 @@ impl Sessions {
         let names = self.names(session_id);
         let dir = self.folders.session(session_id);
         let read = move || Reader::open(&dir)?.cell_outputs(number, max_bytes_per_cell);
-        let read = tokio::task::spawn_blocking(read).await;
-        let (last_seq, rows) =
-            read.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?.map_err(store_failed)?;
+        let (last_seq, rows) = self.read_beside(session_id, read).await?;
         let cells = rows.into_iter().map(|row| CellOutputs {
             notebook_uri: names.get(&row.notebook).cloned().unwrap_or_default(),
             cell_id: row.cell_id,
@@ -140,10 +140,26 @@ impl Sessions {
     ) -> Result<(Execution, Vec<Output>, Option<Truncated>), Error> {
         let execution = self.execution(session_id, execution_id)?;
         let (dir, id) = (self.folders.session(session_id), execution.execution_id.clone());
-        let read = tokio::task::spawn_blocking(move || Reader::open(&dir)?.outputs(&id, max_bytes)).await;
-        let read = read.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
-        let (outputs, truncated) = read.map_err(store_failed)?.unwrap_or_default();
+        let read = move || Reader::open(&dir)?.outputs(&id, max_bytes);
+        let (outputs, truncated) = self.read_beside(session_id, read).await?.unwrap_or_default();
         Ok((execution, outputs, truncated.map(truncated_at)))
+    }
+
+    /// Reads of a journal what may be much, on a thread beside. Of one session two at most at once: whatever its cells
+    /// hold, it never has all threads to itself.
+    pub(super) async fn read_beside<T: Send + 'static>(
+        &self,
+        session_id: &str,
+        read: impl FnOnce() -> Result<T, crate::journal::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.reading.retain(|_, turns| Arc::strong_count(turns) > 1);
+        let turns =
+            self.reading.entry(session_id.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(2))).clone();
+        let internal = |e: String| Error::new(ErrorKind::Internal, e);
+        let turn = turns.acquire_owned().await.map_err(|e| internal(e.to_string()))?;
+        // A read whose asker has gone still has its thread.
+        let read = tokio::task::spawn_blocking(move || (read(), turn).0).await;
+        read.map_err(|e| internal(e.to_string()))?.map_err(store_failed)
     }
 
     pub(super) fn reader(&self, session_id: &str) -> Result<Reader, Error> {

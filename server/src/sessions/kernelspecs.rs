@@ -1,24 +1,25 @@
 //! Which kernels can be started.
 //!
-//! Runs no process. A kernelspec that cannot be read is a warning in the log, and hides no other.
+//! Runs no process, and reads off this thread: the folders are others'. A kernelspec that cannot be read is a warning in the log, and hides no other.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{NotebookFile, Sessions};
+use super::{Sessions, notebook_file, store_failed};
 use crate::jupyter::{self, Search};
 use crate::protocol::{Error, ErrorKind, Kernelspec, NotebookName};
 
 impl Sessions {
     /// Installed kernelspecs, then the Python environments of the workspace, of the notebook's folder, those that are named
     /// by their folder or interpreter, and those that conda and pyenv keep.
-    pub fn kernelspecs(&self, notebook: Option<&NotebookName>, named: &[PathBuf]) -> Vec<Kernelspec> {
-        let search = Search::of_this_process();
-        let installed = jupyter::installed(&search);
-        for warning in installed.warnings {
-            tracing::warn!("{warning}");
-        }
-        let mut all: Vec<Kernelspec> = installed.kernelspecs.iter().map(shown).collect();
-        for environment in jupyter::environments(&self.environment_folders(notebook), named, &search) {
+    pub async fn kernelspecs(
+        self: &Arc<Self>,
+        notebook: Option<&NotebookName>,
+        named: &[PathBuf],
+    ) -> Result<Vec<Kernelspec>, Error> {
+        let (specs, environments) = self.installed(notebook, named.to_vec()).await?;
+        let mut all: Vec<Kernelspec> = specs.iter().map(shown).collect();
+        for environment in environments {
             all.push(Kernelspec {
                 name: environment.name,
                 display_name: environment.display_name,
@@ -28,21 +29,19 @@ impl Sessions {
                 ready: environment.ready,
             });
         }
-        all
+        Ok(all)
     }
 
     /// The kernelspec of that name.
     ///
     /// # Errors
     /// `KernelspecNotFound`, with those that there are.
-    pub(super) fn kernelspec(
-        &self,
+    pub(super) async fn kernelspec(
+        self: &Arc<Self>,
         name: &str,
         notebook: &NotebookName,
     ) -> Result<jupyter::Kernelspec, Error> {
-        let search = Search::of_this_process();
-        let installed = jupyter::installed(&search).kernelspecs;
-        let mut environments = jupyter::environments(&self.environment_folders(Some(notebook)), &[], &search);
+        let (installed, mut environments) = self.installed(Some(notebook), Vec::new()).await?;
         // One that the editor named.
         let named = jupyter::Environment::of_kernel_name(name).filter(|named| !environments.contains(named));
         environments.extend(named);
@@ -65,18 +64,37 @@ impl Sessions {
     }
 
     /// The kernel that a notebook asks for, or the only one that there is; else `None`.
-    pub fn kernel_for(&self, notebook: &NotebookName) -> Option<String> {
-        let all = self.kernelspecs(Some(notebook), &[]);
-        let named = notebook.path.as_deref().and_then(|path| NotebookFile::read(path).ok());
-        let named = named.as_ref().and_then(NotebookFile::kernel_name);
-        let meant =
-            all.iter().find(|spec| spec.ready && named.is_some_and(|n| n.eq_ignore_ascii_case(&spec.name)));
+    pub async fn kernel_for(self: &Arc<Self>, notebook: &NotebookName) -> Result<Option<String>, Error> {
+        let all = self.kernelspecs(Some(notebook), &[]).await?;
+        let path = notebook.path.clone();
+        let named =
+            tokio::task::spawn_blocking(move || path.and_then(|path| notebook_file::kernel_name(&path)));
+        let named = named.await.map_err(store_failed)?;
+        let is_named = |spec: &Kernelspec| named.as_ref().is_some_and(|n| n.eq_ignore_ascii_case(&spec.name));
+        let meant = all.iter().find(|spec| spec.ready && is_named(spec));
         let installed: Vec<&Kernelspec> = all.iter().filter(|spec| spec.source == "jupyter").collect();
-        match (meant, installed.as_slice()) {
+        Ok(match (meant, installed.as_slice()) {
             (Some(spec), _) => Some(spec.name.clone()),
             (None, [only]) => Some(only.name.clone()),
             _ => None,
+        })
+    }
+
+    async fn installed(
+        self: &Arc<Self>,
+        notebook: Option<&NotebookName>,
+        named: Vec<PathBuf>,
+    ) -> Result<(Vec<jupyter::Kernelspec>, Vec<jupyter::Environment>), Error> {
+        let folders = self.environment_folders(notebook);
+        let look = move || {
+            let search = Search::of_this_process();
+            (jupyter::installed(&search), jupyter::environments(&folders, &named, &search))
+        };
+        let (installed, environments) = tokio::task::spawn_blocking(look).await.map_err(store_failed)?;
+        for warning in installed.warnings {
+            tracing::warn!("{warning}");
         }
+        Ok((installed.kernelspecs, environments))
     }
 
     fn environment_folders(&self, notebook: Option<&NotebookName>) -> Vec<PathBuf> {

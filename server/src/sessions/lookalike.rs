@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{NotebookFile, OnRename, Sessions};
+use super::{NotebookCode, OnRename, Sessions};
 use crate::journal::Reader;
 use crate::paths::{FileIdentity, changed_at, file_identity};
 use crate::protocol::{NotebookName, OfferKind, Session, Time};
@@ -198,12 +198,8 @@ struct Cells {
 
 impl Cells {
     fn read(path: &Path) -> Option<Cells> {
-        if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > LARGEST) {
-            return None;
-        }
-        let file = NotebookFile::read(path).ok()?;
-        let cells = file.code_cells();
-        let sources = match file.has_ids() {
+        let NotebookCode { cells, has_ids } = NotebookCode::read_at_most(path, LARGEST).ok()?;
+        let sources = match has_ids {
             true => HashSet::new(),
             false => cells.iter().map(|cell| normal(&cell.source)).collect(),
         };

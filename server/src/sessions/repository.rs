@@ -2,35 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::foreign;
 use crate::protocol::AboutWindow;
+use crate::renames::Repository;
+
+/// No larger file of git's is read.
+const LARGEST: u64 = 1 << 20;
 
 /// What the client left open, from the folder.
 pub(super) fn complete(about: &AboutWindow) -> AboutWindow {
     let mut about = about.clone();
     if (about.repo.is_none() || about.issue_number.is_none())
-        && let Some(git) = about.folder.as_deref().and_then(|folder| git_dir(Path::new(folder)))
+        && let Some(git) = about.folder.as_deref().and_then(|folder| repository(Path::new(folder)))
     {
-        let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
-        about.repo = about.repo.or_else(|| remote(&read(common_dir(&git).join("config"))).and_then(repo_of));
-        about.issue_number = about.issue_number.or_else(|| issue_of(&read(git.join("HEAD"))));
+        let read = |path: PathBuf| foreign::read_text(&path, LARGEST).unwrap_or_default();
+        about.repo = about.repo.or_else(|| remote(&read(git.shared.join("config"))).and_then(repo_of));
+        about.issue_number = about.issue_number.or_else(|| issue_of(&read(git.own.join("HEAD"))));
     }
     about
 }
 
-/// The repository's folder of the first ancestor that has one; of a worktree its own.
-fn git_dir(folder: &Path) -> Option<PathBuf> {
-    let found = folder.ancestors().map(|dir| dir.join(".git")).find(|git| git.exists())?;
-    if found.is_dir() {
-        return Some(found);
-    }
-    let text = std::fs::read_to_string(&found).ok()?;
-    Some(found.parent()?.join(text.strip_prefix("gitdir:")?.trim()))
-}
-
-/// Where the configuration is that all worktrees share.
-fn common_dir(git: &Path) -> PathBuf {
-    let shared = std::fs::read_to_string(git.join("commondir"));
-    shared.map_or_else(|_| git.to_owned(), |path| git.join(path.trim()))
+/// That of the first ancestor that has one.
+fn repository(folder: &Path) -> Option<Repository> {
+    Repository::at(&folder.ancestors().map(|dir| dir.join(".git")).find(|git| git.exists())?)
 }
 
 /// The address of `origin`, else of the first remote.

@@ -2,6 +2,7 @@
 //!
 //! Atomic, and only into cells whose source still is what ran; refused where an editor has unsaved edits of it.
 
+use std::io;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -54,8 +55,9 @@ impl Sessions {
                 format!("no session was ever kept for {key}"),
             ));
         };
-        let mut file = NotebookFile::read(path).map_err(|e| invalid("notebook", e.to_string()))?;
-        let dir = self.folders.session(&id);
+        let (path, dir) = (path.to_owned(), self.folders.session(&id));
+        // Off this thread: the notebook may be large, and what is written into it.
+        let (mut file, path) = beside(move || Ok((NotebookFile::read(&path)?, path))).await?;
         let read = move || {
             let reader = crate::journal::Reader::open(&dir)?;
             let (_, cells) = reader.cell_outputs(Some(number), u64::MAX)?;
@@ -65,9 +67,7 @@ impl Sessions {
             });
             with_code.collect::<Result<Vec<_>, _>>()
         };
-        let read = tokio::task::spawn_blocking(read).await;
-        let cells =
-            read.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?.map_err(store_failed)?;
+        let cells = self.read_beside(&id, read).await?;
         let mut report = SaveReport { notebook_path: key, ..SaveReport::default() };
         let in_file = file.json["cells"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
         for (ran, code) in cells {
@@ -89,12 +89,21 @@ impl Sessions {
                 report.written += 1;
             }
         }
-        file.write(path).map_err(|e| invalid("notebook", format!("it could not be written: {e}")))?;
+        let failed = |e| io::Error::other(format!("it could not be written: {e}"));
+        beside(move || file.write(&path).map_err(failed)).await?;
         if let Ok(Some(binding)) = self.registry().binding_by_key(&report.notebook_path) {
             self.note_file(&binding);
         }
         Ok(report)
     }
+}
+
+/// What takes time with the notebook's file, on a thread beside.
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(store_failed)?;
+    done.map_err(|e| invalid("notebook", e.to_string()))
 }
 
 /// An output as nbformat 4 has it on disk: no `displayId`, text as lists of lines.

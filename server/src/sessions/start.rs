@@ -35,7 +35,7 @@ impl Sessions {
     /// # Errors
     /// `NotebookHasSession`, `KernelspecNotFound`, `KernelFailed`, `StoreFailed`.
     pub async fn start(self: &Arc<Self>, notebook: &NotebookName, start: Start) -> Result<Session, Error> {
-        let launch = self.launch_of(notebook, &start)?;
+        let launch = self.launch_of(notebook, &start).await?;
         if let Some(session) = self.by_path(notebook).await? {
             return Err(has_session(notebook, Some(session)));
         }
@@ -166,8 +166,12 @@ impl Sessions {
         Ok(session)
     }
 
-    fn launch_of(&self, notebook: &NotebookName, start: &Start) -> Result<KernelLaunch, Error> {
-        let spec = self.kernelspec(&start.kernel_name, notebook)?;
+    async fn launch_of(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+        start: &Start,
+    ) -> Result<KernelLaunch, Error> {
+        let spec = self.kernelspec(&start.kernel_name, notebook).await?;
         let cwd = self.working_folder(notebook, start.cwd.as_deref())?;
         let cannot_be = |(name, value): &(&String, &String)| {
             name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')

@@ -41,6 +41,9 @@ pub const CLI: &str = "cli";
 /// How long a window whose sidecar crashed can be taken up again, in milliseconds.
 const FORGOTTEN: i64 = 600_000;
 
+/// How long a window waits for the disk that its folder lies on, to know its repository.
+const FOLDER_ANSWERS: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// A window's row, as far as others read it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -237,6 +240,17 @@ impl Sessions {
         if let Err(e) = self.register_window() {
             tracing::warn!("what the window has attached could not be noted: {e}");
         }
+    }
+
+    /// Reads what the window's folder says that it is about, on a thread beside: its files are others'. Where the disk does
+    /// not answer soon, that is looked at again later (`clean_up.rs`).
+    pub async fn look_at_folder(&self) {
+        let about = self.this_window().about;
+        let known = about.clone();
+        let read = tokio::task::spawn_blocking(move || repository::complete(&about));
+        let read = tokio::time::timeout(FOLDER_ANSWERS, read).await.ok().and_then(Result::ok);
+        let said = Said::new(read.unwrap_or(known)).to_json();
+        self.window.write().unwrap_or_else(PoisonError::into_inner).said = said;
     }
 
     /// What the window says that it is; read from its folder once.

@@ -127,12 +127,14 @@ pub async fn export(
     Ok(())
 }
 
+/// No larger file is imported.
+const LARGEST_IMPORT: u64 = 256 << 20;
+
 /// `conversation import`
 pub async fn import(sessions: &Arc<Sessions>, file: &Path, of: Of<'_>, json: bool) -> Result<(), Error> {
     let (session_id, notebook_uri) = of.resolve(sessions).await?;
-    let text = std::fs::read_to_string(file).map_err(|e| {
-        Error::new(ErrorKind::InvalidParams, format!("{} cannot be read: {e}", file.display()))
-    })?;
+    let text = crate::foreign::read_text(file, LARGEST_IMPORT)
+        .map_err(|e| Error::new(ErrorKind::InvalidParams, format!("the conversation cannot be read: {e}")))?;
     let asked = ImportConversationParams { json: json!(text), session_id, notebook_uri };
     made(&sessions.import_conversation(&asked).await?, json)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::print::Printer;
 use super::{code, name, read_or_typed, show};
 use crate::protocol::{CellRef, Error, ErrorKind, EventBody, ExecuteParams, ExecutionStatus};
-use crate::sessions::{Feed, NotebookFile, Sessions, Start};
+use crate::sessions::{Feed, NotebookCode, Sessions, Start};
 
 /// `exec`: runs code, prints what it puts out. Ctrl-C interrupts the execution, not this program alone.
 pub async fn exec(sessions: &Arc<Sessions>, which: &str, typed: &str) -> Result<ExitCode, Error> {
@@ -37,7 +37,7 @@ pub async fn run_notebook(
     detach: bool,
 ) -> Result<ExitCode, Error> {
     let notebook = name(path)?;
-    let file = NotebookFile::read(path).map_err(|e| Error::new(ErrorKind::InvalidParams, e.to_string()))?;
+    let file = NotebookCode::read(path).map_err(|e| Error::new(ErrorKind::InvalidParams, e.to_string()))?;
     let found =
         sessions.find_active(&notebook).await?.session.filter(|s| s.notebook_path == notebook.path_text());
     let session = match found {
@@ -53,7 +53,10 @@ pub async fn run_notebook(
             session
         }
         None => {
-            let named = kernel.or_else(|| sessions.kernel_for(&notebook));
+            let named = match kernel {
+                Some(kernel) => Some(kernel),
+                None => sessions.kernel_for(&notebook).await?,
+            };
             let kernel_name = named.ok_or_else(|| {
                 let what = "the notebook names no kernel that is installed: choose one with --kernel";
                 Error::new(ErrorKind::KernelspecNotFound, what)
@@ -64,7 +67,7 @@ pub async fn run_notebook(
     let (feed, _) = sessions.feed(&session.id, None)?;
     let mut waits = HashMap::new();
     let batch = crate::ids::unique();
-    for cell in file.code_cells().into_iter().filter(|cell| !cell.source.trim().is_empty()) {
+    for cell in file.cells.into_iter().filter(|cell| !cell.source.trim().is_empty()) {
         let place = format!("cell {}", cell.index + 1);
         let reference = CellRef { id: cell.id, index: cell.index };
         let submitted = submit(sessions, &session.id, cell.source, Some(reference), Some(&batch));

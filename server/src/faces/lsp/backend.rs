@@ -106,6 +106,7 @@ impl Backend {
         let window = ThisWindow { id: crate::ids::session(), about, folders, ..ThisWindow::default() };
         let settings = Settings::read(options.get("settings").unwrap_or(&Value::Null));
         let (sessions, events) = Sessions::open(self.shared.folders.clone(), window, settings)?;
+        sessions.look_at_folder().await;
         let reconnect = match options.get("reconnectToken").and_then(Value::as_str) {
             Some(token) => match sessions.take_up(token).await {
                 Ok(Ok(window)) => json!({ "outcome": "reconnected", "count": window.reconnect_count }),

@@ -8,7 +8,7 @@ use super::arguments::{Execute, Inspect, Target};
 use super::calls::Call;
 use super::server::{Answer, Server, answer, notebook};
 use crate::protocol::{CellRef, Error, ErrorKind, EventBody, ExecuteParams, Session, SessionState};
-use crate::sessions::{Feed, NotebookFile};
+use crate::sessions::{Feed, NotebookCode};
 
 /// How long a call waits, unless it says otherwise.
 const PATIENCE: f64 = 60.0;
@@ -40,7 +40,7 @@ impl Server {
             .as_ref()
             .and_then(|name| session.notebooks.iter().find(|n| n.notebook_path == name.path_text()));
         let on_disk = named.as_ref().and_then(|name| name.path_text()).or(session.notebook_path.clone());
-        let cell = cell_of(on_disk.as_deref(), &asked)?;
+        let cell = cell_of(on_disk.as_deref(), &asked).await?;
         let (feed, _) = self.sessions.feed(&id, None)?;
         let submitted = self.sessions.submit(ExecuteParams {
             session_id: id.clone(),
@@ -139,10 +139,15 @@ async fn wait(mut feed: Feed, execution_id: &str) -> Result<Waited, Error> {
 }
 
 /// The cell that code is of: the named one, else the only one of the saved notebook that has this source.
-fn cell_of(path: Option<&str>, asked: &Execute) -> Result<Option<CellRef>, Error> {
-    let read = path.map(|path| NotebookFile::read(std::path::Path::new(path)));
+async fn cell_of(path: Option<&str>, asked: &Execute) -> Result<Option<CellRef>, Error> {
+    let read = match path.map(std::path::PathBuf::from) {
+        Some(path) => {
+            tokio::task::spawn_blocking(move || NotebookCode::read(&path).ok()).await.ok().flatten()
+        }
+        None => None,
+    };
     let cells = match (read, &asked.cell_id) {
-        (Some(Ok(file)), _) => file.code_cells(),
+        (Some(file), _) => file.cells,
         (_, None) => return Ok(None),
         (_, Some(id)) => return Err(no_cell(id)),
     };

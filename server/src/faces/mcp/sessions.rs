@@ -168,18 +168,18 @@ impl Server {
         let name = notebook("notebook_path", &asked.notebook_path)?;
         let kernel_name = match asked.kernel_name {
             Some(kernel_name) => kernel_name,
-            None => self.usual_kernel(&name)?,
+            None => self.usual_kernel(&name).await?,
         };
         let session = self.sessions.start(&name, Start { kernel_name, ..Start::default() }).await?;
         answer(&record(&session))
     }
 
     /// The kernelspec that the notebook names, else the only one.
-    fn usual_kernel(&self, name: &NotebookName) -> Result<String, Error> {
-        if let Some(kernel) = self.sessions.kernel_for(name) {
+    async fn usual_kernel(&self, name: &NotebookName) -> Result<String, Error> {
+        if let Some(kernel) = self.sessions.kernel_for(name).await? {
             return Ok(kernel);
         }
-        let installed = self.sessions.kernelspecs(Some(name), &[]);
+        let installed = self.sessions.kernelspecs(Some(name), &[]).await?;
         let names: Vec<&str> = installed.iter().map(|spec| spec.name.as_str()).collect();
         match names.as_slice() {
             [only] => Ok((*only).to_owned()),
