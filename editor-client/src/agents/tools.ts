@@ -7,7 +7,9 @@ import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import type { Attachments } from '../kernels/attachments';
 import { pause } from '../kernels/selection';
+import { plain } from '../plain';
 import type { Session, Variable } from '../protocol/types';
+import { appendCode, appendPlain } from '../say';
 import type { Sessions } from '../sessions';
 import { readSettings } from '../settings';
 import { AgentRuns } from './run';
@@ -34,7 +36,7 @@ interface Tool {
   /** What is said while it runs. */
   readonly says: string;
   /** What the person is asked; absent: nothing. */
-  readonly asks?: (input: Input) => Promise<{ title: string; message: string | vscode.MarkdownString }>;
+  readonly asks?: (input: Input) => Promise<{ title: string; message: vscode.MarkdownString }>;
 }
 
 export class AgentTools implements vscode.Disposable {
@@ -108,7 +110,7 @@ export class AgentTools implements vscode.Disposable {
     const code = codeOf(input);
     const session = await this.sessionOf(input);
     const { title, message } = runWords(session, vscode.l10n.t);
-    return { title, message: new vscode.MarkdownString().appendText(message).appendCodeblock(code, session.kernel.language) };
+    return { title: plain(title), message: appendCode(appendPlain(new vscode.MarkdownString(), message), code, session.kernel.language) };
   }
 
   private async stop(input: Input): Promise<string> {
@@ -124,9 +126,10 @@ export class AgentTools implements vscode.Disposable {
     return `The kernel of ${label} was restarted (PID ${session.pid ?? 'unknown'}). It has no variables now.`;
   }
 
-  private async askToEnd(input: Input, isRestart: boolean): Promise<{ title: string; message: string }> {
+  private async askToEnd(input: Input, isRestart: boolean): Promise<{ title: string; message: vscode.MarkdownString }> {
     const session = await this.sessionToEnd(input);
-    return endWords(session, isRestart, await this.variablesSoon(session.id), vscode.l10n.t);
+    const { title, message } = endWords(session, isRestart, await this.variablesSoon(session.id), vscode.l10n.t);
+    return { title: plain(title), message: appendPlain(new vscode.MarkdownString(), message) };
   }
 
   private async sessionOf(input: Input): Promise<Session> {
