@@ -11,6 +11,8 @@ use serde_json::Map;
 use super::kernelspec::{InterruptMode, Kernelspec, interpreter};
 use super::search::Search;
 
+/// What the name of such a kernel begins with; its folder follows.
+pub const ENVIRONMENT: &str = "env:";
 const NAMES: [&str; 3] = [".venv", "venv", "env"];
 /// Where conda is installed in a home folder.
 const CONDA: [&str; 7] = [
@@ -133,7 +135,7 @@ fn installation(root: &Path) -> Option<Environment> {
         .map(|version| format!(" {version}"))
         .unwrap_or_default();
     Some(Environment {
-        name: format!("env:{}", root.display()),
+        name: format!("{ENVIRONMENT}{}", root.display()),
         display_name: format!("Python{version} ({})", last(&root)),
         ready: libraries.iter().any(|l| l.join("ipykernel").is_dir()),
         root,
@@ -144,7 +146,7 @@ fn installation(root: &Path) -> Option<Environment> {
 impl Environment {
     /// The environment that a kernel name made here stands for, when it still exists.
     pub fn of_kernel_name(name: &str) -> Option<Environment> {
-        installation(Path::new(name.strip_prefix("env:")?))
+        installation(Path::new(name.strip_prefix(ENVIRONMENT)?))
     }
 
     /// How to start a kernel in it; `None` while ipykernel is missing.

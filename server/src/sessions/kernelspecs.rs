@@ -1,5 +1,8 @@
 //! Which kernels can be started.
 //!
+//! An agent may start only what a person has: what is installed, and environments that a window of theirs offers or a kernel
+//! of theirs had. A folder that lies about, or that a notebook names, is a program of anybody's.
+//!
 //! Runs no process. A kernelspec that cannot be read is a warning in the log, and hides no other.
 
 use std::path::{Path, PathBuf};
@@ -18,7 +21,7 @@ impl Sessions {
             tracing::warn!("{warning}");
         }
         let mut all: Vec<Kernelspec> = installed.kernelspecs.iter().map(shown).collect();
-        for environment in jupyter::environments(&self.environment_folders(notebook), named, &search) {
+        for environment in self.environments(notebook, named, &search) {
             all.push(Kernelspec {
                 name: environment.name,
                 display_name: environment.display_name,
@@ -27,6 +30,21 @@ impl Sessions {
                 interpreter: Some(environment.interpreter.to_string_lossy().into_owned()),
                 ready: environment.ready,
             });
+        }
+        all
+    }
+
+    /// The same, as a person is offered them in this window: from then on an agent may start them, too.
+    pub fn offer_kernelspecs(&self, notebook: Option<&NotebookName>, named: &[PathBuf]) -> Vec<Kernelspec> {
+        let all = self.kernelspecs(notebook, named);
+        let environments: Vec<PathBuf> = all
+            .iter()
+            .filter_map(|spec| spec.name.strip_prefix(jupyter::ENVIRONMENT).map(PathBuf::from))
+            .collect();
+        if self.this_window().environments != environments
+            && let Err(e) = self.update_window(|window| window.environments = environments)
+        {
+            tracing::warn!("agents do not learn which environments there are: {e}");
         }
         all
     }
@@ -42,16 +60,21 @@ impl Sessions {
     ) -> Result<jupyter::Kernelspec, Error> {
         let search = Search::of_this_process();
         let installed = jupyter::installed(&search).kernelspecs;
-        let mut environments = jupyter::environments(&self.environment_folders(Some(notebook)), &[], &search);
+        let mut environments = self.environments(Some(notebook), &[], &search);
+        let is_agent = self.this_window().is_agent;
         // One that the editor named.
-        let named = jupyter::Environment::of_kernel_name(name).filter(|named| !environments.contains(named));
-        environments.extend(named);
+        let named = jupyter::Environment::of_kernel_name(name).filter(|_| !is_agent);
+        environments.extend(named.filter(|named| !environments.contains(named)));
         let ready = environments.iter().filter_map(jupyter::Environment::kernelspec);
         let all: Vec<jupyter::Kernelspec> = installed.into_iter().chain(ready).collect();
         let available: Vec<String> = all.iter().map(|spec| spec.name.clone()).collect();
         all.into_iter().find(|spec| spec.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
             let none = if name.is_empty() {
                 "no kernel is named".into()
+            } else if is_agent && jupyter::Environment::of_kernel_name(name).is_some() {
+                format!(
+                    "{name} is started by an agent only once the user has chosen it, or a window offers it"
+                )
             } else {
                 format!("there is no kernel \"{name}\"")
             };
@@ -77,6 +100,29 @@ impl Sessions {
             (None, [only]) => Some(only.name.clone()),
             _ => None,
         }
+    }
+
+    fn environments(
+        &self,
+        notebook: Option<&NotebookName>,
+        named: &[PathBuf],
+        search: &Search,
+    ) -> Vec<jupyter::Environment> {
+        if self.this_window().is_agent {
+            return jupyter::environments(&[], &self.environments_of_people(notebook), search);
+        }
+        jupyter::environments(&self.environment_folders(notebook), named, search)
+    }
+
+    /// Those that living windows offer, and those in which a person had a kernel for this notebook.
+    fn environments_of_people(&self, notebook: Option<&NotebookName>) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> =
+            self.living_windows().into_iter().flat_map(|window| window.environments).collect();
+        let had = notebook.and_then(|name| self.registry().sessions_of_notebook(&self.key(name)).ok());
+        let records = had.into_iter().flatten().filter_map(|(id, _)| self.record(&id).ok());
+        let kernels = records.filter(|record| !record.agent).map(|record| record.kernel.name);
+        all.extend(kernels.filter_map(|name| name.strip_prefix(jupyter::ENVIRONMENT).map(PathBuf::from)));
+        all
     }
 
     fn environment_folders(&self, notebook: Option<&NotebookName>) -> Vec<PathBuf> {
