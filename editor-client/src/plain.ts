@@ -30,5 +30,24 @@ export const shown =
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null;
 
+const STRING = /(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^]*?(?:[\u0007\u009c]|\u001b\\)/g;
+const SEQUENCE = /(?:\u001b\[|\u009b)[ -?]*[@-~]?|\u001b[ -/]*[0-~]?/g;
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Without what a terminal would obey, for who reads and has none. What was written over (carriage returns) is left to others. */
+export function unordered(text: string): string {
+  // Behind the last end no string ends: looking for one from each beginning would take its time.
+  const end = Math.max(text.lastIndexOf('\u0007'), text.lastIndexOf('\u009c'), text.lastIndexOf('\u001b\\') + 1) + 1;
+  const whole = text.slice(0, end).replace(STRING, '') + text.slice(end);
+  return whole.replace(SEQUENCE, '').replace(CONTROL, '');
+}
+
+/** Cut in its middle, which is said. */
+export function cut(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const half = Math.floor(most / 2);
+  return `${text.slice(0, half)}\n[… ${text.length - 2 * half} characters left out …]\n${text.slice(-half)}`;
+}
+
 /** The language of a block of code, as its fence has it: one word. */
 export const languageWord = (language: string): string => /^[\w+#.-]+$/.exec(language)?.[0] ?? '';

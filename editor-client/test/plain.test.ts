@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { languageWord, plain, plainInMarkdown, shown } from '../src/plain';
+import { cut, languageWord, plain, plainInMarkdown, shown, unordered } from '../src/plain';
 
 /** How VS Code finds links in notifications and prompts, and icons in labels. */
 const LINK = /\[([^\]]+)\]\(((?:https?:\/\/|command:|file:)[^)\s]+)(?: (["'])(.+?)(\3))?\)/gi;
@@ -69,6 +69,23 @@ test('in Markdown no address is taken for one', () => {
     assert.doesNotMatch(plainInMarkdown(text), /(https?|ftp):\/\/|www\.|[\w.]@/i);
     assert.equal(undone(plainInMarkdown(text)), text);
   }
+});
+
+test('an agent gets the text alone, and not too much of it', () => {
+  const cases: [string, string][] = [
+    ['\u001b[31mred\u001b[0m\r\n\tnext', 'red\r\n\tnext'],
+    ['a\u001b]0;t\u0007b\u001b]8;;http://x\u001b\\c\u009d0;t\u009cd', 'abcd'],
+    ['a\u001bP+q\u001b\\b\u001b_x\u001b\\c\u001b^y\u001b\\d\u001bXz\u001b\\e', 'abcde'],
+    ['a\u009b2Jb\u0085c\u0000\u0008\u007fd\u202e\u2069e', 'abcde'],
+    ['a\u001b(Bb\u001b=c\u001bMd\u001b', 'abcd'],
+    ['a\u001b]0;the rest\nis here', 'a0;the rest\nis here'],
+    ['ünï 🦀', 'ünï 🦀'],
+  ];
+  for (const [text, expected] of cases) assert.equal(unordered(text), expected, JSON.stringify(text));
+  const begun = performance.now();
+  assert.equal(unordered('\u001b]'.repeat(200_000)), '');
+  assert.ok(performance.now() - begun < 2_000, 'beginnings without an end are looked for once');
+  assert.equal(cut('abcdefgh', 4), 'ab\n[… 4 characters left out …]\ngh');
 });
 
 test('a language is one word, or nothing', () => {

@@ -5,9 +5,10 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
+import { messageOf } from '../errors';
 import type { Attachments } from '../kernels/attachments';
 import { pause } from '../kernels/selection';
-import { plain } from '../plain';
+import { cut, plain, unordered } from '../plain';
 import type { Session, Variable } from '../protocol/types';
 import { appendCode, appendPlain } from '../say';
 import type { Sessions } from '../sessions';
@@ -28,6 +29,8 @@ import {
   variablesText,
 } from './words';
 
+/** Characters of an answer; outputs have a limit of their own below it. */
+const MOST_SAID = 60_000;
 /** What is lost is named where the kernel tells it soon. */
 const VARIABLES_MS = 1_000;
 
@@ -157,7 +160,12 @@ export class AgentTools implements vscode.Disposable {
 
 function toolOf({ run, says, asks }: Tool): vscode.LanguageModelTool<Input> {
   return {
-    invoke: async ({ input }, token) => new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(await run(input, token))]),
+    invoke: async ({ input }, token) => {
+      const text = await run(input, token).catch((error: unknown) => {
+        throw new Error(cut(unordered(messageOf(error)), MOST_SAID), { cause: error });
+      });
+      return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(cut(unordered(text), MOST_SAID))]);
+    },
     prepareInvocation: async ({ input }) => ({
       invocationMessage: says,
       ...(asks ? { confirmationMessages: await asks(input) } : {}),
