@@ -25,7 +25,7 @@ pub fn bounded(value: &Value) -> Value {
         if most <= SHORTEST {
             return fewer(bounded);
         }
-        most /= 4;
+        most = (most / 4).max(SHORTEST);
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         }
         let small = json!({ "a": ["ü\n\t", 1, null], "b": { "c": true } });
         assert_eq!(bounded(&small), small);
-        assert_eq!(bounded(&json!(vec![json!({ "n": "z".repeat(90) }); 5_000]))["left_out"], 4_019);
+        assert_eq!(bounded(&json!(vec![json!({ "n": "z".repeat(90) }); 5_000]))["left_out"], 3_990);
     }
 
     #[test]
