@@ -26,7 +26,7 @@ pub fn sessions(sessions: &[Session]) -> Table {
             cell(&session.kernel.display_name),
             cell(session.memory_bytes.map(bytes).unwrap_or_default()),
             cell(session.cpu_percent.map(|c| format!("{c:.0} %")).unwrap_or_default()),
-            cell(&format!("{place}{gone}")),
+            cell(format!("{place}{gone}")),
         ]);
     }
     table
@@ -70,7 +70,7 @@ pub fn executions(executions: &[Execution]) -> Table {
             cell(execution.execution_count.map(|n| format!("[{n}]")).unwrap_or_default()),
             coloured(&name.unwrap_or_else(|| word.to_owned()), color),
             cell(took.unwrap_or_default()),
-            cell(&format!("{}{more}", first.chars().take(60).collect::<String>())),
+            cell(format!("{}{more}", first.chars().take(60).collect::<String>())),
         ]);
     }
     table
