@@ -4,6 +4,7 @@
  */
 import * as vscode from 'vscode';
 import type { Action, Offer } from './protocol/types';
+import { pickMany, pickOne, showInformation } from './say';
 import { remember } from './settings';
 import { sessionChoice } from './views/choices';
 
@@ -35,7 +36,7 @@ export async function pickMoved<T extends Asked>(questions: readonly T[]): Promi
     return { label: namesOf([question]), description, picked: true, question };
   });
   const placeHolder = vscode.l10n.t('Which kernels should follow their notebooks?');
-  const chosen = await vscode.window.showQuickPick(items, { canPickMany: true, placeHolder, ignoreFocusOut: true });
+  const chosen = await pickMany(items, { placeHolder, ignoreFocusOut: true });
   return chosen?.map(({ question }) => question);
 }
 
@@ -52,7 +53,7 @@ export async function chooseAction(question: Asked): Promise<string | typeof AGA
   const shown = isLong ? offer.actions.slice(0, MOST_BUTTONS - 1) : offer.actions;
   const titles = [...shown.map((action) => action.title), ...(isLong ? [more] : [])];
   const canDecide = offer.kind === 'resume' || offer.kind === 'migrate';
-  const chosen = await vscode.window.showInformationMessage(offer.message, ...titles, ...(canDecide ? [neverAgain] : []));
+  const chosen = await showInformation(offer.message, ...titles, ...(canDecide ? [neverAgain] : []));
   if (chosen === neverAgain) return (await decideForGood(question)) ?? AGAIN;
   if (chosen === more) return (await chooseOther(offer)) ?? AGAIN;
   return offer.actions.find((action) => action.title === chosen)?.action;
@@ -60,18 +61,18 @@ export async function chooseAction(question: Asked): Promise<string | typeof AGA
 
 async function chooseOther(offer: Offer): Promise<string | undefined> {
   const items = offer.actions.slice(MOST_BUTTONS - 1).map(({ action, title }) => ({ label: title, action }));
-  return (await vscode.window.showQuickPick(items, { placeHolder: offer.message }))?.action;
+  return (await pickOne(items, { placeHolder: offer.message }))?.action;
 }
 
 async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined> {
   if (!isAsked) {
     const choose = vscode.l10n.t('Choose…');
-    if ((await vscode.window.showInformationMessage(offer.message, choose)) !== choose) return undefined;
+    if ((await showInformation(offer.message, choose)) !== choose) return undefined;
   }
   // "New Session" says less than the names of the kernels.
   const named = offer.actions.some(({ action }) => action.startsWith(KERNEL));
   const items = offer.actions.filter(({ action }) => !named || action !== 'fresh').map((action) => choiceOf(action, offer));
-  const chosen = await vscode.window.showQuickPick(items, { placeHolder: offer.message, ignoreFocusOut: true, matchOnDetail: true });
+  const chosen = await pickOne(items, { placeHolder: offer.message, ignoreFocusOut: true, matchOnDetail: true });
   return chosen?.action;
 }
 
@@ -89,7 +90,7 @@ async function decideForGood(question: Asked): Promise<string | undefined> {
       { label: vscode.l10n.t('Always resume'), value: 'resume', action: 'resume' },
       { label: vscode.l10n.t('Always start fresh, at the first run'), value: 'fresh', action: 'dismiss' },
     ] as const;
-    const chosen = await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t("When a notebook's kernel is still running:") });
+    const chosen = await pickOne(items, { placeHolder: vscode.l10n.t("When a notebook's kernel is still running:") });
     if (chosen) await remember('onOpen', chosen.value);
     // The run that waits is the first one.
     return chosen?.value === 'fresh' && question.isRun ? 'fresh' : chosen?.action;
@@ -98,7 +99,7 @@ async function decideForGood(question: Asked): Promise<string | undefined> {
     { label: vscode.l10n.t('The kernel always follows its notebook'), value: 'migrate', action: 'migrate' },
     { label: vscode.l10n.t('Never; kernels stay under the old name'), value: 'ignore', action: 'dismiss' },
   ] as const;
-  const chosen = await vscode.window.showQuickPick(items, {
+  const chosen = await pickOne(items, {
     placeHolder: vscode.l10n.t('When a notebook is renamed outside of the editor:'),
   });
   if (chosen) await remember('onRename', chosen.value);

@@ -12,6 +12,7 @@ import { messageOf, SidecarGone } from './errors';
 import { type Method, type Params, PROTOCOL_VERSION, type Result, SESSION_NOTIFICATIONS } from './protocol/methods';
 import type { ExecutionEvent, Followed, Offer, OfferNotification, OfferWithdrawn, Session, SessionNotification } from './protocol/types';
 import type { TokenStore } from './reconnect';
+import { showError } from './say';
 import { readSettings, SECTION } from './settings';
 import { passOn } from './sidecar-log';
 
@@ -261,7 +262,7 @@ export class Sidecar implements vscode.Disposable {
   private async sayFailure(reason: string): Promise<void> {
     const openSettings = vscode.l10n.t('Open Settings');
     const showLog = vscode.l10n.t('Show Log');
-    const chosen = await vscode.window.showErrorMessage(`Kernel Keeper: ${reason}`, openSettings, showLog);
+    const chosen = await showError(`Kernel Keeper: ${reason}`, openSettings, showLog);
     if (chosen === openSettings) await vscode.commands.executeCommand('workbench.action.openSettings', `${SECTION}.server.path`);
     if (chosen === showLog) this.log.show();
   }

@@ -14,6 +14,7 @@ import { hasTab, pause, type Selection } from './kernels/selection';
 import type { Answer, Offers } from './offers';
 import type { Offer, Session } from './protocol/types';
 import { showRebuilding } from './rebuild';
+import { showError, showInformation, showStatus } from './say';
 import { sameUri, type Sessions } from './sessions';
 import { readSettings } from './settings';
 
@@ -61,7 +62,7 @@ export class Follow implements vscode.Disposable {
     const offer = this.offers.of(notebook.uri);
     if (offer) this.offers.showAgain(offer.offerId);
     else if (!(await this.ensure(notebook))) {
-      void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: no kernel is running for this notebook.'));
+      void showInformation(vscode.l10n.t('Kernel Keeper: no kernel is running for this notebook.'));
     }
   }
 
@@ -202,7 +203,7 @@ export class Follow implements vscode.Disposable {
   private letGo(notebook: vscode.NotebookDocument): void {
     this.attachments.drop(notebook);
     const file = notebook.uri.path.split('/').at(-1) ?? '';
-    vscode.window.setStatusBarMessage(vscode.l10n.t('{0} let its kernel go; the next run starts one of its own', file), 8_000);
+    showStatus(vscode.l10n.t('{0} let its kernel go; the next run starts one of its own', file), 8_000);
   }
 
   /** Another kernel was chosen while the notebook's own lives: the sidecar asks before it stops one. */
@@ -273,7 +274,7 @@ export class Follow implements vscode.Disposable {
     } catch (error) {
       this.sidecar.log.error(messageOf(error));
       // What a sidecar that is gone did not do is done after its start.
-      if (isAwaited && !(error instanceof SidecarGone)) void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
+      if (isAwaited && !(error instanceof SidecarGone)) void showError(`Kernel Keeper: ${messageOf(error)}`);
     }
   }
 }

@@ -10,6 +10,7 @@ import type { Sidecar } from './client';
 import { isKind, messageOf } from './errors';
 import { hasTab, nextEvent, tabsOf } from './kernels/selection';
 import type { EnsureResult, Offer } from './protocol/types';
+import { showError, showInformation, withProgress } from './say';
 import { sameUri } from './sessions';
 
 /** A notification leaves the screen by itself after about this time, unanswered; then the next question may come. */
@@ -198,7 +199,7 @@ export class Offers implements vscode.Disposable {
     for (const question of questions) question.shown += 1;
     const [all, choose, notNow] = [vscode.l10n.t('Attach & Migrate All'), vscode.l10n.t('Choose…'), vscode.l10n.t('Not Now')];
     const text = vscode.l10n.t('{0} notebooks were moved. Their kernels are still running: {1}.', questions.length, namesOf(questions));
-    const chosen = await vscode.window.showInformationMessage(text, all, choose, notNow);
+    const chosen = await showInformation(text, all, choose, notNow);
     const picked = chosen === choose ? await pickMoved(questions.filter(isOpen)) : chosen === all ? questions : [];
     const open = questions.filter(isOpen);
     if (picked === undefined) {
@@ -213,7 +214,7 @@ export class Offers implements vscode.Disposable {
   private async answer(question: Question, action: string, isOneOfMany = false): Promise<void> {
     const { offer } = question;
     try {
-      const result = await withProgress(offer, action, () =>
+      const result = await whileAnswering(offer, action, () =>
         this.sidecar.request('keeper/answerOffer', { offerId: offer.offerId, action }),
       );
       if (result.outcome === 'ask' && result.offer) {
@@ -227,7 +228,7 @@ export class Offers implements vscode.Disposable {
     } catch (error) {
       this.close(offer.offerId, undefined);
       if (isKind(error, 'OfferGone')) sayGone();
-      else void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
+      else void showError(`Kernel Keeper: ${messageOf(error)}`);
     }
   }
 }
@@ -250,14 +251,14 @@ async function drawn({ notebookUri }: Offer): Promise<void> {
 
 const isOpen = (question: Question): boolean => question.isOpen;
 
-async function withProgress<T>(offer: Offer, action: string, task: () => Promise<T>): Promise<T> {
+async function whileAnswering<T>(offer: Offer, action: string, task: () => Promise<T>): Promise<T> {
   if (action === 'dismiss') return task();
   const title = offer.actions.find((one) => one.action === action)?.title ?? action;
-  return vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: `${title}…` }, task);
+  return withProgress({ location: vscode.ProgressLocation.Window, title: `${title}…` }, task);
 }
 
 function sayGone(): void {
-  void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: that question was settled meanwhile.'));
+  void showInformation(vscode.l10n.t('Kernel Keeper: that question was settled meanwhile.'));
 }
 
 const expire = (milliseconds: number): Promise<void> =>

@@ -8,6 +8,7 @@ import type { Sidecar } from './client';
 import { messageOf } from './errors';
 import { untilEnded } from './kernels/ended';
 import type { Execution, Session } from './protocol/types';
+import { showStatus, showWarning, withProgress } from './say';
 import type { Sessions } from './sessions';
 
 const LOOK_MS = 2_000;
@@ -15,7 +16,7 @@ const LOOK_MS = 2_000;
 export async function showRebuilding(sidecar: Sidecar, sessions: Sessions, session: Session, ids: readonly string[]): Promise<void> {
   const title = vscode.l10n.t('Rebuilding {0} from history', session.label);
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-  const executions = await vscode.window.withProgress(options, async (progress, token) => {
+  const executions = await withProgress(options, async (progress, token) => {
     token.onCancellationRequested(() => void cancel(sidecar, session.id, ids));
     const report = (done: number) => {
       progress.report({ message: vscode.l10n.t('{0} of {1} cells', done, ids.length), increment: 100 / ids.length });
@@ -38,7 +39,7 @@ function say(session: Session, executions: readonly Execution[], hasEnded: boole
   const failed = executions.find(({ status }) => status === 'error');
   const cells = done === 1 ? l10n.t('1 cell') : l10n.t('{0} cells', done);
   if (done === executions.length && !hasEnded) {
-    vscode.window.setStatusBarMessage(l10n.t('{0} was rebuilt: {1} ran again', session.label, cells), 8_000);
+    showStatus(l10n.t('{0} was rebuilt: {1} ran again', session.label, cells), 8_000);
     return;
   }
   const reason = hasEnded ? l10n.t('its kernel ended') : l10n.t('cancelled');
@@ -50,5 +51,5 @@ function say(session: Session, executions: readonly Execution[], hasEnded: boole
     executions.length,
     why,
   );
-  void vscode.window.showWarningMessage(text);
+  void showWarning(text);
 }

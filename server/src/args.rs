@@ -27,7 +27,7 @@ pub enum Command {
     },
     /// Stop kernels: asked first, killed if they do not end
     Stop {
-        /// Which: a session's id, a kernel's PID, or a notebook
+        /// Which: a session's id or label, a kernel's PID, or a notebook; a path means its notebook alone
         #[arg(value_name = "SESSION|PID|NOTEBOOK", required_unless_present = "all", conflicts_with = "all")]
         which: Vec<String>,
         /// All of them

@@ -17,7 +17,7 @@ mod silent;
 
 pub use channels::{Channel, Channels, Error, Incoming};
 pub use connection::{ConnectionError, ConnectionFile, PortReservation, Transport};
-pub use environments::{Environment, environments};
+pub use environments::{ENVIRONMENT, Environment, environments};
 pub use gaps::Counter;
 pub use heartbeat::Heartbeat;
 pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed};

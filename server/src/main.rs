@@ -11,9 +11,13 @@ use kernel_keeper::faces::{cli, lsp, mcp};
 use kernel_keeper::keeper::{self, Purpose};
 use kernel_keeper::paths::Folders;
 use kernel_keeper::protocol::{Error, ErrorKind, ListWindowsParams, WindowChange};
+use kernel_keeper::sessions::plain::is_order;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => return refuse(&e),
+    };
     if matches!(args.command, Command::Lsp | Command::Mcp { .. } | Command::Keep { launch: false, .. }) {
         kernel_keeper::process::stay_small();
     }
@@ -24,13 +28,23 @@ fn main() -> ExitCode {
     match dispatch(args.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", cli::words(&error));
+            cli::err(&format!("error: {}", cli::words(&error)));
             if let Some(help) = cli::help(&error) {
-                eprintln!("help: {help}");
+                cli::err(&format!("help: {help}"));
             }
             ExitCode::FAILURE
         }
     }
+}
+
+/// What was typed wrongly is repeated: it may come from somewhere else, as the name of a file does.
+fn refuse(wrong: &clap::Error) -> ExitCode {
+    let text = wrong.render().to_string();
+    if text.chars().any(|c| c != '\n' && is_order(c)) {
+        cli::err(text.trim_end());
+        return ExitCode::from(2);
+    }
+    wrong.exit()
 }
 
 fn dispatch(command: Command) -> Result<ExitCode, Error> {

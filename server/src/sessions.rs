@@ -25,6 +25,7 @@ mod live;
 mod lookalike;
 mod notebook_file;
 mod offers;
+pub mod plain;
 mod prune;
 mod question;
 mod reap;

@@ -32,9 +32,28 @@ struct Terminal {
 
 impl Terminal {
     fn open(world: &World, which: &str) -> Terminal {
-        let console = world.command();
+        Terminal::with(world, &["console", which])
+    }
+
+    /// Any command of the binary.
+    fn with(world: &World, arguments: &[&str]) -> Terminal {
+        let mut command = world.command();
+        command.args(arguments);
+        Terminal::of(world, command)
+    }
+
+    /// A shell that has the binary as `$0`, and `first` as `$1`.
+    fn in_a_shell(world: &World, script: &str, first: &str) -> Terminal {
+        let binary = world.command();
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", script]).arg(binary.get_program()).arg(first);
+        command.envs(binary.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Terminal::of(world, command)
+    }
+
+    fn of(world: &World, console: std::process::Command) -> Terminal {
         let mut command = std::process::Command::new(kernels::python());
-        command.args(["-c", ON_A_TERMINAL]).arg(console.get_program()).args(["console", which]);
+        command.args(["-c", ON_A_TERMINAL]).arg(console.get_program()).args(console.get_args());
         for (name, value) in console.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -340,4 +359,43 @@ fn no_console_without_a_terminal() {
     let done = world.cli(["console", "draft.ipynb"]);
     assert_eq!(done.status.code(), Some(2));
     assert_eq!(text(&done.stderr), "error: console needs a terminal; for a script use exec\n");
+}
+
+#[test]
+fn exec_and_run_show_no_secret_and_obey_no_prompt() {
+    let world = World::new();
+    let asks = "import getpass\nv = getpass.getpass('To\x1b[2J\x1b]0;T\x07\x1b[31mken: ')\nprint('got', len(v))\n\
+                w = input('Name: ')\nprint('name', w)";
+    let notebook = world.notebook("draft.ipynb", &[asks]);
+    let path = notebook.to_str().unwrap();
+    for arguments in [&["run", path][..], &["exec", path, asks]] {
+        let mut terminal = Terminal::with(&world, arguments);
+        terminal.until("ken: ");
+        terminal.press("my-secret\n");
+        terminal.until("got 9");
+        terminal.until("Name: ");
+        // What is no secret is shown, as ever.
+        terminal.press("Ana\n");
+        terminal.until("Ana\n");
+        terminal.until("name Ana");
+        assert_eq!(terminal.end(), Some(0));
+        let raw = text(&terminal.shown.lock().unwrap_or_else(PoisonError::into_inner));
+        assert!(!raw.contains("my-secret"), "{raw:?}");
+        assert!(
+            raw.contains("\u{1b}[31mken: ") && !raw.contains("\u{1b}[2J") && !raw.contains("\u{1b}]0"),
+            "{raw:?}"
+        );
+    }
+    // Given up with Ctrl+C, the terminal shows again what is typed.
+    let code = "import getpass\ngetpass.getpass('Token: ')";
+    let shell = format!("trap : INT; \"$0\" exec '{path}' \"$1\"; echo ended $?; read line; echo read $line");
+    let mut terminal = Terminal::in_a_shell(&world, &shell, code);
+    terminal.until("Token: ");
+    terminal.press(CTRL_C);
+    terminal.until("ended 130");
+    terminal.press("seen\n");
+    terminal.until("seen\n");
+    terminal.until("read seen");
+    terminal.end();
+    world.cli_ok(["stop", "--all"]);
 }

@@ -17,6 +17,7 @@ mod edges;
 mod executing;
 mod figures;
 mod foreign;
+mod harmless;
 mod kernels;
 mod moves;
 mod nothing_lost;

@@ -155,6 +155,30 @@ fn layers_and_outside_crates() {
 }
 
 #[test]
+fn the_command_line_prints_through_say_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("server/src");
+    let mut files = vec![root.join("main.rs"), root.join("args.rs"), root.join("faces/cli.rs")];
+    source_files(&root.join("faces/cli"), &mut files);
+    let mut breaches = Vec::new();
+    for file in files.iter().filter(|file| !file.ends_with("say.rs") && !file.ends_with("print.rs")) {
+        let text = std::fs::read_to_string(file).expect("a source file");
+        for way in ["println!", "print!(", "dbg!", "writeln!", "write!("] {
+            if text.contains(way) {
+                breaches.push(format!(
+                    "{} uses {way}: say.rs keeps words from steering a terminal",
+                    file.display()
+                ));
+            }
+        }
+        // One cell is made of text, and that one plain.
+        if text.matches("Cell::new(").count() > usize::from(file.ends_with("show.rs")) {
+            breaches.push(format!("{} makes a cell of text that is not made plain", file.display()));
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+#[test]
 fn files_say_what_they_are_for_and_are_not_too_long() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();

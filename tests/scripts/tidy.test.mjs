@@ -50,6 +50,23 @@ test('no proposed API is used: a desktop VS Code would refuse it', () => {
   assert.doesNotMatch(code, /variableProvider|detectNotebookKernels|onDidChangeNotebookAffinity/);
 });
 
+test('text reaches people through say.ts alone, where no link survives', () => {
+  const asked =
+    /\b(show(Information|Warning|Error)Message|showQuickPick|createQuickPick|showInputBox|createInputBox|setStatusBarMessage|window\.withProgress)\b/;
+  const appended = /\.(appendText|appendCodeblock)\(/;
+  const trusted = /\b(isTrusted|supportHtml) *[:=] *(true|\{)/;
+  const wrong = client
+    .filter((path) => !path.endsWith('src/say.ts'))
+    .filter((path) => [asked, appended, trusted].some((one) => one.test(read(path))));
+  assert.deepEqual(wrong, []);
+  const say = read('editor-client/src/say.ts');
+  for (const [way] of say.matchAll(/show(Information|Warning|Error)Message\b/g))
+    assert.ok(say.includes(`shown(vscode.window.${way})`), way);
+  // What the sidecar let the language client show would pass by it.
+  const rust = under('server/src', '.rs').filter((path) => /show_message|window\/showMessage/.test(read(path)));
+  assert.deepEqual(rust, []);
+});
+
 const sources = [
   ...under('server/src', '.rs'),
   ...client,

@@ -4,9 +4,11 @@
  * Leaves out: pictures, which the notebook shows.
  */
 import { StreamText } from '../outputs/stream';
+import { cut, unordered } from '../plain';
 import type { EventBody, JsonValue, Output } from '../protocol/types';
 
 const LIMIT = 20_000;
+const PROMPT = 300;
 
 export class OutputText {
   private text = empty();
@@ -22,7 +24,7 @@ export class OutputText {
         else this.text = empty();
         break;
       case 'inputRequest':
-        this.line(`[it asks for input: ${event.prompt}]`);
+        this.line(`[it asks for input: ${cut(unordered(event.prompt), PROMPT)}]`);
         break;
       case 'gap':
         this.line('[some output may be missing here]');
@@ -41,13 +43,13 @@ export class OutputText {
     this.isToBeCleared = false;
     switch (output.output_type) {
       case 'stream':
-        this.text.push(output.text);
+        this.text.push(unordered(output.text));
         break;
       case 'error':
-        this.line(withoutColours(output.traceback.length > 0 ? output.traceback.join('\n') : `${output.ename}: ${output.evalue}`));
+        this.line(unordered(output.traceback.length > 0 ? output.traceback.join('\n') : `${output.ename}: ${output.evalue}`));
         break;
       default:
-        this.line(textOf(output.data));
+        this.line(unordered(textOf(output.data)));
     }
   }
 
@@ -69,5 +71,3 @@ function textOf(data: JsonValue): string {
   const shown = picture === undefined ? '' : `[${picture}: the notebook shows it]`;
   return [typeof plain === 'string' ? plain : '', shown].filter((part) => part !== '').join('\n');
 }
-
-const withoutColours = (text: string): string => text.replace(/\u001b\[[0-9;]*m/g, '');

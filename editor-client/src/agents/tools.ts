@@ -5,9 +5,12 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
+import { messageOf } from '../errors';
 import type { Attachments } from '../kernels/attachments';
 import { pause } from '../kernels/selection';
+import { cut, plain, unordered } from '../plain';
 import type { Session, Variable } from '../protocol/types';
+import { appendCode, appendPlain } from '../say';
 import type { Sessions } from '../sessions';
 import { readSettings } from '../settings';
 import { AgentRuns } from './run';
@@ -26,6 +29,8 @@ import {
   variablesText,
 } from './words';
 
+/** Characters of an answer; outputs have a limit of their own below it. */
+const MOST_SAID = 60_000;
 /** What is lost is named where the kernel tells it soon. */
 const VARIABLES_MS = 1_000;
 
@@ -34,7 +39,7 @@ interface Tool {
   /** What is said while it runs. */
   readonly says: string;
   /** What the person is asked; absent: nothing. */
-  readonly asks?: (input: Input) => Promise<{ title: string; message: string | vscode.MarkdownString }>;
+  readonly asks?: (input: Input) => Promise<{ title: string; message: vscode.MarkdownString }>;
 }
 
 export class AgentTools implements vscode.Disposable {
@@ -108,7 +113,7 @@ export class AgentTools implements vscode.Disposable {
     const code = codeOf(input);
     const session = await this.sessionOf(input);
     const { title, message } = runWords(session, vscode.l10n.t);
-    return { title, message: new vscode.MarkdownString().appendText(message).appendCodeblock(code, session.kernel.language) };
+    return { title: plain(title), message: appendCode(appendPlain(new vscode.MarkdownString(), message), code, session.kernel.language) };
   }
 
   private async stop(input: Input): Promise<string> {
@@ -124,9 +129,10 @@ export class AgentTools implements vscode.Disposable {
     return `The kernel of ${label} was restarted (PID ${session.pid ?? 'unknown'}). It has no variables now.`;
   }
 
-  private async askToEnd(input: Input, isRestart: boolean): Promise<{ title: string; message: string }> {
+  private async askToEnd(input: Input, isRestart: boolean): Promise<{ title: string; message: vscode.MarkdownString }> {
     const session = await this.sessionToEnd(input);
-    return endWords(session, isRestart, await this.variablesSoon(session.id), vscode.l10n.t);
+    const { title, message } = endWords(session, isRestart, await this.variablesSoon(session.id), vscode.l10n.t);
+    return { title: plain(title), message: appendPlain(new vscode.MarkdownString(), message) };
   }
 
   private async sessionOf(input: Input): Promise<Session> {
@@ -154,7 +160,12 @@ export class AgentTools implements vscode.Disposable {
 
 function toolOf({ run, says, asks }: Tool): vscode.LanguageModelTool<Input> {
   return {
-    invoke: async ({ input }, token) => new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(await run(input, token))]),
+    invoke: async ({ input }, token) => {
+      const text = await run(input, token).catch((error: unknown) => {
+        throw new Error(cut(unordered(messageOf(error)), MOST_SAID), { cause: error });
+      });
+      return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(cut(unordered(text), MOST_SAID))]);
+    },
     prepareInvocation: async ({ input }) => ({
       invocationMessage: says,
       ...(asks ? { confirmationMessages: await asks(input) } : {}),

@@ -6,12 +6,13 @@ import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { activityText, agentText, isBusy, moment, type Translate, windowsOf } from '../describe';
 import { byText, placeText, statusText } from '../executions';
+import { cut, unordered } from '../plain';
 import type { Execution, Session, SessionVariablesResult, Variable } from '../protocol/types';
 
 /** What a model passes is checked by VS Code against the schema, and by us. */
 export type Input = Readonly<Record<string, unknown>>;
 
-const CODE_SHOWN = 2_000;
+const SHOWN = 2_000;
 const NAMES_SHOWN = 5;
 const MOST_HISTORY = 500;
 const MOST_SECONDS = 3_600;
@@ -96,6 +97,9 @@ function lossText(variables: readonly Variable[], translate: Translate): string 
 
 const english: Translate = (message, ...values) => message.replace(/\{(\d)\}/g, (_all, index: string) => String(values[Number(index)]));
 
+/** Of no text more than a model needs, and nothing that steers who prints it. */
+const told = (_name: string, value: unknown): unknown => (typeof value === 'string' ? cut(unordered(value), SHOWN) : value);
+
 /** For the model, as JSON. */
 export function sessionsText(sessions: readonly Session[], now: Date): string {
   if (sessions.length === 0) return 'No kernels are running.';
@@ -117,7 +121,7 @@ export function sessionsText(sessions: readonly Session[], now: Date): string {
       ...(session.warnings.length > 0 ? { warnings: session.warnings } : {}),
     };
   });
-  return JSON.stringify(facts, null, 1);
+  return JSON.stringify(facts, told, 1);
 }
 
 /** Newest first, as JSON. */
@@ -130,9 +134,9 @@ export function historyText(executions: readonly Execution[]): string {
     completedAt: execution.completedAt,
     ...(byText(execution, english) === '' ? {} : { by: 'an agent' }),
     ...(execution.error ? { error: `${execution.error.ename}: ${execution.error.evalue}` } : {}),
-    code: execution.code.length > CODE_SHOWN ? `${execution.code.slice(0, CODE_SHOWN)}… [cut]` : execution.code,
+    code: execution.code,
   }));
-  return JSON.stringify(facts, null, 1);
+  return JSON.stringify(facts, told, 1);
 }
 
 /** A line a variable, as JSON. */
@@ -142,5 +146,5 @@ export function variablesText({ variables, supported, stale, asOf }: SessionVari
     ? `The kernel is busy or has ended: this was so ${asOf === null ? 'earlier' : `at ${moment(asOf, now, true)}`}.\n`
     : '';
   if (variables.length === 0) return `${head}No variables are known.`;
-  return head + variables.map((variable) => JSON.stringify(variable)).join('\n');
+  return head + variables.map((variable) => JSON.stringify(variable, told)).join('\n');
 }

@@ -5,9 +5,10 @@
 import * as vscode from 'vscode';
 import { dataOf, isKind } from '../errors';
 import type { Offer, Session } from '../protocol/types';
+import { guard, pickOne, showInformation } from '../say';
 import { sameUri } from '../sessions';
 import type { SharedNotebook } from '../views/session-item';
-import { confirm, guard, isTrusted, type Parts } from './sessions';
+import { confirm, isTrusted, type Parts } from './sessions';
 
 export function registerAttachCommands(parts: Parts): vscode.Disposable {
   const on = (name: string, run: (argument: unknown, parts: Parts) => Promise<void>) =>
@@ -21,9 +22,7 @@ async function attachToNotebook(argument: unknown, parts: Parts): Promise<void> 
   const { sidecar, sessions, follow, offers } = parts;
   const notebook = vscode.window.activeNotebookEditor?.notebook;
   if (!notebook) {
-    void vscode.window.showInformationMessage(
-      vscode.l10n.t('Kernel Keeper: open the notebook first that the kernel is to be attached to.'),
-    );
+    void showInformation(vscode.l10n.t('Kernel Keeper: open the notebook first that the kernel is to be attached to.'));
     return;
   }
   const session = await source(argument, parts, vscode.l10n.t('Attach which kernel to this notebook?'));
@@ -86,10 +85,10 @@ async function source(argument: unknown, { targets }: Parts, placeHolder: string
 async function pickTarget(session: Session): Promise<vscode.Uri | undefined> {
   const present = vscode.window.activeNotebookEditor?.notebook.uri;
   const isOther = present !== undefined && !session.notebooks.some((ref) => sameUri(ref.notebookUri, present));
-  const other = { label: `$(folder-opened) ${vscode.l10n.t('Another notebook…')}`, uri: undefined };
-  const items = [...(isOther ? [{ label: `$(notebook) ${nameOf(present)}`, uri: present }] : []), other];
+  const other = { label: vscode.l10n.t('Another notebook…'), iconPath: new vscode.ThemeIcon('folder-opened'), uri: undefined };
+  const items = [...(isOther ? [{ label: nameOf(present), iconPath: new vscode.ThemeIcon('notebook'), uri: present }] : []), other];
   const placeHolder = vscode.l10n.t("Share {0}'s kernel with which notebook? Both then have its variables.", session.label);
-  const chosen = await vscode.window.showQuickPick(items, { placeHolder });
+  const chosen = await pickOne(items, { placeHolder });
   if (!chosen || chosen.uri) return chosen?.uri;
   const filters = { [vscode.l10n.t('Notebooks')]: ['ipynb'] };
   return (await vscode.window.showOpenDialog({ filters, openLabel: vscode.l10n.t('Share') }))?.[0];

@@ -6,14 +6,15 @@ import * as vscode from 'vscode';
 import type { Conversations } from '../conversations';
 import { messageOf } from '../errors';
 import type { Conversation, Session } from '../protocol/types';
+import { guard, pickOne, showInformation, showStatus } from '../say';
 import { conversationChoice, type ConversationPages, fileNameOf, titleOf, turnsOf } from '../views/conversation';
-import { confirm, guard, type Parts } from './sessions';
+import { confirm, type Parts } from './sessions';
 
 export function registerConversationCommands(parts: Parts, conversations: Conversations, pages: ConversationPages): vscode.Disposable {
   const about = (name: string, placeHolder: string, run: (conversation: Conversation) => Promise<void>) =>
-    vscode.commands.registerCommand(`kernelKeeper.${name}`, async (argument: unknown) => {
-      const conversation = isLine(argument) ? argument.conversation : await pick(conversations, placeHolder);
-      if (conversation) await guard(run(conversation));
+    vscode.commands.registerCommand(`kernelKeeper.${name}`, (argument: unknown) => {
+      const chosen = isLine(argument) ? Promise.resolve(argument.conversation) : pick(conversations, placeHolder);
+      return guard(chosen.then((conversation) => conversation && run(conversation)));
     });
   return vscode.Disposable.from(
     about('openConversation', vscode.l10n.t('Open which conversation?'), (one) => pages.show(one)),
@@ -36,7 +37,7 @@ async function exportIt(conversation: Conversation, { sidecar }: Parts): Promise
   const { markdown, json } = await sidecar.request('keeper/conversation/export', { conversationId: conversation.conversationId });
   const text = target.path.toLowerCase().endsWith('.md') ? markdown : json;
   await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(text));
-  vscode.window.setStatusBarMessage(vscode.l10n.t('Exported to {0}', vscode.workspace.asRelativePath(target)), 5_000);
+  showStatus(vscode.l10n.t('Exported to {0}', vscode.workspace.asRelativePath(target)), 5_000);
 }
 
 /** It then belongs to the kernel of the line, else to the notebook in front, else to what it belonged to. */
@@ -75,10 +76,10 @@ async function pick(conversations: Conversations, placeHolder: string): Promise<
   await conversations.refresh();
   const items = conversations.all().map(conversationChoice);
   if (items.length === 0) {
-    void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: there are no conversations yet. Agents begin them.'));
+    void showInformation(vscode.l10n.t('Kernel Keeper: there are no conversations yet. Agents begin them.'));
     return undefined;
   }
-  return (await vscode.window.showQuickPick(items, { placeHolder, matchOnDetail: true }))?.conversation;
+  return (await pickOne(items, { placeHolder, matchOnDetail: true }))?.conversation;
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;

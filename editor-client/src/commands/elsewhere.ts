@@ -6,6 +6,7 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { windowsOf } from '../describe';
 import type { Session } from '../protocol/types';
+import { showInformation } from '../say';
 import { shareWith } from './attach';
 import type { Parts } from './sessions';
 
@@ -20,7 +21,7 @@ export async function chooseElsewhere(session: Session, notebook: vscode.Noteboo
   const [share, openHere] = [vscode.l10n.t('Share with Current Notebook'), vscode.l10n.t('Open Notebook Here')];
   const openFolder = vscode.l10n.t('Open That Folder');
   const actions = [...(notebook ? [share] : [openHere]), ...(folder === undefined ? [] : [openFolder])];
-  const chosen = await vscode.window.showInformationMessage(sentence(session, folder), { modal: true }, ...actions);
+  const chosen = await showInformation(sentence(session, folder), { modal: true }, ...actions);
   if (chosen === share && notebook) await shareWith(session, notebook.uri, parts);
   else if (chosen === openHere) await vscode.commands.executeCommand('kernelKeeper.openNotebook', session);
   else if (chosen === openFolder && folder !== undefined) {

@@ -4,8 +4,9 @@
  */
 import * as vscode from 'vscode';
 import { isBusy, stakes } from '../describe';
+import { guard } from '../say';
 import { sameUri } from '../sessions';
-import { command, confirm, guard, isTrusted, type Parts, progress, type Run } from './sessions';
+import { command, confirm, isTrusted, type Parts, progress, type Run } from './sessions';
 
 export function registerFreshCommands(parts: Parts): vscode.Disposable {
   return vscode.Disposable.from(

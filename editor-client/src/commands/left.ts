@@ -5,9 +5,10 @@
 import * as vscode from 'vscode';
 import { isLeft } from '../describe';
 import { messageOf } from '../errors';
+import { guard, pickMany, showInformation, showStatus } from '../say';
 import type { Sessions } from '../sessions';
 import { sessionChoice } from '../views/choices';
-import { guard, type Parts, progress } from './sessions';
+import { type Parts, progress } from './sessions';
 
 export function registerLeftCommands(parts: Parts): vscode.Disposable {
   return vscode.Disposable.from(
@@ -36,12 +37,12 @@ async function stopLeft({ sidecar, sessions }: Parts): Promise<void> {
     .filter(isLeft)
     .map((session) => ({ ...sessionChoice(session, now), picked: true }));
   if (items.length === 0) {
-    void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: agents have left no kernels.'));
+    void showInformation(vscode.l10n.t('Kernel Keeper: agents have left no kernels.'));
     return;
   }
   const title = vscode.l10n.t('Stop Kernels Left by Agents');
   const placeHolder = vscode.l10n.t('Stop which kernels? Their variables are lost, their history is kept.');
-  const chosen = await vscode.window.showQuickPick(items, { canPickMany: true, title, placeHolder, matchOnDetail: true });
+  const chosen = await pickMany(items, { title, placeHolder, matchOnDetail: true });
   if (!chosen || chosen.length === 0) return;
   const reasons: string[] = [];
   let stopped = 0;
@@ -62,5 +63,5 @@ async function stopLeft({ sidecar, sessions }: Parts): Promise<void> {
   if (kept > 0) reasons.push(kept === 1 ? vscode.l10n.t('one is in use again') : vscode.l10n.t('{0} are in use again', kept));
   if (reasons.length > 0) throw new Error(vscode.l10n.t('{0} of {1} were stopped. {2}', stopped, chosen.length, reasons.join('; ')));
   const text = stopped === 1 ? vscode.l10n.t('1 kernel was stopped') : vscode.l10n.t('{0} kernels were stopped', stopped);
-  vscode.window.setStatusBarMessage(text, 5_000);
+  showStatus(text, 5_000);
 }

@@ -4,9 +4,11 @@
  */
 import * as vscode from 'vscode';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
+import { plain } from '../plain';
 import type { OtherKernel } from '../protocol/types';
+import { guard, pickOne, showInformation, withProgress } from '../say';
 import type { OtherKernels } from '../views/others';
-import { command, guard, isTrusted, type Parts, type Run } from './sessions';
+import { command, isTrusted, type Parts, type Run } from './sessions';
 
 interface Target extends vscode.QuickPickItem {
   readonly uri: vscode.Uri | undefined;
@@ -28,7 +30,7 @@ async function adopt(argument: unknown, { sidecar, follow }: Parts, others: Othe
   if (!target) return;
   const params = { connectionFile: kernel.connectionFile, notebookUri: target.toString() };
   const title = vscode.l10n.t('Kernel Keeper: taking in the kernel…');
-  const { session } = await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title }, () =>
+  const { session } = await withProgress({ location: vscode.ProgressLocation.Window, title }, () =>
     sidecar.request('keeper/adoptKernel', params),
   );
   await follow.show(session, true, target.toString());
@@ -37,7 +39,7 @@ async function adopt(argument: unknown, { sidecar, follow }: Parts, others: Othe
 async function pick(others: OtherKernels): Promise<OtherKernel | undefined> {
   const kernels = await others.list();
   if (kernels.length === 0) {
-    void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: no other program runs a kernel of yours.'));
+    void showInformation(vscode.l10n.t('Kernel Keeper: no other program runs a kernel of yours.'));
     return undefined;
   }
   const items = kernels.map((kernel) => ({
@@ -45,7 +47,7 @@ async function pick(others: OtherKernels): Promise<OtherKernel | undefined> {
     description: [`PID ${kernel.pid}`, kernel.startedBy ?? ''].filter((part) => part !== '').join(' · '),
     kernel,
   }));
-  return (await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t('Adopt which kernel?') }))?.kernel;
+  return (await pickOne(items, { placeHolder: vscode.l10n.t('Adopt which kernel?') }))?.kernel;
 }
 
 /** The notebook that it was started for, the one in front, or another. */
@@ -60,7 +62,7 @@ async function targetOf(kernel: OtherKernel): Promise<vscode.Uri | undefined> {
   if (front?.notebookType === NOTEBOOK_TYPE && !front.isUntitled) add(front.uri, vscode.l10n.t('the notebook in front'));
   targets.push({ label: vscode.l10n.t('Choose a Notebook…'), uri: undefined });
   const placeHolder = vscode.l10n.t('Which notebook is to have this kernel?');
-  const chosen = await vscode.window.showQuickPick(targets, { placeHolder });
+  const chosen = await pickOne(targets, { placeHolder });
   if (!chosen || chosen.uri) return chosen?.uri;
   const filters = { [vscode.l10n.t('Notebooks')]: ['ipynb'] };
   const files = await vscode.window.showOpenDialog({ filters, openLabel: vscode.l10n.t('Adopt') });
@@ -72,7 +74,7 @@ const openConsole: Run = async (session, { sidecar }) => {
   if (!sidecar.binary) return;
   const { KERNEL_KEEPER_STATE_DIR: state, KERNEL_KEEPER_RUNTIME_DIR: runtime } = process.env;
   const terminal = vscode.window.createTerminal({
-    name: session.label,
+    name: plain(session.label),
     iconPath: new vscode.ThemeIcon('terminal'),
     shellPath: sidecar.binary.path,
     shellArgs: ['console', session.id],

@@ -11,11 +11,12 @@ import { groupsOf } from '../groups';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { revealNotebook } from '../kernels/documents';
 import type { Session } from '../protocol/types';
+import { createPick, guard, plainItems, showInformation } from '../say';
 import { groupTitle } from '../views/groups';
 import { sessionChoice, type SessionChoice } from '../views/choices';
 import { chooseElsewhere, isElsewhere } from './elsewhere';
 import { newSession, stopAllAndStartFresh } from './fresh';
-import { guard, type Parts } from './sessions';
+import { type Parts } from './sessions';
 
 interface Act extends vscode.QuickPickItem {
   readonly run: () => Promise<void>;
@@ -42,9 +43,7 @@ async function choose(parts: Parts): Promise<void> {
   for (;;) {
     const notebook = notebookInFront();
     if (itemsOf(parts, notebook).length === 0) {
-      void vscode.window.showInformationMessage(
-        vscode.l10n.t('Kernel Keeper: no kernels are running. Open a notebook and choose a kernel to start one.'),
-      );
+      void showInformation(vscode.l10n.t('Kernel Keeper: no kernels are running. Open a notebook and choose a kernel to start one.'));
       return;
     }
     const chosen = await ask(parts, notebook, last);
@@ -63,11 +62,10 @@ type Chosen = Act | { readonly session: Session } | { readonly session: Session;
 
 /** The list follows what happens while it is open. `last`: the line that it begins at. */
 async function ask(parts: Parts, notebook: vscode.NotebookDocument | undefined, last: Session | undefined): Promise<Chosen | undefined> {
-  const list = vscode.window.createQuickPick<Item>();
-  list.title = vscode.l10n.t('Kernel Keeper: Sessions');
-  list.placeholder = notebook
+  const placeholder = notebook
     ? vscode.l10n.t('Choose a kernel for {0}, or go to its notebook', fileOf(notebook))
     : vscode.l10n.t('Choose a kernel to go to its notebook');
+  const list = createPick<Item>(vscode.l10n.t('Kernel Keeper: Sessions'), placeholder);
   list.matchOnDescription = true;
   list.matchOnDetail = true;
   list.keepScrollPosition = true;
@@ -120,7 +118,7 @@ function itemsOf(parts: Parts, notebook: vscode.NotebookDocument | undefined): I
     const label = vscode.l10n.t('Stop All and Start Fresh…');
     acts.push({ label, ...act('stop-circle', () => stopAllAndStartFresh(notebook, parts)) });
   }
-  return acts.length > 0 && lines.length > 0 ? [...lines, heading(''), ...acts] : [...lines, ...acts];
+  return plainItems<Item>(acts.length > 0 && lines.length > 0 ? [...lines, heading(''), ...acts] : [...lines, ...acts]);
 }
 
 function act(icon: string, work: () => Promise<void>): Pick<Act, 'iconPath' | 'alwaysShow' | 'run'> {
@@ -158,7 +156,7 @@ async function goTo(session: Session, notebook: vscode.NotebookDocument | undefi
       "Kernel Keeper: {0}'s notebook is gone. Open the one that its kernel is to be attached to first.",
       session.label,
     );
-    void vscode.window.showInformationMessage(text);
+    void showInformation(text);
   }
 }
 

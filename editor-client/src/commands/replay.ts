@@ -5,7 +5,8 @@
 import * as vscode from 'vscode';
 import type { Execution, Session } from '../protocol/types';
 import { showRebuilding } from '../rebuild';
-import { confirm, guard, isTrusted, type Parts, progress } from './sessions';
+import { guard } from '../say';
+import { confirm, isTrusted, type Parts, progress } from './sessions';
 
 /** The sidecar answers with no more. */
 const MOST = 100_000;

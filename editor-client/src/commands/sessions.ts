@@ -7,7 +7,6 @@ import * as vscode from 'vscode';
 import type { Acknowledged } from '../acknowledged';
 import type { Sidecar } from '../client';
 import { hasState, isBusy } from '../describe';
-import { messageOf } from '../errors';
 import type { Follow } from '../follow';
 import type { Attachments } from '../kernels/attachments';
 import type { Controllers } from '../kernels/controllers';
@@ -15,7 +14,9 @@ import { openNotebook } from '../kernels/documents';
 import type { Runner } from '../kernels/runner';
 import type { Selection } from '../kernels/selection';
 import type { Offers } from '../offers';
+import { plain } from '../plain';
 import type { Session } from '../protocol/types';
+import { guard, showInformation, showInput, showWarning, withProgress } from '../say';
 import type { Sessions } from '../sessions';
 import type { Targets } from './target';
 
@@ -63,18 +64,8 @@ export function command(parts: Parts, name: string, placeHolder: string, run: Ru
 /** In an untrusted workspace nothing may run; that is said, as menus and the palette do not offer it. */
 export function isTrusted(): boolean {
   if (vscode.workspace.isTrusted) return true;
-  void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: nothing is started until this workspace is trusted.'));
+  void showInformation(vscode.l10n.t('Kernel Keeper: nothing is started until this workspace is trusted.'));
   return false;
-}
-
-export async function guard(task: Promise<void>): Promise<void> {
-  try {
-    await task;
-  } catch (error) {
-    // The person knows.
-    if (error instanceof vscode.CancellationError) return;
-    void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
-  }
 }
 
 const interrupt: Run = async ({ id }, { sidecar, sessions }) => {
@@ -119,7 +110,7 @@ const markSeen: Run = (session, { acknowledged }) => {
 
 const rename: Run = async (session, { sidecar, sessions }) => {
   const prompt = vscode.l10n.t("A label for this kernel; empty: the notebook's name");
-  const label = await vscode.window.showInputBox({ prompt, value: session.label });
+  const label = await showInput({ prompt, value: session.label });
   if (label === undefined) return;
   sessions.put((await sidecar.request('keeper/labelSession', { sessionId: session.id, label })).session);
 };
@@ -140,16 +131,16 @@ const showLog: Run = async (session, { sidecar }) => {
   await sidecar.ready();
   const shellPath = sidecar.binary?.path;
   if (shellPath === undefined) return;
-  const name = vscode.l10n.t('Log of {0}', session.label);
+  const name = plain(vscode.l10n.t('Log of {0}', session.label));
   const options = { name, shellPath, shellArgs: ['logs', session.id, '-f'], iconPath: new vscode.ThemeIcon('output'), isTransient: true };
   vscode.window.createTerminal(options).show();
 };
 
 export async function confirm(question: string, yes: string, detail?: string): Promise<boolean> {
   const options = detail === undefined ? { modal: true } : { modal: true, detail };
-  return (await vscode.window.showWarningMessage(question, options, yes)) === yes;
+  return (await showWarning(question, options, yes)) === yes;
 }
 
 export async function progress(title: string, task: () => Promise<void>): Promise<void> {
-  await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title }, task);
+  await withProgress({ location: vscode.ProgressLocation.Window, title }, task);
 }

@@ -1,14 +1,15 @@
 /** Commands about the sidecar itself, and those that open something: log, restart, diagnostics, whole outputs, open questions. */
 import * as vscode from 'vscode';
 import { moment } from '../describe';
-import { messageOf } from '../errors';
 import type { InputBoxes } from '../kernels/input';
+import { guard, showStatus } from '../say';
 import { readSettings } from '../settings';
 import { isTrusted, type Parts } from './sessions';
 
 export function registerSidecarCommands(parts: Parts, inputs: InputBoxes, extensionVersion: string): vscode.Disposable {
   const { sidecar, sessions, controllers, follow } = parts;
-  const on = (name: string, run: (...values: never[]) => unknown) => vscode.commands.registerCommand(`kernelKeeper.${name}`, run);
+  const on = (name: string, run: (...values: never[]) => unknown) =>
+    vscode.commands.registerCommand(`kernelKeeper.${name}`, (...values: never[]) => guard(done(run, values)));
   return vscode.Disposable.from(
     on('refresh', () => Promise.all([sessions.refresh(true), controllers.refresh()])),
     on('showSidecarLog', () => {
@@ -16,7 +17,9 @@ export function registerSidecarCommands(parts: Parts, inputs: InputBoxes, extens
     }),
     on('restartSidecar', () => sidecar.restart()),
     on('copyDiagnostics', () => copyDiagnostics(parts, extensionVersion)),
-    on('openWholeOutput', (assetUri: string) => openWholeOutput(assetUri)),
+    on('openWholeOutput', (assetUri: string) =>
+      vscode.commands.executeCommand('vscode.open', vscode.Uri.parse(assetUri), { preview: true }),
+    ),
     on('answerInput', (executionId: string) => {
       inputs.again(executionId);
     }),
@@ -27,12 +30,8 @@ export function registerSidecarCommands(parts: Parts, inputs: InputBoxes, extens
   );
 }
 
-async function openWholeOutput(assetUri: string): Promise<void> {
-  try {
-    await vscode.commands.executeCommand('vscode.open', vscode.Uri.parse(assetUri), { preview: true });
-  } catch (error) {
-    void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
-  }
+async function done(run: (...values: never[]) => unknown, values: never[]): Promise<void> {
+  await run(...values);
 }
 
 /** What a bug report needs; no code, no outputs, no notebook's path. */
@@ -50,5 +49,5 @@ async function copyDiagnostics({ sidecar, sessions }: Parts, extensionVersion: s
     }),
   ];
   await vscode.env.clipboard.writeText(lines.join('\n'));
-  vscode.window.setStatusBarMessage(vscode.l10n.t('Diagnostics copied'), 3_000);
+  showStatus(vscode.l10n.t('Diagnostics copied'), 3_000);
 }

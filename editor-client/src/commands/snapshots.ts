@@ -10,7 +10,19 @@ import { dataOf } from '../errors';
 import { installPackage } from '../kernels/install';
 import { shownNotebook } from '../kernels/documents';
 import type { EnsureResult, RestoreSnapshotResult, Session, SkippedVariable, Snapshot } from '../protocol/types';
-import { command, confirm, guard, isTrusted, type Parts, type Run } from './sessions';
+import {
+  createPick,
+  guard,
+  pickOne,
+  plainItems,
+  showError,
+  showInformation,
+  showInput,
+  showStatus,
+  showWarning,
+  withProgress,
+} from '../say';
+import { command, confirm, isTrusted, type Parts, type Run } from './sessions';
 
 export function registerSnapshotCommands(parts: Parts): vscode.Disposable {
   return vscode.Disposable.from(
@@ -28,13 +40,13 @@ const save: Run = async (session, parts) => {
   if (name === undefined) return;
   const title = vscode.l10n.t('Saving the variables of {0}…', session.label);
   const { snapshot } = await withDill(() =>
-    vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () =>
+    withProgress({ location: vscode.ProgressLocation.Notification, title }, () =>
       sidecar.request('keeper/snapshot/save', { sessionId: session.id, name }),
     ),
   );
   const facts = vscode.l10n.t('{0}, {1}', countOf(snapshot.variables.length), size(snapshot.bytes));
   if (snapshot.skipped.length === 0) {
-    vscode.window.setStatusBarMessage(vscode.l10n.t('Snapshot “{0}” was saved: {1}', snapshot.name, facts), 8_000);
+    showStatus(vscode.l10n.t('Snapshot “{0}” was saved: {1}', snapshot.name, facts), 8_000);
     return;
   }
   const text = vscode.l10n.t('Snapshot “{0}” was saved: {1}. {2}', snapshot.name, facts, leftOut(snapshot.skipped));
@@ -45,7 +57,7 @@ async function askForName(session: Session, present: readonly Snapshot[]): Promi
   const names = new Map(present.map((snapshot) => [snapshot.name, snapshot]));
   let number = present.length + 1;
   while (names.has(`snapshot ${number}`)) number += 1;
-  const chosen = await vscode.window.showInputBox({
+  const chosen = await showInput({
     title: vscode.l10n.t('Save Snapshot of {0}', session.label),
     prompt: vscode.l10n.t('A name for it. Its variables are kept as they are now, in a file that only you can read.'),
     value: `snapshot ${number}`,
@@ -75,7 +87,7 @@ async function restore(argument: unknown, parts: Parts): Promise<void> {
   if (isRestart === undefined) return;
   const title = vscode.l10n.t('Restoring “{0}” into {1}…', snapshot.name, target.label);
   const result = await withDill(() =>
-    vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () =>
+    withProgress({ location: vscode.ProgressLocation.Notification, title }, () =>
       parts.sidecar.request('keeper/snapshot/restore', { sessionId: target.id, name: snapshot.name, restart: isRestart }),
     ),
   );
@@ -91,7 +103,7 @@ export async function sayAnswered({ restored }: EnsureResult): Promise<void> {
   }
   const showLog = vscode.l10n.t('Show Log');
   const text = vscode.l10n.t('Kernel Keeper: a new kernel was started, but the snapshot was not restored; the log says why.');
-  if ((await vscode.window.showErrorMessage(text, showLog)) === showLog) {
+  if ((await showError(text, showLog)) === showLog) {
     await vscode.commands.executeCommand('kernelKeeper.showSidecarLog');
   }
 }
@@ -112,7 +124,7 @@ async function askAboutVariables({ label, pid }: Session): Promise<boolean | und
     pid ?? '–',
   );
   const [restart, into] = [vscode.l10n.t('Restart and Restore'), vscode.l10n.t('Restore into This Kernel')];
-  const chosen = await vscode.window.showWarningMessage(question, { modal: true, detail }, restart, into);
+  const chosen = await showWarning(question, { modal: true, detail }, restart, into);
   return chosen === undefined ? undefined : chosen === restart;
 }
 
@@ -127,7 +139,7 @@ async function taken({ session }: RestoreSnapshotResult, before: Session, { sess
 async function sayRestored(done: string, { variables, skipped, warnings }: RestoreSnapshotResult): Promise<void> {
   const text = vscode.l10n.t('{0}: {1}', done, countOf(variables.length));
   if (skipped.length === 0 && warnings.length === 0) {
-    vscode.window.setStatusBarMessage(text, 8_000);
+    showStatus(text, 8_000);
     return;
   }
   const parts = [`${text}.`, ...warnings, ...(skipped.length > 0 ? [leftOut(skipped)] : [])];
@@ -139,16 +151,15 @@ async function pick(notebookUri: string, target: Session | undefined, { sidecar 
   const snapshots = await listed();
   const file = vscode.Uri.parse(notebookUri).path.split('/').at(-1) ?? '';
   if (snapshots.length === 0) {
-    void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: {0} has no snapshots yet. Save one first.', file));
+    void showInformation(vscode.l10n.t('Kernel Keeper: {0} has no snapshots yet. Save one first.', file));
     return undefined;
   }
-  const list = vscode.window.createQuickPick<Choice>();
-  list.title = vscode.l10n.t('Restore Snapshot');
-  list.placeholder = vscode.l10n.t('Which variables of {0} are to come back?', file);
+  const placeholder = vscode.l10n.t('Which variables of {0} are to come back?', file);
+  const list = createPick<Choice>(vscode.l10n.t('Restore Snapshot'), placeholder);
   list.matchOnDescription = true;
   // The question before a removal takes the focus.
   list.ignoreFocusOut = true;
-  list.items = snapshots.map(choiceOf);
+  list.items = plainItems(snapshots.map(choiceOf));
   try {
     return await new Promise<Snapshot | undefined>((resolve) => {
       list.onDidAccept(() => {
@@ -156,7 +167,7 @@ async function pick(notebookUri: string, target: Session | undefined, { sidecar 
       });
       list.onDidTriggerItemButton(({ item }) => {
         const removed = remove(item.snapshot, sidecar).then(async (isRemoved) => {
-          if (isRemoved) list.items = (await listed()).map(choiceOf);
+          if (isRemoved) list.items = plainItems((await listed()).map(choiceOf));
           if (list.items.length === 0) list.hide();
         });
         void guard(removed);
@@ -213,7 +224,7 @@ async function withDill<T>(task: () => Thenable<T>): Promise<T> {
     if (missing !== 'dill' || interpreter === undefined) throw error;
     const install = vscode.l10n.t('Install dill');
     const text = vscode.l10n.t('Kernel Keeper: snapshots need the package dill, which {0} does not have.', interpreter);
-    if ((await vscode.window.showInformationMessage(text, install)) !== install) throw new vscode.CancellationError();
+    if ((await showInformation(text, install)) !== install) throw new vscode.CancellationError();
     if (!(await installPackage('dill', interpreter))) throw new vscode.CancellationError();
     return await task();
   }
@@ -230,8 +241,7 @@ function leftOut(skipped: readonly SkippedVariable[]): string {
 async function sayWithDetails(text: string, title: string, skipped: readonly SkippedVariable[], isWarning = false): Promise<void> {
   const details = vscode.l10n.t('Show Details');
   const actions = skipped.length > 0 ? [details] : [];
-  const { showInformationMessage, showWarningMessage } = vscode.window;
-  if ((await (isWarning ? showWarningMessage : showInformationMessage)(text, ...actions)) !== details) return;
+  if ((await (isWarning ? showWarning : showInformation)(text, ...actions)) !== details) return;
   const items = skipped.map(({ name, reason }) => ({ label: name, detail: reason }));
-  await vscode.window.showQuickPick(items, { title, placeHolder: vscode.l10n.t('What was left out, and why'), matchOnDetail: true });
+  await pickOne(items, { title, placeHolder: vscode.l10n.t('What was left out, and why'), matchOnDetail: true });
 }

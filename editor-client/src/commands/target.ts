@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { Attachments } from '../kernels/attachments';
 import type { Session } from '../protocol/types';
+import { pickOne, showInformation } from '../say';
 import type { Sessions } from '../sessions';
 import { sessionChoice } from '../views/choices';
 import type { SharedNotebook } from '../views/session-item';
@@ -46,10 +47,10 @@ export class Targets {
     const now = new Date();
     const items = this.sessions.live().map((session) => sessionChoice(session, now));
     if (items.length === 0) {
-      void vscode.window.showInformationMessage(vscode.l10n.t('Kernel Keeper: no kernels are running.'));
+      void showInformation(vscode.l10n.t('Kernel Keeper: no kernels are running.'));
       return undefined;
     }
-    return (await vscode.window.showQuickPick(items, { placeHolder }))?.session;
+    return (await pickOne(items, { placeHolder }))?.session;
   }
 }
 

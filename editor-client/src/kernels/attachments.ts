@@ -7,6 +7,7 @@ import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { messageOf } from '../errors';
 import type { Session } from '../protocol/types';
+import { showInformation } from '../say';
 import type { Seen } from '../seen';
 import { sameUri, type Sessions } from '../sessions';
 import { Attachment, type AttachmentEvents } from './attachment';
@@ -163,7 +164,7 @@ export class Attachments implements vscode.Disposable {
       one.completedAt !== null && (seenUntil === undefined ? one.isNew : Date.parse(one.completedAt) > seenUntil);
     const text = summarise(happened.filter(isNews), new Date(), vscode.l10n.t);
     void this.seen.mark(session.id, new Date().toISOString());
-    if (text !== undefined && !quietly) void vscode.window.showInformationMessage(vscode.l10n.t('{0}: {1}.', session.label, text));
+    if (text !== undefined && !quietly) void showInformation(vscode.l10n.t('{0}: {1}.', session.label, text));
   }
 
   /** One subscription serves all notebooks of the session; each passes over what it has. */

@@ -7,6 +7,7 @@
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { messageOf } from '../errors';
+import { plain } from '../plain';
 import type { KernelInfo, Kernelspec } from '../protocol/types';
 import { installIpykernel } from './install';
 import { knownInterpreters } from './python';
@@ -91,7 +92,7 @@ export class Controllers implements vscode.Disposable {
       if (!kernel) this.create(kernelspec);
       else {
         kernel.isReady = kernelspec.ready;
-        kernel.controller.label = kernelspec.displayName;
+        kernel.controller.label = plain(kernelspec.displayName);
         kernel.controller.description = descriptionOf(kernelspec.ready);
       }
     }
@@ -100,11 +101,11 @@ export class Controllers implements vscode.Disposable {
 
   private create(kernelspec: KernelInfo & { interpreter: string | null; ready: boolean }): Kernel {
     const { name, language, displayName } = kernelspec;
-    const controller = vscode.notebooks.createNotebookController(controllerId(name), NOTEBOOK_TYPE, displayName);
+    const controller = vscode.notebooks.createNotebookController(controllerId(name), NOTEBOOK_TYPE, plain(displayName));
     const interpreter = kernelspec.interpreter ?? undefined;
     const kernel: Kernel = { name, language, displayName, controller, interpreter, isReady: kernelspec.ready };
     controller.description = descriptionOf(kernelspec.ready);
-    controller.detail = interpreter ?? name;
+    controller.detail = plain(interpreter ?? name);
     controller.supportedLanguages = [languageId(language)];
     controller.supportsExecutionOrder = true;
     controller.executeHandler = async (cells, notebook) => {

@@ -4,6 +4,7 @@
  * only after that. Unsaved edits of the new file's tab are not written over. The old file is not written again.
  */
 import * as vscode from 'vscode';
+import { showInformation, showWarning } from '../say';
 import { cellId } from './runs';
 import { hasTab, pause, tabsOf } from './selection';
 
@@ -75,7 +76,7 @@ export async function takePlace(notebook: vscode.NotebookDocument, old: vscode.N
     return;
   }
   const [from, to] = [fileOf(old), fileOf(notebook)];
-  void vscode.window.showWarningMessage(vscode.l10n.t('Your unsaved edits stay in {0}: they could not be carried over to {1}.', from, to));
+  void showWarning(vscode.l10n.t('Your unsaved edits stay in {0}: they could not be carried over to {1}.', from, to));
 }
 
 async function isGone(uri: vscode.Uri): Promise<boolean> {
@@ -111,7 +112,7 @@ async function carryOver(notebook: vscode.NotebookDocument, cells: vscode.Notebo
   // The cells are new objects; let the editor settle before outputs are written.
   await pause(50);
   const text = vscode.l10n.t('Your unsaved edits were kept in {0}; they are still to be saved.', fileOf(notebook));
-  void vscode.window.showInformationMessage(text);
+  void showInformation(text);
   return true;
 }
 

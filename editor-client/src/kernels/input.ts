@@ -7,6 +7,7 @@ import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { isKind, messageOf } from '../errors';
 import type { InputPrompt } from '../protocol/types';
+import { showInformation, showInput } from '../say';
 
 /** Whose question it is. */
 export interface Asker {
@@ -72,7 +73,7 @@ export class InputBoxes implements vscode.Disposable {
   private async show(question: Question): Promise<void> {
     if (isWithdrawn(question)) return;
     const options = { title: titleOf(question), prompt: question.prompt, password: question.password, ignoreFocusOut: true };
-    const value = await vscode.window.showInputBox(options, question.withdrawn.token);
+    const value = await showInput(options, question.withdrawn.token);
     if (isWithdrawn(question)) return;
     if (value === undefined) void this.offerAgain(question);
     else await this.reply(question, value);
@@ -94,7 +95,7 @@ export class InputBoxes implements vscode.Disposable {
   private async offerAgain(question: Question): Promise<void> {
     const answer = vscode.l10n.t('Answer');
     const message = vscode.l10n.t('{0} is waiting for input: {1}', titleOf(question), question.prompt);
-    const chosen = await vscode.window.showInformationMessage(message, answer);
+    const chosen = await showInformation(message, answer);
     // Closed without an answer, the question stands: the cell has a button for it.
     if (chosen === answer) this.again(question.executionId);
   }

@@ -5,13 +5,14 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
+import { showError, showInformation, withProgress } from '../say';
 
 /** True once it is installed. */
 export async function installIpykernel(displayName: string, interpreter: string): Promise<boolean> {
   const install = vscode.l10n.t('Install');
   const detail = vscode.l10n.t('{0} cannot run notebooks before. This installs the package ipykernel into it.', displayName);
   const question = vscode.l10n.t('Install ipykernel into {0}?', displayName);
-  const chosen = await vscode.window.showInformationMessage(question, { modal: true, detail }, install);
+  const chosen = await showInformation(question, { modal: true, detail }, install);
   if (chosen !== install) return false;
   return installPackage('ipykernel', interpreter);
 }
@@ -19,9 +20,9 @@ export async function installIpykernel(displayName: string, interpreter: string)
 /** Who calls this has asked. */
 export async function installPackage(name: string, interpreter: string): Promise<boolean> {
   const title = vscode.l10n.t('Kernel Keeper: installing {0}…', name);
-  const code = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () => run(name, interpreter));
+  const code = await withProgress({ location: vscode.ProgressLocation.Notification, title }, () => run(name, interpreter));
   if (code === 0) return true;
-  void vscode.window.showErrorMessage(vscode.l10n.t('Kernel Keeper: {0} was not installed; the terminal says why.', name));
+  void showError(vscode.l10n.t('Kernel Keeper: {0} was not installed; the terminal says why.', name));
   return false;
 }
 

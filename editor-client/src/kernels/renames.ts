@@ -7,6 +7,7 @@
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { isKind, messageOf } from '../errors';
+import { showError, showStatus } from '../say';
 import type { Sessions } from '../sessions';
 import type { Attachment } from './attachment';
 import type { Attachments } from './attachments';
@@ -140,7 +141,7 @@ export class Renames implements vscode.Disposable {
     const ensured = await this.sidecar.request('keeper/ensureSession', { notebookUri, ask: false });
     await this.attachments.attach(notebook, ensured.session ?? session, { quietly: true });
     const file = target.path.split('/').at(-1) ?? '';
-    vscode.window.setStatusBarMessage(vscode.l10n.t('The kernel follows to {0}', file), 5_000);
+    showStatus(vscode.l10n.t('The kernel follows to {0}', file), 5_000);
   }
 
   /** The rename was announced and did not come. */
@@ -170,7 +171,7 @@ export class Renames implements vscode.Disposable {
       await eventually(() => !target.isDirty || undefined, SAVED_MS);
       await this.attachments.attach(target, session, { quietly: true });
     } catch (error) {
-      void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
+      void showError(`Kernel Keeper: ${messageOf(error)}`);
     } finally {
       this.saving.delete(untitled);
     }

@@ -9,6 +9,7 @@ import type { Sidecar } from '../client';
 import { isKind, messageOf, SidecarGone } from '../errors';
 import type { Offers } from '../offers';
 import type { EnsureResult, Execution } from '../protocol/types';
+import { showError, withProgress } from '../say';
 import { sameUri, type Sessions } from '../sessions';
 import type { Attachment } from './attachment';
 import type { Attachments } from './attachments';
@@ -78,7 +79,7 @@ export class Runner implements KernelHandlers {
     // The notebook closed, or a running cell is being deleted: neither asks for the job to stop.
     if (isClosed(notebook) || executing.some((cell) => cell.index < 0)) return;
     await this.sidecar.request('keeper/interruptSession', { sessionId: attachment.sessionId }).catch((error: unknown) => {
-      void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
+      void showError(`Kernel Keeper: ${messageOf(error)}`);
     });
   }
 
@@ -109,7 +110,7 @@ export class Runner implements KernelHandlers {
   private async find(notebook: vscode.NotebookDocument, kernel: Kernel, held: HeldExecutions): Promise<Attachment | undefined> {
     const notebookUri = notebook.uri.toString();
     const title = vscode.l10n.t('Starting {0}…', kernel.displayName);
-    const result = await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title }, () =>
+    const result = await withProgress({ location: vscode.ProgressLocation.Window, title }, () =>
       this.sidecar.request('keeper/ensureSession', { notebookUri, kernelName: kernel.name }),
     );
     const settled = await this.settle(result);
@@ -216,7 +217,7 @@ function refuse(held: HeldExecutions, cells: readonly vscode.NotebookCell[], mes
     execution.end(false);
     held.delete(first);
   } else {
-    void vscode.window.showErrorMessage(`Kernel Keeper: ${message}`);
+    void showError(`Kernel Keeper: ${message}`);
   }
   release(held, cells);
 }

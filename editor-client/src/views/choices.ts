@@ -9,7 +9,7 @@ export interface SessionChoice extends vscode.QuickPickItem {
 }
 
 export function sessionChoice(session: Session, now: Date): SessionChoice {
-  const pinned = session.pinned ? ' $(pinned)' : '';
+  const pinned = session.pinned ? ` · ${vscode.l10n.t('pinned')}` : '';
   return {
     label: session.label,
     // Turning icons are drawn beside their place in such lists.

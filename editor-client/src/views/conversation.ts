@@ -4,6 +4,7 @@ import type { Sidecar } from '../client';
 import type { Conversations } from '../conversations';
 import { moment } from '../describe';
 import { isKind, messageOf } from '../errors';
+import { plain } from '../plain';
 import type { Conversation, Session } from '../protocol/types';
 
 const SCHEME = 'kernel-keeper-conversation';
@@ -21,7 +22,7 @@ export interface ConversationsLine {
 }
 
 export function conversationItem({ conversation }: ConversationLine): vscode.TreeItem {
-  const item = new vscode.TreeItem(titleOf(conversation));
+  const item = new vscode.TreeItem(plain(titleOf(conversation)));
   item.id = `conversation ${conversation.conversationId}`;
   item.iconPath = new vscode.ThemeIcon('comment-discussion');
   item.description = factsOf(conversation);

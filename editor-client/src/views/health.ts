@@ -8,6 +8,7 @@ import type { Sidecar } from '../client';
 import { moment, size } from '../describe';
 import { messageOf } from '../errors';
 import type { Health } from '../protocol/types';
+import { showError, showInformation, showWarning } from '../say';
 import type { Sessions } from '../sessions';
 import type { Visibility } from '../visibility';
 import { type HealthPage, healthPage, healthWords, type ShowHealth } from './health-page';
@@ -171,19 +172,19 @@ class HealthPanel {
       'Their outputs and their history go from the disk; they cannot be restarted or rebuilt any more. Notebooks keep what is saved in them. Kernels that run are not touched.',
     );
     const prune = vscode.l10n.t('Prune');
-    if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, prune)) !== prune) return;
+    if ((await showWarning(question, { modal: true, detail }, prune)) !== prune) return;
     try {
       const { removedSessions, freedBytes } = await sidecar.request('keeper/pruneStore', {});
       // Those that have ended are there no more.
       await sessions.refresh(true);
       const freed = size(freedBytes);
-      void vscode.window.showInformationMessage(
+      void showInformation(
         removedSessions === 1
           ? vscode.l10n.t('1 ended kernel was removed: {0} are free again.', freed)
           : vscode.l10n.t('{0} ended kernels were removed: {1} are free again.', removedSessions, freed),
       );
     } catch (error) {
-      void vscode.window.showErrorMessage(`Kernel Keeper: ${messageOf(error)}`);
+      void showError(`Kernel Keeper: ${messageOf(error)}`);
     }
     await this.refresh();
   }

@@ -13,7 +13,9 @@ import { openNotebook, shownNotebook } from '../kernels/documents';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { findCell } from '../kernels/runs';
 import { tabsOf } from '../kernels/selection';
+import { plain } from '../plain';
 import type { Execution, ExecutionStatus, Session } from '../protocol/types';
+import { appendCode, appendPlain, guard } from '../say';
 import { movedTo, sameUri, type Sessions } from '../sessions';
 import type { AsItRan } from './code';
 
@@ -64,9 +66,9 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
       vscode.window.onDidChangeActiveNotebookEditor((editor) => {
         if (editor?.notebook.notebookType === NOTEBOOK_TYPE) this.follow(editor.notebook.uri);
       }),
-      vscode.commands.registerCommand('kernelKeeper.showHistory', (argument: unknown) => this.showOf(argument)),
-      vscode.commands.registerCommand('kernelKeeper.goToExecution', (line: Execution) => this.goTo(line)),
-      vscode.commands.registerCommand('kernelKeeper.showCode', (line: Execution) => this.code.show(line)),
+      vscode.commands.registerCommand('kernelKeeper.showHistory', (argument: unknown) => guard(this.showOf(argument))),
+      vscode.commands.registerCommand('kernelKeeper.goToExecution', (line: Execution) => guard(this.goTo(line))),
+      vscode.commands.registerCommand('kernelKeeper.showCode', (line: Execution) => guard(this.code.show(line))),
       vscode.commands.registerCommand('kernelKeeper.moreHistory', () => {
         this.limit += PAGE;
         this.changeEmitter.fire(undefined);
@@ -105,9 +107,8 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
     const item = new vscode.TreeItem(cell);
     item.id = line.executionId;
     const error = line.error ? `${line.error.ename}: ${line.error.evalue}` : '';
-    item.description = [moment(when, now, true), took, byText(line, vscode.l10n.t), error || firstLine]
-      .filter((part) => part !== '')
-      .join(' · ');
+    const facts = [moment(when, now, true), took, byText(line, vscode.l10n.t), error || firstLine];
+    item.description = plain(facts.filter((part) => part !== '').join(' · '));
     const { icon, color } = ICONS[line.status];
     item.iconPath = new vscode.ThemeIcon(icon, color === undefined ? undefined : new vscode.ThemeColor(color));
     item.contextValue = line.status === 'ok' ? 'execution ok' : 'execution';
@@ -190,12 +191,12 @@ function tooltipOf(execution: Execution): vscode.MarkdownString {
   const { now, cell, when, took } = wordsOf(execution);
   const text = new vscode.MarkdownString(undefined, true);
   text.appendMarkdown('**');
-  text.appendText(cell);
+  appendPlain(text, cell);
   text.appendMarkdown(`** — ${statusText(execution, vscode.l10n.t)}\n\n`);
-  text.appendText([moment(when, now, true), took, byText(execution, vscode.l10n.t)].filter((part) => part !== '').join(' · '));
+  appendPlain(text, [moment(when, now, true), took, byText(execution, vscode.l10n.t)].filter((part) => part !== '').join(' · '));
   text.appendMarkdown('\n');
-  text.appendCodeblock(execution.code.length > 2_000 ? `${execution.code.slice(0, 2_000)}…` : execution.code, 'python');
-  if (execution.error) text.appendText(`${execution.error.ename}: ${execution.error.evalue}`);
+  appendCode(text, execution.code.length > 2_000 ? `${execution.code.slice(0, 2_000)}…` : execution.code, 'python');
+  if (execution.error) appendPlain(text, `${execution.error.ename}: ${execution.error.evalue}`);
   return text;
 }
 

@@ -6,7 +6,9 @@ import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { moment } from '../describe';
 import { messageOf } from '../errors';
+import { plain } from '../plain';
 import type { OtherKernel } from '../protocol/types';
+import { appendPlain } from '../say';
 import type { Sessions } from '../sessions';
 
 const VIEW = 'kernelKeeper.others';
@@ -49,18 +51,18 @@ export class OtherKernels implements vscode.TreeDataProvider<OtherKernel>, vscod
 
   getTreeItem(kernel: OtherKernel): vscode.TreeItem {
     const file = kernel.notebookPath?.split(/[/\\]/).at(-1);
-    const item = new vscode.TreeItem(file ?? kernel.displayName);
+    const item = new vscode.TreeItem(plain(file ?? kernel.displayName));
     item.id = kernel.connectionFile;
     item.iconPath = new vscode.ThemeIcon('circle-outline');
     item.contextValue = 'other';
     const since = vscode.l10n.t('since {0}', moment(kernel.startedAt, new Date()));
     const by = kernel.startedBy === null ? [] : [vscode.l10n.t('started by {0}', kernel.startedBy)];
-    item.description = [`PID ${kernel.pid}`, since, ...by].join(' · ');
+    item.description = plain([`PID ${kernel.pid}`, since, ...by].join(' · '));
     item.accessibilityInformation = { label: `${file ?? kernel.displayName}, ${item.description}` };
     const text = new vscode.MarkdownString();
     const line = (name: string, value: string) => {
       text.appendMarkdown(`\n- ${name}: `);
-      text.appendText(value);
+      appendPlain(text, value);
     };
     line(vscode.l10n.t('Kernel'), kernel.displayName);
     line('PID', String(kernel.pid));

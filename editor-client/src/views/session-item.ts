@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { sessionDescription, stateText } from '../describe';
 import { hasDied } from '../groups';
+import { plain } from '../plain';
 import type { NotebookRef, Session } from '../protocol/types';
 
 /** One of the notebooks that share a kernel. */
@@ -22,11 +23,11 @@ export function sessionItem(session: Session, { isSeen, isReplaced, hasConversat
   const isSeveral = session.notebooks.length > 1;
   const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
   const state = isSeveral ? Expanded : hasConversations ? Collapsed : None;
-  const item = new vscode.TreeItem(session.label, state);
+  const item = new vscode.TreeItem(plain(session.label), state);
   // VS Code keeps a line closed that it drew before there was anything below it.
   item.id = isSeveral ? `${session.id} shared` : session.id;
   const description = sessionDescription(session, new Date(), vscode.l10n.t, isReplaced);
-  item.description = description;
+  item.description = plain(description);
   item.iconPath = iconOf(session);
   item.contextValue = contextOf(session, isSeen);
   item.accessibilityInformation = { label: `${session.label}, ${stateText(session, vscode.l10n.t)}, ${description}` };
@@ -36,13 +37,13 @@ export function sessionItem(session: Session, { isSeen, isReplaced, hasConversat
 export function notebookItem({ session, notebookUri, notebookPath, notebookExists }: SharedNotebook): vscode.TreeItem {
   const uri = vscode.Uri.parse(notebookUri);
   const label = uri.path.split('/').at(-1) ?? notebookUri;
-  const item = new vscode.TreeItem(label);
+  const item = new vscode.TreeItem(plain(label));
   item.id = `${session.id} ${notebookUri}`;
   item.iconPath = new vscode.ThemeIcon('notebook');
   // Where it is, as the explorer shows it; nothing at the top of the workspace.
   const folder = notebookPath === null ? '' : vscode.workspace.asRelativePath(uri).split('/').slice(0, -1).join('/');
   const gone = notebookExists ? '' : vscode.l10n.t('notebook is gone');
-  item.description = [gone, folder].filter((part) => part !== '').join(' · ');
+  item.description = plain([gone, folder].filter((part) => part !== '').join(' · '));
   item.tooltip = notebookPath ?? vscode.l10n.t('not saved yet');
   item.contextValue = session.state === 'ended' ? 'notebook' : 'notebook shared';
   const words = vscode.l10n.t('{0}, shares the kernel {1}', label, session.label);

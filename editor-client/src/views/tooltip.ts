@@ -10,6 +10,7 @@ import { executionLine } from '../executions';
 import type { Controllers } from '../kernels/controllers';
 import { pause } from '../kernels/selection';
 import type { Execution, Session } from '../protocol/types';
+import { appendPlain } from '../say';
 
 const RUNS_SHOWN = 5;
 const HISTORY_MS = 1_000;
@@ -29,7 +30,7 @@ export class Tooltips {
     text.appendMarkdown(`\n\n${vscode.l10n.t('Ran last, newest first:')}\n`);
     for (const execution of ran) {
       text.appendMarkdown('\n- ');
-      text.appendText(executionLine(execution, now, vscode.l10n.t));
+      appendPlain(text, executionLine(execution, now, vscode.l10n.t));
     }
     return text;
   }
@@ -37,16 +38,18 @@ export class Tooltips {
   private addFacts(text: vscode.MarkdownString, session: Session, now: Date): void {
     const line = (name: string, value: string) => {
       text.appendMarkdown(`\n- ${name}: `);
-      text.appendText(value);
+      appendPlain(text, value);
     };
     text.appendMarkdown('**');
-    text.appendText(session.label);
+    appendPlain(text, session.label);
     const isOver = session.state === 'ended';
     const how = isOver ? endedText(session, now, vscode.l10n.t) : stateText(session, vscode.l10n.t);
-    text.appendMarkdown(`** — ${how}${session.pinned ? ' $(pinned)' : ''}\n`);
+    text.appendMarkdown('** — ');
+    appendPlain(text, how);
+    text.appendMarkdown(`${session.pinned ? ' $(pinned)' : ''}\n`);
     for (const warning of session.warnings) {
       text.appendMarkdown('\n$(warning) ');
-      text.appendText(warning);
+      appendPlain(text, warning);
       text.appendMarkdown('\n');
     }
     for (const notebook of session.notebooks) line(vscode.l10n.t('Notebook'), notebook.notebookPath ?? vscode.l10n.t('not saved yet'));

@@ -7,27 +7,29 @@ mod exec;
 mod health;
 mod others;
 mod print;
+mod say;
 mod show;
 pub mod snapshots;
 pub mod windows;
 
 use std::future::Future;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 pub use console::console;
 pub use exec::{exec, run_notebook};
 pub use health::health;
 pub use others::{adopt, others};
+pub use say::err;
+use say::{json as print_json, note, say};
 
 use crate::paths::Folders;
 use crate::protocol::{AttachSessionParams, Error, ErrorKind, NotebookName};
-use crate::sessions::{CLI, Event, Sessions, Settings, ThisWindow};
+use crate::sessions::{CLI, Event, Sessions, Settings, ThisWindow, plain};
 
 /// Opens the core for one command.
 pub fn run<T, F>(folders: Folders, command: impl FnOnce(Arc<Sessions>) -> F) -> Result<T, Error>
@@ -38,7 +40,7 @@ where
         let done = command(sessions).await;
         while let Ok(event) = events.try_recv() {
             if let Event::Warning(text) = event {
-                eprintln!("warning: {text}");
+                note!("warning: {}", plain::line(&text));
             }
         }
         done
@@ -62,7 +64,7 @@ where
         let window = ThisWindow { id: CLI.into(), ..ThisWindow::default() };
         let (sessions, mut events) = Sessions::open(folders, window, Settings::default())?;
         while let Ok(Event::Warning(text)) = events.try_recv() {
-            eprintln!("warning: {text}");
+            note!("warning: {}", plain::line(&text));
         }
         sessions.refresh(false).await?;
         command(sessions, events).await
@@ -118,24 +120,35 @@ pub async fn list(sessions: &Arc<Sessions>, json: bool, all: bool) -> Result<(),
         return print_json(&listed);
     }
     if listed.is_empty() {
-        println!("No kernels are running.");
+        say!("No kernels are running.");
     } else {
-        println!("{}", show::sessions(&listed));
+        say::table(&show::sessions(&listed));
     }
     Ok(())
+}
+
+/// The session that a word means; one that is found by its label alone is said.
+async fn session(sessions: &Arc<Sessions>, word: &str) -> Result<String, Error> {
+    let meant = sessions.resolve(word).await?;
+    if meant.is_by_label {
+        let place =
+            sessions.get(&meant.id)?.notebook_path.unwrap_or_else(|| "a notebook without a file".into());
+        note!("Taking session {} of {} by its label.", meant.id, plain::line(&place));
+    }
+    Ok(meant.id)
 }
 
 /// `stop`
 pub async fn stop(sessions: &Arc<Sessions>, which: &[String], all: bool) -> Result<(), Error> {
     if all {
         let stopped = sessions.stop_all().await?;
-        println!("Stopped {stopped} kernel{}.", if stopped == 1 { "" } else { "s" });
+        say!("Stopped {stopped} kernel{}.", if stopped == 1 { "" } else { "s" });
         return Ok(());
     }
     for word in which {
-        let id = sessions.resolve(word).await?;
+        let id = session(sessions, word).await?;
         let session = sessions.stop(&id).await?;
-        println!("Stopped {} ({id}).", show::plain(&session.label));
+        say!("Stopped {} ({id}).", plain::line(&session.label));
     }
     Ok(())
 }
@@ -155,11 +168,11 @@ pub async fn attach(
     how: Attach,
 ) -> Result<(), Error> {
     let name = name(notebook)?;
-    let id = sessions.resolve(which).await?;
+    let id = session(sessions, which).await?;
     let before = sessions.get(&id)?;
     let from = NotebookName::parse(&before.notebook_uri).map_or(before.label, |from| from.file_name());
     if !how.yes && !how.share && !agrees(&format!("Migrate from {from} to {}?", name.file_name())) {
-        println!("Nothing was changed.");
+        say!("Nothing was changed.");
         return Ok(());
     }
     let asked = AttachSessionParams {
@@ -175,8 +188,8 @@ pub async fn attach(
     let from = done.old_path.unwrap_or_else(|| "an untitled notebook".into());
     let to = done.new_path.unwrap_or_default();
     match how.share {
-        true => println!("{from} and {to} share a kernel now."),
-        false => println!("The kernel of {from} is {to}'s now."),
+        true => say!("{from} and {to} share a kernel now."),
+        false => say!("The kernel of {from} is {to}'s now."),
     }
     Ok(())
 }
@@ -186,7 +199,7 @@ fn agrees(question: &str) -> bool {
     if !std::io::stdin().is_terminal() {
         return true;
     }
-    eprint!("{question} [y/N] ");
+    say::ask(&format!("{} [y/N] ", plain::line(question)));
     let mut line = String::new();
     let read = std::io::stdin().read_line(&mut line);
     read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
@@ -199,9 +212,9 @@ pub async fn history(sessions: &Arc<Sessions>, notebook: &Path, limit: u32, json
         return print_json(&executions);
     }
     if executions.is_empty() {
-        println!("Nothing ran in {} that is still known.", notebook.display());
+        say!("Nothing ran in {} that is still known.", notebook.display());
     } else {
-        println!("{}", show::executions(&executions));
+        say::table(&show::executions(&executions));
     }
     Ok(())
 }
@@ -212,9 +225,9 @@ pub async fn save(sessions: &Arc<Sessions>, notebook: &Path, json: bool) -> Resu
     if json {
         return print_json(&report);
     }
-    println!("Wrote the outputs of {} cell(s) into {}.", report.written, report.notebook_path);
+    say!("Wrote the outputs of {} cell(s) into {}.", report.written, report.notebook_path);
     for skipped in &report.skipped {
-        println!("Left out cell {}: {}.", skipped.cell_id, skipped.reason);
+        say!("Left out cell {}: {}.", skipped.cell_id, skipped.reason);
     }
     Ok(())
 }
@@ -226,13 +239,13 @@ pub async fn kernelspecs(sessions: &Arc<Sessions>, json: bool) -> Result<(), Err
     if json {
         return print_json(&all);
     }
-    println!("{}", show::kernelspecs(&all));
+    say::table(&show::kernelspecs(&all));
     Ok(())
 }
 
 /// `logs`
 pub async fn logs(sessions: &Arc<Sessions>, which: &str, follow: bool) -> Result<(), Error> {
-    let id = sessions.resolve(which).await?;
+    let id = session(sessions, which).await?;
     let files = [sessions.folders.keeper_log(&id), sessions.folders.kernel_log(&id)];
     let mut at = [0u64; 2];
     loop {
@@ -247,7 +260,7 @@ pub async fn logs(sessions: &Arc<Sessions>, which: &str, follow: bool) -> Result
 }
 
 fn print_from(file: &Path, at: u64) -> std::io::Result<u64> {
-    use std::io::{Seek, SeekFrom};
+    use std::io::{Read, Seek, SeekFrom};
     let mut open = match std::fs::File::open(file) {
         Ok(open) => open,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(at),
@@ -255,9 +268,22 @@ fn print_from(file: &Path, at: u64) -> std::io::Result<u64> {
     };
     let length = open.metadata()?.len();
     // A log that was begun anew.
-    let at = if length < at { 0 } else { at };
+    let mut at = if length < at { 0 } else { at };
     open.seek(SeekFrom::Start(at))?;
-    Ok(at + std::io::copy(&mut open, &mut std::io::stdout().lock())?)
+    let mut some = vec![0; 64 << 10];
+    loop {
+        let read = open.read(&mut some)?;
+        if read == 0 {
+            return Ok(at);
+        }
+        // A character that is only begun is read again with its rest; what is none is shown so.
+        let whole = match std::str::from_utf8(&some[..read]) {
+            Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 => e.valid_up_to(),
+            _ => read,
+        };
+        say::log(&String::from_utf8_lossy(&some[..whole]));
+        at = open.seek(SeekFrom::Start(at + whole as u64))?;
+    }
 }
 
 /// What was typed, or standard input where that is "-".
@@ -273,14 +299,6 @@ fn name(path: &Path) -> Result<NotebookName, Error> {
     let absolute =
         std::path::absolute(path).map_err(|e| Error::new(ErrorKind::InvalidParams, e.to_string()))?;
     NotebookName::from_path(&absolute).map_err(|e| Error::new(ErrorKind::InvalidParams, e))
-}
-
-fn print_json(value: &impl Serialize) -> Result<(), Error> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
-    // A reader that has seen enough, such as `head`, is no failure.
-    let _ = writeln!(std::io::stdout(), "{text}");
-    Ok(())
 }
 
 /// Whether colours belong into the output.

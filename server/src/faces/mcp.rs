@@ -5,6 +5,7 @@
 //! there is no current one. Its end, in whatever way, ends no kernel and interrupts nothing.
 
 mod arguments;
+mod bounds;
 mod calls;
 mod conversations;
 mod execute;

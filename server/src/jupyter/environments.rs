@@ -13,6 +13,8 @@ use crate::foreign;
 use super::kernelspec::{InterruptMode, Kernelspec, interpreter};
 use super::search::Search;
 
+/// What the name of such a kernel begins with; its folder follows.
+pub const ENVIRONMENT: &str = "env:";
 const NAMES: [&str; 3] = [".venv", "venv", "env"];
 /// What describes an environment, or lists them, is a few lines.
 const LARGEST: u64 = 1 << 20;
@@ -137,7 +139,7 @@ fn installation(root: &Path) -> Option<Environment> {
         .map(|version| format!(" {version}"))
         .unwrap_or_default();
     Some(Environment {
-        name: format!("env:{}", root.display()),
+        name: format!("{ENVIRONMENT}{}", root.display()),
         display_name: format!("Python{version} ({})", last(&root)),
         ready: libraries.iter().any(|l| l.join("ipykernel").is_dir()),
         root,
@@ -148,7 +150,7 @@ fn installation(root: &Path) -> Option<Environment> {
 impl Environment {
     /// The environment that a kernel name made here stands for, when it still exists.
     pub fn of_kernel_name(name: &str) -> Option<Environment> {
-        installation(Path::new(name.strip_prefix("env:")?))
+        installation(Path::new(name.strip_prefix(ENVIRONMENT)?))
     }
 
     /// How to start a kernel in it; `None` while ipykernel is missing.

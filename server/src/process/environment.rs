@@ -49,25 +49,26 @@ fn is_injected(name: &str, value: &OsStr) -> bool {
         || POINTERS.iter().any(points)
 }
 
-/// Makes `!pip` and `!python` those of the kernel: the folder of its interpreter comes first in PATH, and the
-/// environment that it belongs to is the active one. Only for an interpreter that is an absolute path.
+/// Makes `!pip` and `!python` those of the kernel: where its program lies in the `bin` of a Python environment, that comes
+/// first in PATH, and the environment is the active one. Any other folder, such as /usr/bin, holds much besides: PATH stays
+/// as the user has it.
 pub fn with_interpreter_first(
     mut variables: Vec<(OsString, OsString)>,
     interpreter: &Path,
 ) -> Vec<(OsString, OsString)> {
     let Some(folder) = interpreter.parent().filter(|folder| folder.is_absolute()) else { return variables };
-    let path = value(&variables, "PATH").unwrap_or_default();
-    let rest = std::env::split_paths(path).filter(|other| other != folder);
-    // Joining fails for a folder with the separator in its name, which cannot be in a PATH at all.
-    if let Ok(joined) = std::env::join_paths(std::iter::once(PathBuf::from(folder)).chain(rest)) {
-        set(&mut variables, "PATH", Some(joined));
-    }
     let root =
         if folder.ends_with("bin") || folder.ends_with("Scripts") { folder.parent() } else { Some(folder) };
     let Some(root) = root else { return variables };
     let is_virtual = root.join("pyvenv.cfg").is_file();
     let is_conda = root.join("conda-meta").is_dir();
     if is_virtual || is_conda {
+        let path = value(&variables, "PATH").unwrap_or_default();
+        let rest = std::env::split_paths(path).filter(|other| other != folder);
+        // Joining fails for a folder with the separator in its name, which cannot be in a PATH at all.
+        if let Ok(joined) = std::env::join_paths(std::iter::once(PathBuf::from(folder)).chain(rest)) {
+            set(&mut variables, "PATH", Some(joined));
+        }
         set(&mut variables, "VIRTUAL_ENV", is_virtual.then(|| root.into()));
         set(&mut variables, "VIRTUAL_ENV_PROMPT", None);
         // Names another installation, with which this interpreter would not even start.
@@ -156,8 +157,20 @@ mod tests {
         assert_eq!(value(&found, "A").unwrap(), "b");
         assert_eq!(with_interpreter_first(found.clone(), &bin.join("python")).len(), found.len());
 
-        let plain = with_interpreter_first(start.clone(), Path::new("/usr/bin/python3"));
-        assert_eq!(value(&plain, "VIRTUAL_ENV").unwrap(), "/old");
+        let conda = root.join("conda");
+        std::fs::create_dir_all(conda.join("conda-meta")).unwrap();
+        let found = with_interpreter_first(start.clone(), &conda.join("bin/R"));
+        assert!(
+            value(&found, "PATH").unwrap().to_str().unwrap().starts_with(conda.join("bin").to_str().unwrap())
+        );
+        assert_eq!(value(&found, "CONDA_PREFIX").unwrap(), conda.as_path());
+
+        // What is no environment changes nothing, wherever in PATH it is.
+        for program in ["/usr/bin/python3", "/usr/bin/env", "/bin/bash", "/usr/local/bin/R"] {
+            assert_eq!(with_interpreter_first(start.clone(), Path::new(program)), start, "{program}");
+        }
+        let loose = root.join("loose/bin/python");
+        assert_eq!(with_interpreter_first(start.clone(), &loose), start);
         assert_eq!(with_interpreter_first(start.clone(), Path::new("python3")), start);
     }
 }

@@ -176,7 +176,7 @@ impl Sessions {
         let (_, turns) = read.ok_or_else(|| unknown(id))?;
         let shown = self.conversation_of(row);
         let markdown = text::markdown(&shown, &turns);
-        Ok(ExportConversationResult { markdown, json: text::json(&shown, turns)? })
+        Ok(ExportConversationResult { markdown, json: text::json(&shown, turns) })
     }
 
     /// The latest turns as Markdown, or all of them.

@@ -102,41 +102,87 @@ impl Sessions {
         })
     }
 
-    /// What a person typed: an id, a PID, a notebook's path, or the label of one session.
-    pub async fn resolve(self: &Arc<Self>, word: &str) -> Result<String, Error> {
+    /// What a person typed: an id, a PID, a notebook's path, or the label of one session. A path means its notebook alone.
+    ///
+    /// # Errors
+    /// `SessionNotFound`, with the sessions that could be meant.
+    pub async fn resolve(self: &Arc<Self>, word: &str) -> Result<Meant, Error> {
+        let by_name = |id: String| Meant { id, is_by_label: false };
         if let Ok(pid) = word.parse::<u32>() {
-            return self.by_pid(pid);
+            return self.by_pid(pid).map(by_name);
         }
         if crate::ids::is_id(word) && self.registry().session(word).map_err(store_failed)?.is_some() {
-            return Ok(word.to_owned());
+            return Ok(by_name(word.to_owned()));
         }
         if let Ok(notebook) = std::path::absolute(word).map(|path| NotebookName::from_any_path(&path)) {
             if let Some(session) = self.by_path(&notebook).await? {
-                return Ok(session.id);
+                return Ok(by_name(session.id));
             }
             let sessions =
                 self.registry().sessions_of_notebook(&self.key(&notebook)).map_err(store_failed)?;
             if let Some((id, _)) = sessions.into_iter().next() {
-                return Ok(id);
+                return Ok(by_name(id));
             }
         }
-        let labelled: Vec<String> = self
-            .live
-            .iter()
-            .filter(|live| live.session.label == word)
-            .map(|live| live.key().clone())
-            .collect();
-        match labelled.as_slice() {
-            [id] => Ok(id.clone()),
-            [] => Err(not_found(word)),
-            many => {
-                let what = format!(
-                    "{} sessions are called {word}: name one by its id ({})",
-                    many.len(),
-                    many.join(", ")
-                );
-                Err(Error::new(ErrorKind::SessionNotFound, what))
-            }
+        let labelled = self.labelled(word);
+        let named =
+            labelled.iter().map(|(id, place)| format!("{id} of {place}")).collect::<Vec<_>>().join(", ");
+        let what = match labelled.as_slice() {
+            [] => return Err(not_found(word)),
+            _ if is_path(word) => format!(
+                "{word} has no kernel, and had none: of the same name there is {named}, which is to be named by its id"
+            ),
+            [(id, _)] => return Ok(Meant { id: id.clone(), is_by_label: true }),
+            many => format!("{} sessions are called {word}: name one by its id ({named})", many.len()),
+        };
+        Err(Error::new(ErrorKind::SessionNotFound, what))
+    }
+
+    /// The live sessions of that label, each with where its notebook is.
+    fn labelled(&self, label: &str) -> Vec<(String, String)> {
+        // Of a path its last part is what a session would be called by.
+        let last = std::path::Path::new(label).file_name().and_then(|name| name.to_str());
+        let last = last.filter(|_| is_path(label)).unwrap_or(label);
+        let is_called = |session: &Session| session.label == label || session.label == last;
+        let found = self.live.iter().filter(|live| is_called(&live.session)).map(|live| {
+            let session = &live.session;
+            (
+                live.key().clone(),
+                session.notebook_path.clone().unwrap_or_else(|| session.notebook_uri.clone()),
+            )
+        });
+        let mut found: Vec<(String, String)> = found.collect();
+        found.sort();
+        found
+    }
+}
+
+/// The session that a word means.
+#[derive(Debug)]
+pub struct Meant {
+    pub id: String,
+    /// It is neither its id, nor its kernel's PID, nor a path of its notebook.
+    pub is_by_label: bool,
+}
+
+/// Whether a word is a path, be there a file or not: then it means no other notebook of the same name.
+fn is_path(word: &str) -> bool {
+    let path = std::path::Path::new(word);
+    let is_notebook = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("ipynb"));
+    is_notebook || word.contains(std::path::is_separator) || path.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_path;
+
+    #[test]
+    fn what_is_a_path() {
+        for path in ["a.ipynb", "A.IPYNB", "./a", "a/b", "/a", "absent.ipynb", "../x"] {
+            assert!(is_path(path), "{path}");
+        }
+        for label in ["churn", "my model", "a.ipynb copy", "ipynb", ""] {
+            assert!(!is_path(label), "{label}");
         }
     }
 }

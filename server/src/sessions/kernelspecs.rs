@@ -1,6 +1,10 @@
 //! Which kernels can be started.
 //!
-//! Runs no process, and reads off this thread: the folders are others'. A kernelspec that cannot be read is a warning in the log, and hides no other.
+//! An agent may start only what a person has: what is installed, and environments that a window of theirs offers or a kernel
+//! of theirs had. A folder that lies about, or that a notebook names, is a program of anybody's.
+//!
+//! Runs no process, and reads off this thread: the folders are others'. A kernelspec that cannot be read is a warning in the
+//! log, and hides no other.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +36,25 @@ impl Sessions {
         Ok(all)
     }
 
+    /// The same, as a person is offered them in this window: from then on an agent may start them, too.
+    pub async fn offer_kernelspecs(
+        self: &Arc<Self>,
+        notebook: Option<&NotebookName>,
+        named: &[PathBuf],
+    ) -> Result<Vec<Kernelspec>, Error> {
+        let all = self.kernelspecs(notebook, named).await?;
+        let environments: Vec<PathBuf> = all
+            .iter()
+            .filter_map(|spec| spec.name.strip_prefix(jupyter::ENVIRONMENT).map(PathBuf::from))
+            .collect();
+        if self.this_window().environments != environments
+            && let Err(e) = self.update_window(|window| window.environments = environments)
+        {
+            tracing::warn!("agents do not learn which environments there are: {e}");
+        }
+        Ok(all)
+    }
+
     /// The kernelspec of that name.
     ///
     /// # Errors
@@ -42,15 +65,20 @@ impl Sessions {
         notebook: &NotebookName,
     ) -> Result<jupyter::Kernelspec, Error> {
         let (installed, mut environments) = self.installed(Some(notebook), Vec::new()).await?;
+        let is_agent = self.this_window().is_agent;
         // One that the editor named.
-        let named = jupyter::Environment::of_kernel_name(name).filter(|named| !environments.contains(named));
-        environments.extend(named);
+        let named = jupyter::Environment::of_kernel_name(name).filter(|_| !is_agent);
+        environments.extend(named.filter(|named| !environments.contains(named)));
         let ready = environments.iter().filter_map(jupyter::Environment::kernelspec);
         let all: Vec<jupyter::Kernelspec> = installed.into_iter().chain(ready).collect();
         let available: Vec<String> = all.iter().map(|spec| spec.name.clone()).collect();
         all.into_iter().find(|spec| spec.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
             let none = if name.is_empty() {
                 "no kernel is named".into()
+            } else if is_agent && jupyter::Environment::of_kernel_name(name).is_some() {
+                format!(
+                    "{name} is started by an agent only once the user has chosen it, or a window offers it"
+                )
             } else {
                 format!("there is no kernel \"{name}\"")
             };
@@ -85,7 +113,10 @@ impl Sessions {
         notebook: Option<&NotebookName>,
         named: Vec<PathBuf>,
     ) -> Result<(Vec<jupyter::Kernelspec>, Vec<jupyter::Environment>), Error> {
-        let folders = self.environment_folders(notebook);
+        let (folders, named) = match self.this_window().is_agent {
+            true => (Vec::new(), self.environments_of_people(notebook)),
+            false => (self.environment_folders(notebook), named),
+        };
         let look = move || {
             let search = Search::of_this_process();
             (jupyter::installed(&search), jupyter::environments(&folders, &named, &search))
@@ -95,6 +126,17 @@ impl Sessions {
             tracing::warn!("{warning}");
         }
         Ok((installed.kernelspecs, environments))
+    }
+
+    /// Those that living windows offer, and those in which a person had a kernel for this notebook.
+    fn environments_of_people(&self, notebook: Option<&NotebookName>) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> =
+            self.living_windows().into_iter().flat_map(|window| window.environments).collect();
+        let had = notebook.and_then(|name| self.registry().sessions_of_notebook(&self.key(name)).ok());
+        let records = had.into_iter().flatten().filter_map(|(id, _)| self.record(&id).ok());
+        let kernels = records.filter(|record| !record.agent).map(|record| record.kernel.name);
+        all.extend(kernels.filter_map(|name| name.strip_prefix(jupyter::ENVIRONMENT).map(PathBuf::from)));
+        all
     }
 
     fn environment_folders(&self, notebook: Option<&NotebookName>) -> Vec<PathBuf> {

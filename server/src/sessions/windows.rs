@@ -28,6 +28,8 @@ pub struct ThisWindow {
     pub unsaved: Vec<String>,
     /// What it says that it is, as the registry has it; filled in when it is registered.
     pub said: String,
+    /// The Python environments that a person was offered in it.
+    pub environments: Vec<PathBuf>,
     /// An agent is behind it, and no person.
     pub is_agent: bool,
 }
@@ -52,6 +54,8 @@ pub(super) struct Document {
     pub about: AboutWindow,
     pub folders: Vec<PathBuf>,
     pub unsaved: Vec<String>,
+    /// The Python environments that a person was offered in it.
+    pub environments: Vec<PathBuf>,
     /// The ids of the sessions that it has attached.
     pub attached: Vec<String>,
     /// How often it says that it is there, in milliseconds.
@@ -179,6 +183,7 @@ impl Sessions {
             about: window.about.clone(),
             folders: window.folders,
             unsaved: window.unsaved,
+            environments: window.environments,
             attached,
             sign_every: self.settings().sign_every().as_millis() as u64,
             is_agent: window.is_agent,
@@ -291,8 +296,8 @@ impl Sessions {
             rows.into_iter().filter(|row| is_here(row) && is_persons(row) && sidecar(row).is_alive());
         living
             .map(|row| {
-                let Document { folders, unsaved, .. } = Document::of(&row);
-                LivingWindow { id: row.id, folders, open: row.open_notebooks, unsaved }
+                let Document { folders, unsaved, environments, .. } = Document::of(&row);
+                LivingWindow { id: row.id, folders, open: row.open_notebooks, unsaved, environments }
             })
             .collect()
     }
@@ -379,6 +384,8 @@ pub(super) struct LivingWindow {
     pub folders: Vec<PathBuf>,
     pub open: Vec<String>,
     pub unsaved: Vec<String>,
+    /// The Python environments that a person was offered in it.
+    pub environments: Vec<PathBuf>,
 }
 
 impl LivingWindow {

@@ -63,7 +63,7 @@ async def tools(mode):
             hints = tool.annotations
             assert hints.read_only_hint == (name in READ_ONLY), name
             assert hints.destructive_hint == (name in DESTRUCTIVE), name
-            assert hints.open_world_hint == (name == "execute_code"), name
+            assert hints.open_world_hint == (name in {"execute_code", "start_session", "restart_session"}), name
         here, absent = dict(notebook_path=NOTEBOOK), os.path.join(FOLDER, "absent.ipynb")
 
         # Before there is a kernel.

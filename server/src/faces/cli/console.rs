@@ -20,9 +20,9 @@ use tokio::sync::mpsc;
 use self::editor::{LineEditor, Reading, Tab, Typed};
 use self::news::{Following, News};
 use super::print::Printer;
-use super::show;
+use super::say::{note, say};
 use crate::protocol::{Error, ErrorKind, Execution, Session};
-use crate::sessions::{Event, Sessions};
+use crate::sessions::{Event, Sessions, plain};
 
 /// How many executions of before the arrow keys bring back.
 const PAST: u32 = 500;
@@ -38,10 +38,10 @@ pub async fn console(
     let is_dumb =
         std::env::var("TERM").is_ok_and(|term| ["dumb", "cons25", "emacs"].contains(&term.as_str()));
     if is_dumb || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        eprintln!("error: console needs a terminal; for a script use exec");
+        note!("error: console needs a terminal; for a script use exec");
         return Ok(ExitCode::from(2));
     }
-    let id = sessions.resolve(which).await?;
+    let id = super::session(sessions, which).await?;
     let session = sessions.get(&id)?;
     if session.ended_at.is_some() {
         return Err(news::over(&session));
@@ -64,7 +64,7 @@ pub async fn console(
     };
     console.printer.text(&greeting(&session));
     console.stay().await?;
-    println!("The kernel runs on.");
+    say!("The kernel runs on.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -96,7 +96,7 @@ impl Console {
             self.editor.remember(code.to_owned());
             match self.run(code).await {
                 // Nothing ran, and the session is there: a full disk, a keeper that does not answer.
-                Err(e) if e.kind != ErrorKind::SessionEnded => eprintln!("error: {}", super::words(&e)),
+                Err(e) if e.kind != ErrorKind::SessionEnded => note!("error: {}", super::words(&e)),
                 done => done?,
             }
             self.printer.fresh_line();
@@ -186,7 +186,10 @@ async fn goes_on(sessions: &Arc<Sessions>, id: &str, code: &str) -> Option<Strin
     let asked = json!({ "code": code });
     let reply = sessions.question_within(PATIENCE, id, "is_complete_request", asked).await;
     match reply.as_ref().and_then(|reply| reply["status"].as_str()) {
-        Some("incomplete") => Some(reply?["indent"].as_str().unwrap_or_default().to_owned()),
+        Some("incomplete") => {
+            let indent = reply?["indent"].as_str().unwrap_or_default().to_owned();
+            Some(indent.chars().filter(|c| matches!(c, ' ' | '\t')).collect())
+        }
         // What is wrong is run: the kernel says best what is wrong.
         Some("complete" | "invalid") => None,
         _ => text::goes_on(code),
@@ -198,12 +201,14 @@ fn past(sessions: &Sessions, id: &str) -> Vec<String> {
     // A history that cannot be read keeps nobody from typing.
     let history = sessions.session_history(id, PAST).unwrap_or_default();
     let code = history.into_iter().rev().map(|execution| execution.code.trim_end().to_owned());
-    code.filter(|code| !code.is_empty()).collect()
+    // Brought back, it would be written to the terminal as it is.
+    let is_shown = |code: &str| !code.chars().any(|c| plain::is_order(c) && !matches!(c, '\n' | '\t'));
+    code.filter(|code| !code.is_empty() && is_shown(code)).collect()
 }
 
 fn greeting(session: &Session) -> String {
     let pid = session.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
-    let (label, kernel) = (show::plain(&session.label), show::plain(&session.kernel.display_name));
+    let (label, kernel) = (plain::line(&session.label), plain::line(&session.kernel.display_name));
     format!("The kernel of {label}: {kernel}{pid}. Ctrl+D leaves, and the kernel runs on.\n")
 }
 

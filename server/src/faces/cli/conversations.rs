@@ -1,16 +1,17 @@
 //! `conversation`: what was said about a notebook, from a shell.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
 
+use super::say::{self, say};
 use super::{name, print_json, read_or_typed, show};
 use crate::protocol::{
     AppendTurnParams, Error, ErrorKind, ImportConversationParams, ListConversationsParams, Role,
 };
-use crate::sessions::Sessions;
+use crate::sessions::{Sessions, plain};
 
 /// What a conversation belongs to, as it was typed.
 pub struct Of<'a> {
@@ -21,7 +22,7 @@ pub struct Of<'a> {
 impl Of<'_> {
     async fn resolve(&self, sessions: &Arc<Sessions>) -> Result<(Option<String>, Option<String>), Error> {
         let session = match self.session {
-            Some(word) => Some(sessions.resolve(word).await?),
+            Some(word) => Some(super::session(sessions, word).await?),
             None => None,
         };
         Ok((session, self.notebook.map(|path| name(path).map(|name| name.uri)).transpose()?))
@@ -36,8 +37,8 @@ pub async fn list(sessions: &Arc<Sessions>, of: Of<'_>, json: bool) -> Result<()
         return print_json(&listed);
     }
     match listed.is_empty() {
-        true => println!("No conversations are kept."),
-        false => println!("{}", show::conversations(&listed)),
+        true => say!("No conversations are kept."),
+        false => say::table(&show::conversations(&listed)),
     }
     Ok(())
 }
@@ -47,7 +48,8 @@ pub async fn show(sessions: &Arc<Sessions>, id: &str, turns: Option<u32>, json: 
     if json {
         return print_json(&sessions.conversation_history(id, turns).await?);
     }
-    print(&sessions.conversation_markdown(id, turns).await?)
+    say::out(sessions.conversation_markdown(id, turns).await?.trim_end_matches('\n'));
+    Ok(())
 }
 
 /// `conversation info`
@@ -56,12 +58,13 @@ pub async fn info(sessions: &Arc<Sessions>, id: &str, json: bool) -> Result<(), 
     if json {
         return print_json(&info);
     }
-    println!("Conversation {}: {} turn(s).", show::plain(&info.conversation_id), info.turn_count);
-    println!("Notebook: {}", show::plain(info.notebook_path.as_deref().unwrap_or("none")));
-    println!("Session: {}", info.session_id.as_deref().unwrap_or("none"));
+    say!("Conversation {}: {} turn(s).", plain::line(&info.conversation_id), info.turn_count);
+    say!("Notebook: {}", plain::line(info.notebook_path.as_deref().unwrap_or("none")));
+    say!("Session: {}", info.session_id.as_deref().unwrap_or("none"));
     if !info.variables.is_empty() {
         let note = if info.variables_stale { ", as they were last" } else { "" };
-        println!("Variables{note}:\n{}", show::variables(&info.variables));
+        say!("Variables{note}:");
+        say::table(&show::variables(&info.variables));
     }
     Ok(())
 }
@@ -85,7 +88,7 @@ pub async fn append(
     if json {
         return print_json(&done);
     }
-    println!("{} has {} turn(s).", show::plain(id), done.turn_count);
+    say!("{} has {} turn(s).", plain::line(id), done.turn_count);
     Ok(())
 }
 
@@ -93,8 +96,8 @@ pub async fn append(
 pub async fn clear(sessions: &Arc<Sessions>, which: &[String]) -> Result<(), Error> {
     for id in which {
         match sessions.clear_conversation(id).await? {
-            true => println!("Forgot {}.", show::plain(id)),
-            false => println!("No conversation {} is kept.", show::plain(id)),
+            true => say!("Forgot {}.", plain::line(id)),
+            false => say!("No conversation {} is kept.", plain::line(id)),
         }
     }
     Ok(())
@@ -115,7 +118,10 @@ pub async fn export(
 ) -> Result<(), Error> {
     let export = sessions.export_conversation(id).await?;
     let text = if markdown { export.markdown } else { export.json };
-    let Some(file) = file else { return print(&text) };
+    let Some(file) = file else {
+        say::out(text.trim_end_matches('\n'));
+        return Ok(());
+    };
     write_private(file, &text, force).map_err(|e| match e.kind() {
         std::io::ErrorKind::AlreadyExists => {
             let what = format!("{} is there already: --force writes over it", file.display());
@@ -123,7 +129,7 @@ pub async fn export(
         }
         _ => Error::new(ErrorKind::StoreFailed, format!("{}: {e}", file.display())),
     })?;
-    println!("Wrote {} into {}.", show::plain(id), file.display());
+    say!("Wrote {} into {}.", plain::line(id), file.display());
     Ok(())
 }
 
@@ -143,18 +149,7 @@ fn made(id: &str, json: bool) -> Result<(), Error> {
     if json {
         return print_json(&json!({ "conversationId": id }));
     }
-    println!("{id}");
-    Ok(())
-}
-
-fn print(text: &str) -> Result<(), Error> {
-    // A terminal would obey what somebody else said.
-    let shown = match std::io::stdout().is_terminal() {
-        true => text.lines().map(|line| show::plain(line) + "\n").collect(),
-        false => text.to_owned(),
-    };
-    // A reader that has seen enough is no failure.
-    let _ = writeln!(std::io::stdout(), "{}", shown.trim_end_matches('\n'));
+    say!("{id}");
     Ok(())
 }
 

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::print::Printer;
-use super::{code, name, read_or_typed, show};
+use super::say::{self, note};
+use super::{code, name, read_or_typed};
 use crate::protocol::{CellRef, Error, ErrorKind, EventBody, ExecuteParams, ExecutionStatus};
-use crate::sessions::{Feed, NotebookCode, Sessions, Start};
+use crate::sessions::{Feed, NotebookCode, Sessions, Start, plain};
 
 /// `exec`: runs code, prints what it puts out. Ctrl-C interrupts the execution, not this program alone.
 pub async fn exec(sessions: &Arc<Sessions>, which: &str, typed: &str) -> Result<ExitCode, Error> {
-    let id = sessions.resolve(which).await?;
+    let id = super::session(sessions, which).await?;
     let source = read_or_typed(typed)?;
     let (feed, _) = sessions.feed(&id, None)?;
     let execution = submit(sessions, &id, source, None, None).await?;
@@ -21,7 +22,7 @@ pub async fn exec(sessions: &Arc<Sessions>, which: &str, typed: &str) -> Result<
     tokio::select! {
         done = print.follow(sessions, &id, feed) => done?,
         _ = tokio::signal::ctrl_c() => {
-            eprintln!("\ninterrupted");
+            note!("\ninterrupted");
             sessions.cancel(&id, &execution).await?;
             return Ok(ExitCode::from(130));
         }
@@ -45,7 +46,7 @@ pub async fn run_notebook(
             if kernel.as_ref().is_some_and(|kernel| !kernel.eq_ignore_ascii_case(&session.kernel.name)) {
                 let what = format!(
                     "{} has a live kernel, {}: stop it first",
-                    show::plain(&session.label),
+                    plain::line(&session.label),
                     session.kernel.display_name
                 );
                 return Err(Error::new(ErrorKind::NotebookHasSession, what));
@@ -74,21 +75,16 @@ pub async fn run_notebook(
         waits.insert(submitted.await?, place);
     }
     let pid = session.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
-    eprintln!(
-        "Running {} cells of {} in session {}{pid}.",
-        waits.len(),
-        show::plain(&session.label),
-        session.id
-    );
+    note!("Running {} cells of {} in session {}{pid}.", waits.len(), plain::line(&session.label), session.id);
     if detach {
-        eprintln!("Follow it with: kernel-keeper history {}", path.display());
+        note!("Follow it with: kernel-keeper history {}", path.display());
         return Ok(ExitCode::SUCCESS);
     }
     let mut print = Print::new(waits);
     tokio::select! {
         done = print.follow(sessions, &session.id, feed) => done?,
         _ = tokio::signal::ctrl_c() => {
-            eprintln!("\nNot waiting any more: the kernel runs on. Stop it with: kernel-keeper stop {}", session.id);
+            note!("\nNot waiting any more: the kernel runs on. Stop it with: kernel-keeper stop {}", session.id);
             return Ok(ExitCode::from(130));
         }
     }
@@ -139,10 +135,10 @@ impl Print {
             };
             for event in events {
                 match (&event.execution_id, event.event) {
-                    (None, EventBody::Gap { .. }) => eprintln!("warning: some output may be missing here"),
+                    (None, EventBody::Gap { .. }) => note!("warning: some output may be missing here"),
                     (Some(id), body) if self.waits.contains_key(id) => {
-                        if let EventBody::InputRequest { prompt, .. } = &body {
-                            answer(sessions, session_id, id, prompt).await?;
+                        if let EventBody::InputRequest { prompt, password } = &body {
+                            answer(sessions, session_id, id, prompt, *password).await?;
                         }
                         self.print(id, body);
                     }
@@ -161,7 +157,7 @@ impl Print {
                 if status != ExecutionStatus::Ok {
                     self.failed = true;
                     let how = if status == ExecutionStatus::Error { "failed" } else { status.as_str() };
-                    eprintln!("{place}: {how}");
+                    note!("{place}: {how}");
                 }
             }
             _ => {}
@@ -169,17 +165,72 @@ impl Print {
     }
 }
 
-async fn answer(sessions: &Arc<Sessions>, session_id: &str, id: &str, prompt: &str) -> Result<(), Error> {
+async fn answer(
+    sessions: &Arc<Sessions>,
+    session_id: &str,
+    id: &str,
+    prompt: &str,
+    is_secret: bool,
+) -> Result<(), Error> {
     if !std::io::stdin().is_terminal() {
-        eprintln!("The code asks for input ({prompt}): answer it in the editor, or run this in a terminal.");
+        note!(
+            "The code asks for input ({}): answer it in the editor, or run this in a terminal.",
+            plain::line(prompt)
+        );
         return Ok(());
     }
-    eprint!("{prompt}");
+    // Before it is asked, or what is typed at once would be shown.
+    let unseen = is_secret.then(Unseen::begin).transpose()?;
+    say::ask(prompt);
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
     let line = read.await.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+    if unseen.is_some() {
+        // The terminal did not show the end of the line, either.
+        note!("");
+    }
+    drop(unseen);
     let line = line.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
     sessions.reply_input(session_id, id, line.trim_end_matches(['\r', '\n'])).await
+}
+
+/// While it lives the terminal does not show what is typed; also where the question is given up, it does so again.
+struct Unseen(#[cfg(unix)] rustix::termios::Termios);
+
+impl Unseen {
+    /// # Errors
+    /// `Internal`: a secret is not asked for where it would be shown.
+    #[cfg(unix)]
+    fn begin() -> Result<Unseen, Error> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let failed = |e: rustix::io::Errno| {
+            let what = format!("the terminal cannot hide what is typed: {e}; answer it in the editor");
+            Error::new(ErrorKind::Internal, what)
+        };
+        let before = tcgetattr(std::io::stdin()).map_err(failed)?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        // What was typed ahead was shown already: it is no answer to this question.
+        tcsetattr(std::io::stdin(), OptionalActions::Flush, &hidden).map_err(failed)?;
+        Ok(Unseen(before))
+    }
+
+    #[cfg(not(unix))]
+    fn begin() -> Result<Unseen, Error> {
+        Err(Error::new(
+            ErrorKind::Internal,
+            "a secret cannot be typed here: answer it in the editor, or in console",
+        ))
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        use rustix::termios::{OptionalActions, tcsetattr};
+        // A terminal that is gone needs nothing.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::say::{self, json_line, say};
 use super::{print_json, show};
 use crate::protocol::{Error, Health};
 use crate::sessions::Sessions;
@@ -17,12 +18,12 @@ pub async fn health(sessions: &Arc<Sessions>, json: bool, watch: bool) -> Result
         if json {
             // One object a line where there are many.
             match watch {
-                true => println!("{}", serde_json::to_string(&health).unwrap_or_default()),
+                true => json_line(&health),
                 false => print_json(&health)?,
             }
         } else {
             if watch && super::is_colourful() {
-                print!("\x1b[2J\x1b[H");
+                say::clear_screen();
             }
             print(&health);
         }
@@ -36,16 +37,15 @@ pub async fn health(sessions: &Arc<Sessions>, json: bool, watch: bool) -> Result
 
 fn print(health: &Health) {
     let Health { sessions, windows, ages, last24h, store, .. } = health;
-    println!(
+    say!(
         "Kernels   {} in a window, {} without, {} ended",
-        sessions.active, sessions.disconnected, sessions.ended
+        sessions.active,
+        sessions.disconnected,
+        sessions.ended
     );
-    println!(
-        "Activity  {} within 2 min, {} within 10 min, {} longer ago",
-        ages.healthy, ages.aging, ages.stale
-    );
-    println!("Windows   {} open, {} gone", windows.active, windows.disconnected);
-    println!(
+    say!("Activity  {} within 2 min, {} within 10 min, {} longer ago", ages.healthy, ages.aging, ages.stale);
+    say!("Windows   {} open, {} gone", windows.active, windows.disconnected);
+    say!(
         "24 hours  {} connected, {} disconnected, {} reconnected, {} expired and {} refused tokens",
         last24h.connects,
         last24h.disconnects,
@@ -53,13 +53,14 @@ fn print(health: &Health) {
         last24h.expired_tokens,
         last24h.rejected_tokens
     );
-    println!(
+    say!(
         "On disk   {} journals, {} large outputs, {} registry",
         show::bytes(store.journal_bytes),
         show::bytes(store.asset_bytes),
         show::bytes(store.registry_bytes)
     );
     if !health.recent.is_empty() {
-        println!("\n{}", show::events(&health.recent));
+        say!("");
+        say::table(&show::events(&health.recent));
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::say::{self, say};
 use super::{name, print_json, show};
 use crate::protocol::{AdoptKernelParams, Error, ErrorKind};
-use crate::sessions::Sessions;
+use crate::sessions::{Sessions, plain};
 
 /// `others`
 pub async fn others(sessions: &Arc<Sessions>, json: bool) -> Result<(), Error> {
@@ -14,8 +15,8 @@ pub async fn others(sessions: &Arc<Sessions>, json: bool) -> Result<(), Error> {
         return print_json(&others);
     }
     match others.is_empty() {
-        true => println!("No kernels of other programs are running."),
-        false => println!("{}", show::others(&others)),
+        true => say!("No kernels of other programs are running."),
+        false => say::table(&show::others(&others)),
     }
     Ok(())
 }
@@ -27,7 +28,7 @@ pub async fn adopt(sessions: &Arc<Sessions>, which: &str, notebook: Option<&Path
         std::path::absolute(which).map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
     let is_it = |pid: u32, file: &str| pid.to_string() == which || file == absolute || file == which;
     let Some(other) = others.iter().find(|other| is_it(other.pid, &other.connection_file)) else {
-        let what = format!("no kernel of another program is {}", show::plain(which));
+        let what = format!("no kernel of another program is {}", plain::line(which));
         return Err(Error::new(ErrorKind::NotFound, what).with("what", "kernel"));
     };
     let asked = AdoptKernelParams {
@@ -36,6 +37,6 @@ pub async fn adopt(sessions: &Arc<Sessions>, which: &str, notebook: Option<&Path
         label: None,
     };
     let session = sessions.adopt(&asked).await?;
-    println!("Kept as {} ({}) from now on.", show::plain(&session.label), session.id);
+    say!("Kept as {} ({}) from now on.", plain::line(&session.label), session.id);
     Ok(())
 }

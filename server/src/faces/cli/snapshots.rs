@@ -3,21 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::show::{self, plain};
-use super::{name, print_json};
+use super::say::{self, say};
+use super::{name, print_json, show};
 use crate::protocol::{
     Error, ErrorKind, NotebookName, ReplayToResult, RestoreSnapshotParams, SkippedVariable, Snapshot,
 };
-use crate::sessions::Sessions;
+use crate::sessions::{Sessions, plain};
 
 /// `snapshot save`
 pub async fn save(sessions: &Arc<Sessions>, which: &str, snapshot: &str, json: bool) -> Result<(), Error> {
-    let id = sessions.resolve(which).await?;
+    let id = super::session(sessions, which).await?;
     let saved = sessions.save_snapshot(&id, snapshot).await?;
     if json {
         return print_json(&saved);
     }
-    println!("Saved {} variable(s) as \"{}\".", saved.variables.len(), plain(&saved.name));
+    say!("Saved {} variable(s) as \"{}\".", saved.variables.len(), plain::line(&saved.name));
     print_skipped("Left out", &saved.skipped);
     Ok(())
 }
@@ -30,16 +30,16 @@ pub async fn restore(
     restart: bool,
     json: bool,
 ) -> Result<(), Error> {
-    let session_id = sessions.resolve(which).await?;
+    let session_id = super::session(sessions, which).await?;
     let asked = RestoreSnapshotParams { session_id, name: snapshot.to_owned(), restart: Some(restart) };
     let restored = sessions.restore_snapshot(&asked).await?;
     if json {
         return print_json(&restored);
     }
-    println!("Restored {} variable(s) from \"{}\".", restored.variables.len(), plain(snapshot));
+    say!("Restored {} variable(s) from \"{}\".", restored.variables.len(), plain::line(snapshot));
     print_skipped("Not restored", &restored.skipped);
     for warning in &restored.warnings {
-        println!("{}.", plain(warning));
+        say!("{}.", plain::line(warning));
     }
     Ok(())
 }
@@ -51,8 +51,8 @@ pub async fn list(sessions: &Arc<Sessions>, which: &str, json: bool) -> Result<(
         return print_json(&found);
     }
     match found.is_empty() {
-        true => println!("There are no snapshots of {which}."),
-        false => println!("{}", show::snapshots(&found)),
+        true => say!("There are no snapshots of {which}."),
+        false => say::table(&show::snapshots(&found)),
     }
     Ok(())
 }
@@ -65,10 +65,10 @@ pub async fn remove(sessions: &Arc<Sessions>, which: &str, snapshot: &str) -> Re
         None => false,
     };
     if !removed {
-        let what = format!("{which} has no snapshot \"{}\"", plain(snapshot));
+        let what = format!("{which} has no snapshot \"{}\"", plain::line(snapshot));
         return Err(Error::new(ErrorKind::NotFound, what).with("what", "snapshot"));
     }
-    println!("Removed \"{}\".", plain(snapshot));
+    say!("Removed \"{}\".", plain::line(snapshot));
     Ok(())
 }
 
@@ -81,7 +81,8 @@ pub async fn replay(
 ) -> Result<(), Error> {
     let history = sessions.notebook_history(&name(notebook)?, u32::MAX)?;
     let Some(found) = history.into_iter().find(|found| found.execution_id == execution) else {
-        let what = format!("{} has no execution \"{}\" in its history", notebook.display(), plain(execution));
+        let what =
+            format!("{} has no execution \"{}\" in its history", notebook.display(), plain::line(execution));
         return Err(Error::new(ErrorKind::SessionNotFound, what).with("executionId", execution));
     };
     let (session, rebuild) = sessions.replay_to(&found.session_id, execution).await?;
@@ -89,13 +90,13 @@ pub async fn replay(
         return print_json(&ReplayToResult { session, rebuild });
     }
     let count = rebuild.execution_ids.len();
-    println!("{count} execution(s) run again in a new kernel ({}). The old one runs on.", session.id);
+    say!("{count} execution(s) run again in a new kernel ({}). The old one runs on.", session.id);
     Ok(())
 }
 
 /// A notebook's snapshots; it may be named by its session.
 async fn of_notebook(sessions: &Arc<Sessions>, which: &str) -> Result<Vec<Snapshot>, Error> {
-    let id = sessions.resolve(which).await?;
+    let id = super::session(sessions, which).await?;
     let uri = sessions.get(&id)?.notebook_uri;
     let notebook = NotebookName::parse(&uri).map_err(|e| Error::new(ErrorKind::InvalidParams, e))?;
     sessions.snapshots(&notebook).await
@@ -103,6 +104,6 @@ async fn of_notebook(sessions: &Arc<Sessions>, which: &str) -> Result<Vec<Snapsh
 
 fn print_skipped(word: &str, skipped: &[SkippedVariable]) {
     for skipped in skipped {
-        println!("{word}: {} ({}).", plain(&skipped.name), plain(&skipped.reason));
+        say!("{word}: {} ({}).", plain::line(&skipped.name), plain::line(&skipped.reason));
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::say::{self, note, say};
 use super::{print_json, show};
 use crate::protocol::{Error, ListWindowsParams, WindowChange};
-use crate::sessions::{Sessions, default_store};
+use crate::sessions::{Sessions, default_store, plain};
 
 /// `windows`
 pub fn windows(sessions: &Arc<Sessions>, asked: &ListWindowsParams, json: bool) -> Result<(), Error> {
@@ -14,9 +15,9 @@ pub fn windows(sessions: &Arc<Sessions>, asked: &ListWindowsParams, json: bool) 
         return print_json(&serde_json::json!({ "windows": windows, "active": active }));
     }
     if windows.is_empty() {
-        println!("No windows are open.");
+        say!("No windows are open.");
     } else {
-        println!("{}", show::windows(&windows));
+        say::table(&show::windows(&windows));
     }
     Ok(())
 }
@@ -27,7 +28,7 @@ pub fn add(sessions: &Arc<Sessions>, folder: &Path, change: WindowChange, json: 
     if json {
         return print_json(&window);
     }
-    println!("Window {} is {}.", window.window_id, show::plain(&absolute(folder)));
+    say!("Window {} is {}.", window.window_id, plain::line(&absolute(folder)));
     Ok(())
 }
 
@@ -37,7 +38,7 @@ pub fn set(sessions: &Arc<Sessions>, which: &str, change: &WindowChange, json: b
     if json {
         return print_json(&window);
     }
-    println!("Changed window {}.", window.window_id);
+    say!("Changed window {}.", window.window_id);
     Ok(())
 }
 
@@ -45,8 +46,8 @@ pub fn set(sessions: &Arc<Sessions>, which: &str, change: &WindowChange, json: b
 pub fn remove(sessions: &Arc<Sessions>, folder: &Path) -> Result<(), Error> {
     let folder = absolute(folder);
     match sessions.forget_window(&folder)? {
-        true => println!("Forgot {}.", show::plain(&folder)),
-        false => println!("No window of {} is known that is not open.", show::plain(&folder)),
+        true => say!("Forgot {}.", plain::line(&folder)),
+        false => say!("No window of {} is known that is not open.", plain::line(&folder)),
     }
     Ok(())
 }
@@ -54,7 +55,7 @@ pub fn remove(sessions: &Arc<Sessions>, folder: &Path) -> Result<(), Error> {
 /// `windows export`
 pub fn export(sessions: &Arc<Sessions>, file: &Path) -> Result<(), Error> {
     let count = sessions.export_windows(file)?;
-    println!("Wrote {count} window(s) into {}.", file.display());
+    say!("Wrote {count} window(s) into {}.", file.display());
     Ok(())
 }
 
@@ -63,9 +64,9 @@ pub fn import(sessions: &Arc<Sessions>, file: Option<&Path>) -> Result<(), Error
     let file = file.map_or_else(default_store, Path::to_owned);
     let (count, warnings) = sessions.import_windows(&file)?;
     for warning in warnings {
-        eprintln!("warning: {}", show::plain(&warning));
+        note!("warning: {}", plain::line(&warning));
     }
-    println!("Took in {count} window(s) from {}.", file.display());
+    say!("Took in {count} window(s) from {}.", file.display());
     Ok(())
 }
 

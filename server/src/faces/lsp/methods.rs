@@ -124,7 +124,7 @@ async fn list_kernelspecs(backend: &Backend, params: Value) -> Answer<Kernelspec
     let asked: ListKernelspecsParams = parse(params)?;
     let name = optional_notebook("notebookUri", asked.notebook_uri.as_deref())?;
     let named: Vec<_> = asked.environments.into_iter().flatten().map(std::path::PathBuf::from).collect();
-    Ok(KernelspecsResult { kernelspecs: backend.sessions()?.kernelspecs(name.as_ref(), &named).await? })
+    Ok(KernelspecsResult { kernelspecs: backend.sessions()?.offer_kernelspecs(name.as_ref(), &named).await? })
 }
 
 async fn ensure_session(backend: &Backend, params: Value) -> Answer<EnsureResult> {

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::arguments::*;
-use super::server::{Answer, Server, answer, notebook, parse};
+use super::bounds;
+use super::server::{Answer, Server, answer, notebook, parse, whole_answer};
 use crate::protocol::{AppendTurnParams, Error, ListConversationsParams, Role};
 
 impl Server {
@@ -48,7 +49,9 @@ impl Server {
     }
 
     pub(super) async fn export_conversation(&self, asked: Conversation) -> Answer {
-        snake(&self.sessions.export_conversation(&asked.conversation_id).await?)
+        let whole = self.sessions.export_conversation(&asked.conversation_id).await?;
+        let value = serde_json::to_value(&whole).unwrap_or_default();
+        whole_answer(bounds::plain(&renamed(value)))
     }
 }
 

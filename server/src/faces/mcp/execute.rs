@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::arguments::{Execute, Inspect, Target};
+use super::bounds;
 use super::calls::Call;
 use super::server::{Answer, Server, answer, notebook};
 use crate::protocol::{CellRef, Error, ErrorKind, EventBody, ExecuteParams, Session, SessionState};
@@ -69,8 +70,9 @@ impl Server {
                 "[It still runs after {patience} s, and goes on. get_outputs with execution_id {execution_id} has the rest.]"
             )),
             Waited::AsksForInput(prompt) => Some(format!(
-                "[It waits for a line of input ({prompt:?}), which only the user can type, in the notebook. It goes on then; \
-                 get_outputs with execution_id {execution_id} has the rest.]"
+                "[It waits for a line of input ({:?}), which only the user can type, in the notebook. It goes on then; \
+                 get_outputs with execution_id {execution_id} has the rest.]",
+                bounds::short(&prompt)
             )),
             Waited::SessionEnded => Some("[The kernel ended before the code did.]".to_owned()),
         };
@@ -161,7 +163,7 @@ async fn cell_of(path: Option<&str>, asked: &Execute) -> Result<Option<CellRef>,
 }
 
 fn no_cell(id: &str) -> Error {
-    let shown: String = id.chars().take(60).collect();
+    let shown: String = bounds::short(id).chars().take(60).collect();
     let what = format!("cell_id: the saved notebook has no code cell \"{shown}\"");
     Error::new(ErrorKind::InvalidParams, what).with("field", "cell_id")
 }

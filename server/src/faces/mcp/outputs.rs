@@ -5,9 +5,11 @@ use rmcp::model::{CallToolResult, ContentBlock, Resource};
 use serde_json::{Value, json};
 
 use super::arguments::Outputs;
+use super::bounds;
 use super::resources::outputs_uri;
 use super::server::{Answer, Server, notebook};
 use crate::protocol::{Error, ErrorKind, Execution, ExecutionStatus, Output};
+use crate::sessions::plain::{cut, unordered};
 
 /// Characters of text in one answer; the middle of what is longer is left out.
 const TEXT: usize = 20_000;
@@ -39,7 +41,8 @@ impl Blocks {
                 Output::Stream { text: more, .. } => text += &plain(more),
                 Output::Error { ename, evalue, traceback } => {
                     let whole = plain(&traceback.join("\n"));
-                    let shown = if whole.trim().is_empty() { format!("{ename}: {evalue}") } else { whole };
+                    let shown =
+                        if whole.trim().is_empty() { plain(&format!("{ename}: {evalue}")) } else { whole };
                     end_line(&mut text);
                     text += &shown;
                     text.push('\n');
@@ -74,18 +77,9 @@ impl Blocks {
             return;
         }
         let count = text.chars().count();
-        if count <= self.left {
-            self.left -= count;
-            self.content.push(ContentBlock::text(text));
-            return;
-        }
-        self.is_cut = true;
-        let half = self.left / 2;
-        let head: String = text.chars().take(half).collect();
-        let tail: String = text.chars().skip(count - half).collect();
-        self.left = 0;
-        let note = format!("{head}\n[… {} characters left out …]\n{tail}", count - 2 * half);
-        self.content.push(ContentBlock::text(note));
+        self.is_cut |= count > self.left;
+        self.content.push(ContentBlock::text(cut(&text, self.left)));
+        self.left = self.left.saturating_sub(count);
     }
 
     /// Where anything was cut: says so, and links to all of it.
@@ -112,24 +106,20 @@ fn bundle(data: &Value) -> String {
         match &data[mime] {
             Value::String(text) => return plain(text),
             Value::Null => {}
-            other => return other.to_string(),
+            other => return plain(&bounds::plain(other).to_string()),
         }
     }
     let kinds: Vec<&str> = data.as_object().into_iter().flatten().map(|(mime, _)| mime.as_str()).collect();
-    format!("<{}>", kinds.join(", "))
+    plain(&format!("<{}>", kinds.join(", ")))
 }
 
 /// Text without colours and other orders to a terminal; of a line that was written over, what stands.
 pub(super) fn plain(text: &str) -> String {
+    let text = unordered(text);
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '\u{1b}' if chars.peek() == Some(&'[') => {
-                chars.next();
-                // Parameters, then one final character: ECMA-48, 5.4.
-                while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
-            }
             '\r' if chars.peek() != Some(&'\n') => {
                 let line = plain.rfind('\n').map_or(0, |at| at + 1);
                 plain.truncate(line);
@@ -185,7 +175,7 @@ impl Server {
         };
         let mut body = summary(&execution);
         body["note"] = note.into();
-        result.structured_content = Some(body);
+        result.structured_content = Some(bounds::bounded(&body));
         Ok(result)
     }
 
@@ -229,8 +219,8 @@ impl Server {
                 .push(ContentBlock::text("[No cell of it was run. Code without a cell is in the history.]"));
         }
         let mut result = CallToolResult::success(blocks.content);
-        result.structured_content =
-            Some(json!({ "session_id": id, "status": session.state, "cells": listed }));
+        let body = json!({ "session_id": id, "status": session.state, "cells": listed });
+        result.structured_content = Some(bounds::bounded(&body));
         Ok(result)
     }
 

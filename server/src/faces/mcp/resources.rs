@@ -5,6 +5,7 @@ use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTempla
 use serde::Serialize;
 use serde_json::json;
 
+use super::bounds;
 use super::server::{Server, to_rpc};
 use crate::protocol::Session;
 
@@ -56,7 +57,7 @@ pub fn all(sessions: &[Session]) -> Vec<Resource> {
         .with_description("All running kernels, newest activity first")
         .with_mime_type(JSON);
     let history = |session: &Session| {
-        Resource::new(history_uri(&session.id), format!("history of {}", session.label))
+        Resource::new(history_uri(&session.id), format!("history of {}", bounds::short(&session.label)))
             .with_description("What ran, newest first")
             .with_mime_type(JSON)
     };
@@ -104,14 +105,14 @@ impl Server {
 /// The resource of a URI, or the refusal of one that is none.
 pub fn meant(uri: &str) -> Result<Meant<'_>, ErrorData> {
     Meant::parse(uri).ok_or_else(|| {
-        let shown: String = uri.chars().take(200).collect();
+        let shown: String = bounds::short(uri).chars().take(200).collect();
         let what = format!("there is no resource {shown}: list the resources and their templates");
         ErrorData::resource_not_found(what, Some(json!({ "uri": shown })))
     })
 }
 
 fn text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    bounds::plain(&serde_json::to_value(value).unwrap_or_default()).to_string()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 
 use super::calls::{Call, Calls};
-use super::{resources, tools};
+use super::{bounds, resources, tools};
 use crate::protocol::{Error, ErrorKind, NotebookName};
 use crate::sessions::Sessions;
 
@@ -110,7 +110,7 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let name = request.name.as_ref();
         if !tools::all().iter().any(|tool| tool.name == name) {
-            let shown: String = name.chars().take(60).collect();
+            let shown: String = bounds::short(name).chars().take(60).collect();
             return Err(ErrorData::invalid_params(format!("there is no tool \"{shown}\""), None));
         }
         let call = self.calls.begin(context.id.clone());
@@ -181,7 +181,7 @@ impl ServerHandler for Server {
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let method: String = request.method.chars().take(60).collect();
+        let method: String = bounds::short(&request.method).chars().take(60).collect();
         // The library takes what it cannot read for a method that it does not know.
         if ["tools/call", "resources/read", "resources/subscribe", "resources/unsubscribe"]
             .contains(&&*method)
@@ -226,9 +226,14 @@ pub(super) fn parse<T: DeserializeOwned>(arguments: Value) -> Result<T, Error> {
     })
 }
 
-/// An answer for people and programs: the object as JSON text, and as it is; one that is large not twice.
+/// An answer for people and programs: the object as JSON text, and as it is, within bounds.
 pub fn answer(what: &impl Serialize) -> Answer {
     let value = serde_json::to_value(what).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+    whole_answer(bounds::bounded(&value))
+}
+
+/// One that is as long as it is; one that is large is not sent twice.
+pub fn whole_answer(value: Value) -> Answer {
     let text = value.to_string();
     let is_large = text.len() > LARGE;
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
@@ -252,7 +257,7 @@ fn refusal(tool: &str, error: &Error) -> CallToolResult {
         _ => None,
     };
     let text = way.map_or(error.message.clone(), |way| format!("{} ({way})", error.message));
-    let mut body = json!({ "error": text, "kind": error.kind.name(), "data": error.data });
+    let mut body = bounds::bounded(&json!({ "error": text, "kind": error.kind.name(), "data": error.data }));
     if tool == "attach_session" || tool == "reconnect_session" {
         body["success"] = false.into();
     }
@@ -266,7 +271,7 @@ pub fn to_rpc(error: Error) -> ErrorData {
     let code = ErrorCode(i32::try_from(error.kind.code()).unwrap_or(ErrorCode::INTERNAL_ERROR.0));
     let mut data = error.data;
     data.insert("kind".into(), error.kind.name().into());
-    ErrorData::new(code, error.message, Some(Value::Object(data)))
+    ErrorData::new(code, bounds::short(&error.message), Some(bounds::bounded(&Value::Object(data))))
 }
 
 /// A notebook as tools name it.

@@ -84,7 +84,9 @@ pub fn all() -> Vec<Tool> {
             "start_session",
             "Start a kernel",
             Add,
-            "Starts a kernel for a notebook that has none. Fails where it has one: use that.",
+            "Starts a kernel for a notebook that has none: a program, which runs as the user. Fails where it has one: use that. \
+             Only what the user has is started: installed kernelspecs, and environments that a window of theirs offers or that a \
+             kernel of theirs for this notebook had.",
         ),
         tool::<Target>(
             "interrupt_session",
@@ -175,8 +177,9 @@ fn tool<T: JsonSchema + 'static>(
         May::Add => ToolAnnotations::with_title(title).read_only(false).destructive(false),
         May::Destroy => ToolAnnotations::with_title(title).read_only(false).destructive(true),
     };
-    // Code may reach anything; all else stays on this machine.
-    let annotations = annotations.open_world(name == "execute_code");
+    // Code may reach anything, and so may a program that is started; all else stays on this machine.
+    let is_open = ["execute_code", "start_session", "restart_session"].contains(&name);
+    let annotations = annotations.open_world(is_open);
     Tool::new(name, description, schema::<T>()).with_title(title).with_annotations(annotations)
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::protocol::{Conversation, Error, ErrorKind, Role, Turn};
-use crate::sessions::{invalid, text::local};
+use crate::protocol::{Conversation, Error, Role, Turn};
+use crate::sessions::{invalid, plain, text::local};
 
 /// The form of the JSON.
 const VERSION: u64 = 1;
@@ -30,9 +30,8 @@ pub(super) struct Import {
 }
 
 /// What [`import`] takes.
-pub(super) fn json(conversation: &Conversation, turns: Vec<Turn>) -> Result<String, Error> {
-    let export = Export { version: VERSION, conversation, turns };
-    serde_json::to_string_pretty(&export).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
+pub(super) fn json(conversation: &Conversation, turns: Vec<Turn>) -> String {
+    plain::json(&Export { version: VERSION, conversation, turns })
 }
 
 /// Reads an export, as text or as JSON.

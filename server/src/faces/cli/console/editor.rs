@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::text;
 use crate::protocol::{Error, ErrorKind};
+use crate::sessions::plain;
 
 /// Lines that are remembered: what ran before, and what is typed.
 const REMEMBERED: usize = 2_000;
@@ -187,7 +188,8 @@ fn obey(mut editor: Lines, orders: &std_mpsc::Receiver<Order>) {
 }
 
 fn read(editor: &mut Lines, reading: Reading) -> Typed {
-    let prompt = (reading.prompt.clone(), coloured(&reading));
+    // The first says how wide it is.
+    let prompt = (plain::unordered(&reading.prompt), coloured(&reading));
     let initial = reading.initial.clone();
     let is_code = reading.kind == Kind::Code;
     // An answer is no code: the arrow keys bring none.

@@ -4,9 +4,8 @@
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::show;
 use crate::protocol::{EndReason, Error, ErrorKind, Session, Time};
-use crate::sessions::Event;
+use crate::sessions::{Event, plain};
 
 /// A thing to tell.
 pub enum News {
@@ -58,6 +57,6 @@ pub fn over(session: &Session) -> Error {
         Some(EndReason::Lost) => "was lost",
         None => "has ended",
     };
-    let what = format!("the kernel of {} {how}", show::plain(&session.label));
+    let what = format!("the kernel of {} {how}", plain::line(&session.label));
     Error::new(ErrorKind::SessionEnded, what).with("sessionId", session.id.as_str())
 }

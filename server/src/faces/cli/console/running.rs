@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use super::super::say::note;
+use super::Console;
 use super::editor::{Kind, Reading, Typed};
 use super::news::{self, News};
-use super::{Console, show};
 use crate::protocol::{
     Error, ErrorKind, EventBody, ExecuteParams, Execution, ExecutionEvent, ExecutionStatus, NotebookName,
     Output, Session, SessionState,
 };
-use crate::sessions::Feed;
+use crate::sessions::{Feed, plain};
 
 /// How long code may wait until it is said what it waits for.
 const SOON: Duration = Duration::from_millis(300);
@@ -54,13 +55,13 @@ impl Console {
         }
         match status {
             ExecutionStatus::Aborted if run.has_started => {
-                eprintln!("The kernel was stopped or restarted while it ran.");
+                note!("The kernel was stopped or restarted while it ran.");
             }
-            ExecutionStatus::Aborted if run.is_cancelled => eprintln!("Taken back."),
+            ExecutionStatus::Aborted if run.is_cancelled => note!("Taken back."),
             ExecutionStatus::Aborted => {
-                eprintln!("It did not run: what ran before it failed, or it was taken back.")
+                note!("It did not run: what ran before it failed, or it was taken back.")
             }
-            ExecutionStatus::Lost => eprintln!("The kernel went while it ran: how far it came is not known."),
+            ExecutionStatus::Lost => note!("The kernel went while it ran: how far it came is not known."),
             _ => {}
         }
         Ok(())
@@ -79,7 +80,7 @@ impl Console {
                     for event in events {
                         match (&event.execution_id, event.event) {
                             (None, EventBody::Gap { .. }) => {
-                                eprintln!("warning: some output may be missing here");
+                                note!("warning: some output may be missing here");
                             }
                             (Some(id), EventBody::Finished { status, .. }) if *id == run.execution => {
                                 return Ok(status);
@@ -100,7 +101,7 @@ impl Console {
                 news = self.news.next(), if self.over.is_none() => match news {
                     News::Said(sentence) => {
                         self.printer.fresh_line();
-                        eprintln!("{sentence}");
+                        note!("{sentence}");
                     }
                     // What it still said is printed first: the feed has an end then.
                     News::Over(error) => self.over = Some(error),
@@ -116,6 +117,7 @@ impl Console {
             EventBody::Output { output } => self.print(output),
             EventBody::InputRequest { prompt, password } => {
                 let kind = if password { Kind::Secret } else { Kind::Answer };
+                let prompt = plain::coloured(&prompt);
                 let (later, _) = self.sessions.feed(&self.id, Some(seq))?;
                 self.answer(run, Reading { kind, prompt, ..Reading::default() }, later).await?;
             }
@@ -152,7 +154,7 @@ impl Console {
             Err(e) => format!("error: {}", super::super::words(&e)),
         };
         self.printer.fresh_line();
-        eprintln!("{sentence}");
+        note!("{sentence}");
     }
 
     /// Says what the code waits for, once there is something to say.
@@ -160,7 +162,7 @@ impl Console {
         let Ok(session) = self.sessions.get(&self.id) else { return };
         if let Some(reason) = reason(&session, &run.execution) {
             self.printer.fresh_line();
-            eprintln!("Waiting: {reason} (Ctrl+C takes the line back)");
+            note!("Waiting: {reason} (Ctrl+C takes the line back)");
             run.is_explained = true;
         }
     }
@@ -204,7 +206,7 @@ impl Console {
         };
         match replied {
             // Somebody was faster.
-            Err(e) if e.kind == ErrorKind::NotWaiting => eprintln!("It was answered elsewhere."),
+            Err(e) if e.kind == ErrorKind::NotWaiting => note!("It was answered elsewhere."),
             replied => replied?,
         }
         Ok(())
@@ -227,7 +229,7 @@ fn reason(session: &Session, execution: &str) -> Option<String> {
         _ => {}
     }
     let current = session.current_execution.as_ref().filter(|current| current.execution_id != execution)?;
-    let notebook = NotebookName::parse(&current.notebook_uri).map(|name| show::plain(&name.file_name()));
+    let notebook = NotebookName::parse(&current.notebook_uri).map(|name| plain::line(&name.file_name()));
     let place = match (current.cell_index, notebook) {
         (Some(index), Ok(notebook)) => format!("cell {} of {notebook}", index + 1),
         _ => "code that came from no cell".into(),

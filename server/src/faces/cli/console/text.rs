@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use crate::sessions::plain;
+
 /// Where a byte of the text is, in code points.
 pub fn to_points(text: &str, byte: usize) -> usize {
     text.char_indices().take_while(|(at, _)| *at < byte).count()
@@ -22,7 +24,7 @@ pub fn completions(reply: &Value, before: &str, line: &str, cursor: usize) -> (u
     let start = start.and_then(|points| to_bytes(&whole, points).checked_sub(before.len()));
     let Some(start) = start.filter(|start| *start <= cursor) else { return (cursor, Vec::new()) };
     let matches = reply["matches"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    (start, matches.filter(|text| !text.chars().any(char::is_control)).map(str::to_owned).collect())
+    (start, matches.filter(|text| !text.chars().any(plain::is_order)).map(str::to_owned).collect())
 }
 
 /// Whether another line follows, with its indent; `None`: the code is to be run. For kernels that are busy, or cannot
