@@ -15,6 +15,7 @@ mod machine;
 mod messages;
 mod questions;
 mod record;
+mod registry;
 mod requests;
 mod run;
 mod snapshot_files;
@@ -24,7 +25,7 @@ mod state;
 
 pub use client::{KeeperClient, KeeperEvent, Reply};
 pub use questions::read_variables;
-pub use record::{BoundNotebook, KernelLaunch, RebuildFrom, Record, open_registry, rebuild};
+pub use record::{BoundNotebook, KernelLaunch, RebuildFrom, Record, open_registry};
 pub use run::run;
 pub use snapshot_files::{Description, ON_STOP, checked, holds_snapshots, remove_snapshot, snapshots};
 pub use spawn::{Purpose, launch, run_launcher, tail, take_lock};

@@ -15,6 +15,7 @@ mod damage;
 mod driver;
 mod executing;
 mod figures;
+mod index;
 mod kernels;
 mod moves;
 mod nothing_lost;

@@ -161,8 +161,8 @@ impl Keeper {
         self.end_session(EndReason::Crashed);
         if never_was {
             let registry = super::record::open_registry(&self.folders);
-            let removed = registry.map_err(|e| e.to_string()).and_then(|opened| {
-                opened.registry.remove_session(&self.record.id).map_err(|e| e.to_string())
+            let removed = registry.map_err(|e| e.to_string()).and_then(|registry| {
+                registry.remove_session(&self.record.id).map_err(|e| e.to_string())
             });
             if let Err(e) = removed {
                 tracing::warn!("a session that never began could not be removed: {e}");
@@ -192,16 +192,7 @@ impl Keeper {
         self.record.ended_at = Some(now);
         self.record.end_reason = Some(reason);
         self.save_record();
-        match super::record::open_registry(&self.folders) {
-            Ok(opened) => {
-                let document = serde_json::to_string(&self.record).unwrap_or_default();
-                if let Err(e) = opened.registry.end_session(&self.record.id, now, &document) {
-                    tracing::warn!("the registry does not know the end yet: {e}");
-                }
-                self.record.note_end(&opened.registry);
-            }
-            Err(e) => tracing::warn!("the registry cannot be opened: {e}"),
-        }
+        self.tell_end();
         let _ = crate::paths::ring(&self.folders.bell());
         // Told once it is on record: who hears of it finds it there.
         self.status_changed = true;

@@ -96,6 +96,7 @@ pub(super) struct Keeper {
     pub snapshot: Option<super::snapshots::Running>,
     /// Another keeper's snapshots may lie there unfinished.
     pub unswept: bool,
+    pub registry: super::registry::Owed,
 }
 
 /// `kernel-keeper keep`: keeps the session's kernel until its end. Standard input is the session's lock.
@@ -204,6 +205,7 @@ impl Keeper {
             questions,
             snapshot: None,
             unswept: purpose == Purpose::Adopt,
+            registry: Default::default(),
         };
         keeper.clients.publish(|p| p.committed = committed);
         Ok((keeper, requests))
@@ -215,6 +217,7 @@ impl Keeper {
         let mut terminate = terminate.ok();
         let mut lingering: Option<Instant> = None;
         while !self.over {
+            let registry_at = self.registry.next();
             let ending_at = self.ending.as_ref().map(|e| e.next);
             let behind = self.is_behind();
             let pace = self.pace();
@@ -248,6 +251,7 @@ impl Keeper {
                     self.kernel_died(code);
                 }
                 () = at(ending_at) => self.press_on(),
+                () = at(registry_at) => self.try_waiting(),
                 () = at(lingering) => self.urgent = true,
                 () = tokio::task::yield_now(), if behind => {}
                 () = tokio::time::sleep_until(self.ticked + pace) => self.tick(),
@@ -271,6 +275,9 @@ impl Keeper {
             }
         }
         self.settle_up();
+        if self.registry.is_end_untold {
+            self.tell_end_at_last().await;
+        }
     }
 
     fn is_at_something(&self) -> bool {
@@ -282,6 +289,7 @@ impl Keeper {
             || self.disk_full
             || self.has_questions()
             || self.unswept
+            || self.registry.is_any()
     }
 
     fn pace(&self) -> Duration {
