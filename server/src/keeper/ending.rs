@@ -161,9 +161,9 @@ impl Keeper {
         self.end_session(EndReason::Crashed);
         if never_was {
             let registry = super::record::open_registry(&self.folders);
-            let removed = registry.map_err(|e| e.to_string()).and_then(|registry| {
-                registry.remove_session(&self.record.id).map_err(|e| e.to_string())
-            });
+            let removed = registry
+                .map_err(|e| e.to_string())
+                .and_then(|registry| registry.remove_session(&self.record.id).map_err(|e| e.to_string()));
             if let Err(e) = removed {
                 tracing::warn!("a session that never began could not be removed: {e}");
             }

@@ -174,7 +174,15 @@ impl Record {
             return Err(named(io::ErrorKind::NotFound, "not a session's folder".into()));
         }
         let text = std::fs::read(&path).map_err(|e| named(e.kind(), e.to_string()))?;
-        Record::parse(id, &text).map_err(|why| named(io::ErrorKind::InvalidData, why))
+        let record = Record::parse(id, &text).map_err(|why| named(io::ErrorKind::InvalidData, why))?;
+        if record.version > VERSION {
+            let what = format!(
+                "written by a newer Kernel Keeper (format {}, this one knows {VERSION})",
+                record.version
+            );
+            return Err(named(io::ErrorKind::InvalidData, what));
+        }
+        Ok(record)
     }
 
     /// The registry's copy.
@@ -187,12 +195,6 @@ impl Record {
     pub fn parse(id: &str, text: &[u8]) -> Result<Record, String> {
         let record: Record =
             serde_json::from_slice(text).map_err(|e| format!("not a session's record ({e})"))?;
-        if record.version > VERSION {
-            return Err(format!(
-                "written by a newer Kernel Keeper (format {}, this one knows {VERSION})",
-                record.version
-            ));
-        }
         let others = record.rebuild_from.iter().map(|from| &from.session_id).chain(&record.replaces);
         let are_ids = others.chain([&record.id]).all(|id| crate::ids::is_id(id));
         if record.id != id || !are_ids || record.notebooks.is_empty() {

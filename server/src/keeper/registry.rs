@@ -63,7 +63,13 @@ impl Keeper {
         );
         if changes_registry {
             let now = Instant::now();
-            self.registry.waiting.push_back(Waiting { connection, id, request, next: now, deadline: now + WAITS });
+            self.registry.waiting.push_back(Waiting {
+                connection,
+                id,
+                request,
+                next: now,
+                deadline: now + WAITS,
+            });
             if self.registry.waiting.len() == 1 {
                 self.try_waiting();
             }
@@ -84,7 +90,8 @@ impl Keeper {
                 }
                 Err(mut error) => {
                     error.data.remove(BUSY);
-                    self.answers.push((first.connection, Answer::Failed { id: first.id, error: error.into() }));
+                    self.answers
+                        .push((first.connection, Answer::Failed { id: first.id, error: error.into() }));
                 }
             }
         }
@@ -96,7 +103,9 @@ impl Keeper {
             self.settle_bindings();
             self.save_record();
         }
-        if self.registry.is_behind && let Ok(registry) = open_registry(&self.folders) {
+        if self.registry.is_behind
+            && let Ok(registry) = open_registry(&self.folders)
+        {
             self.put_row(&registry);
         }
     }

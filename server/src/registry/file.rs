@@ -48,7 +48,7 @@ const WRITE_WAITS: Duration = Duration::from_millis(50);
 /// The same for a look. Beside a write-ahead log it waits for nobody; on file systems that have none, for a commit.
 const READ_WAITS: Duration = Duration::from_millis(250);
 /// How long a stand-in serves before the path is tried again.
-const STANDS_IN: Duration = Duration::from_secs(1);
+const STANDS_IN: Duration = Duration::from_secs(2);
 /// A file can be found damaged or replaced at any time, but not again and again.
 const TRIES: usize = 3;
 
@@ -174,12 +174,14 @@ impl Database {
     /// A statement failed: where the file is to blame, it is set aside, and one that is whole takes its place. Whatever
     /// was found, the next statement meets a file that was opened anew.
     fn mend(&mut self, error: Error) -> Result<()> {
-        // Closed first: the file is looked at by its path then.
-        let damaged = self.open.take().filter(|open| open.stands_in.is_none()).map(|open| open.inode);
-        if let (Error::Corrupt(why), Some(inode)) = (&error, damaged) {
+        let open = self.open.take().filter(|open| open.stands_in.is_none());
+        if let (Error::Corrupt(why), Some(open)) = (&error, &open) {
             tracing::warn!(path = %self.path.display(), "the database is damaged: {why}");
-            self.warnings.extend(making::set_aside(self.schema, &self.path, inode, || true)?);
+            // While it is open, no other file can have its inode.
+            self.warnings.extend(making::set_aside(self.schema, &self.path, open.inode, || true)?);
         }
+        // Closed before the file at the path is looked at.
+        drop(open);
         self.connection().map(drop)
     }
 }

@@ -23,7 +23,7 @@ use super::{Error, Result};
 use crate::protocol::Time;
 
 /// How long the lock beside the file is waited for.
-const LOCK_WAITS: Duration = Duration::from_millis(300);
+const LOCK_WAITS: Duration = Duration::from_millis(150);
 const LOCK_AGAIN: Duration = Duration::from_millis(2);
 /// How long what is done at an opening waits for another process.
 const OPENING_WAITS: Duration = Duration::from_millis(100);

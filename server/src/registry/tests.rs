@@ -166,10 +166,9 @@ fn one_of_two_answers_an_offer() {
         let row = offer(&format!("o{round}"), OfferKind::Resume, &format!("/{round}.ipynb"), &["s"]);
         assert_eq!(registry.raise_offer(&row, None).unwrap(), Raised::New);
     }
-    let results =
-        race(folder.path(), 40, |registry, _, round| {
-            wait(registry.patiently(|registry| registry.take_offer(&format!("o{round}")))).unwrap()
-        });
+    let results = race(folder.path(), 40, |registry, _, round| {
+        wait(registry.patiently(|registry| registry.take_offer(&format!("o{round}")))).unwrap()
+    });
     for [a, b] in results {
         assert!(a.is_some() != b.is_some(), "{a:?} {b:?}");
     }

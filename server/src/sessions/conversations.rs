@@ -149,9 +149,8 @@ impl Sessions {
         let id = checked(id)?;
         // One that has expired goes, too, though it counts as none.
         let was_known = self.kept(id)?.is_some();
-        let cleared = self.has_conversations()
-            && self.write_store(|store| store.remove(id, None)).await?
-            && was_known;
+        let cleared =
+            self.has_conversations() && self.write_store(|store| store.remove(id, None)).await? && was_known;
         if cleared {
             self.ring();
         }

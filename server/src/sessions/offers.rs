@@ -359,8 +359,7 @@ impl Sessions {
     pub(super) fn moves_asked(&self, binding: &Binding) -> Vec<String> {
         let mut rows = self.registry().open_offers().unwrap_or_default();
         rows.retain(|row| row.kind == OfferKind::Migrate && row.session_ids.contains(&binding.session_id));
-        let about =
-            |row: &OfferRow| written(row).map(|o| self.key_before(&o));
+        let about = |row: &OfferRow| written(row).map(|o| self.key_before(&o));
         rows.retain(|row| about(row).is_some_and(|key| key == binding.key));
         rows.into_iter().map(|row| row.notebook_key).collect()
     }

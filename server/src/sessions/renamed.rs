@@ -27,9 +27,7 @@ impl Sessions {
         let declined = a_move(&back, &left);
         if self.registry().is_dismissed(&left, OfferKind::Migrate, &declined).unwrap_or(false) {
             let (left, declined) = (left.into_owned(), declined.clone());
-            self.write_later(move |registry| {
-                registry.forget_dismissal(&left, OfferKind::Migrate, &declined)
-            });
+            self.write_later(move |registry| registry.forget_dismissal(&left, OfferKind::Migrate, &declined));
         }
         for binding in self.bound_below(from) {
             let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };

@@ -22,7 +22,12 @@ pub fn windows(sessions: &Arc<Sessions>, asked: &ListWindowsParams, json: bool) 
 }
 
 /// `windows add`
-pub async fn add(sessions: &Arc<Sessions>, folder: &Path, change: WindowChange, json: bool) -> Result<(), Error> {
+pub async fn add(
+    sessions: &Arc<Sessions>,
+    folder: &Path,
+    change: WindowChange,
+    json: bool,
+) -> Result<(), Error> {
     let window = sessions.add_window(&absolute(folder), change).await?;
     if json {
         return print_json(&window);
@@ -32,7 +37,12 @@ pub async fn add(sessions: &Arc<Sessions>, folder: &Path, change: WindowChange, 
 }
 
 /// `windows set`
-pub async fn set(sessions: &Arc<Sessions>, which: &str, change: &WindowChange, json: bool) -> Result<(), Error> {
+pub async fn set(
+    sessions: &Arc<Sessions>,
+    which: &str,
+    change: &WindowChange,
+    json: bool,
+) -> Result<(), Error> {
     let window = sessions.change_window(which, change).await?;
     if json {
         return print_json(&window);

@@ -193,7 +193,7 @@ fn damage_that_no_opening_sees_is_mended_where_it_is_met() {
         "DROP TABLE bindings",
         "UPDATE sessions SET created_at = 'yesterday'",
         "UPDATE sessions SET document = x'ff00'",
-        "ALTER TABLE bindings RENAME COLUMN lineage TO nothing",
+        "ALTER TABLE bindings RENAME COLUMN lineage TO strain",
     ];
     for damage in damages {
         let folder = TempDir::new().unwrap();

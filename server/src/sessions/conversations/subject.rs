@@ -308,7 +308,8 @@ impl Sessions {
         };
         for binding in self.registry().bindings(session_id).unwrap_or_default() {
             let now = Subject { session_id: None, notebook: None, ..subject_of(&binding) };
-            if let Err(e) = self.tidy_store(|store| store.outlive(session_id, binding.number, &now, ended_at)) {
+            if let Err(e) = self.tidy_store(|store| store.outlive(session_id, binding.number, &now, ended_at))
+            {
                 tracing::warn!(session = session_id, "its conversations keep its name: {e}");
             }
         }
