@@ -77,7 +77,7 @@ impl Registry {
     /// Does what may meet another process that writes: tried at once, so before anything is awaited, then again until it
     /// is done or [`Error::Busy`] for too long. Those that wait take turns.
     pub async fn patiently<T>(&self, act: impl FnMut(&Registry) -> Result<T>) -> Result<T> {
-        self.patience.wait(self, act).await
+        self.patience.wait(self, Registry::change_counter, act).await
     }
 
     /// Whether another file has taken the place of the one that was opened: what was not written into it may be nowhere.

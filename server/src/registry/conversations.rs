@@ -100,7 +100,7 @@ impl Conversations {
 
     /// See [`super::Registry::patiently`].
     pub async fn patiently<T>(&self, act: impl FnMut(&Conversations) -> Result<T>) -> Result<T> {
-        self.patience.wait(self, act).await
+        self.patience.wait(self, Conversations::change_counter, act).await
     }
 
     /// Whether there is a file to open: who only looks need not make one.

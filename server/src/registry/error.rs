@@ -57,6 +57,7 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::DiskFull) => Error::Full,
             // All statements are ours and fit the schema: a table is missing, or a row is not what was written.
             Some(ErrorCode::Unknown) => Error::Corrupt(error),
+            _ if matches!(error, rusqlite::Error::SqlInputError { .. }) => Error::Corrupt(error),
             _ if is_malformed(&error) => Error::Corrupt(error),
             _ => Error::Sqlite(error),
         }
