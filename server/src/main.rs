@@ -119,7 +119,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Error> {
             })
         }
         Command::Windows { command: Some(command), .. } => {
-            cli::run(folders, |s| async move { windows(&s, command) })
+            cli::run(folders, |s| async move { windows(&s, command).await })
         }
         Command::Conversation { command } => {
             cli::run(folders, |s| async move { conversation(&s, command).await })
@@ -151,22 +151,22 @@ async fn snapshot(
     }
 }
 
-fn windows(
+async fn windows(
     sessions: &std::sync::Arc<kernel_keeper::sessions::Sessions>,
     command: WindowsCommand,
 ) -> Result<(), Error> {
     match command {
         WindowsCommand::Add { folder, about } => {
             let json = about.json;
-            cli::windows::add(sessions, &folder, change(about), json)
+            cli::windows::add(sessions, &folder, change(about), json).await
         }
         WindowsCommand::Set { window, about } => {
             let json = about.json;
-            cli::windows::set(sessions, &window, &change(about), json)
+            cli::windows::set(sessions, &window, &change(about), json).await
         }
-        WindowsCommand::Remove { folder } => cli::windows::remove(sessions, &folder),
+        WindowsCommand::Remove { folder } => cli::windows::remove(sessions, &folder).await,
         WindowsCommand::Export { file } => cli::windows::export(sessions, &file),
-        WindowsCommand::Import { file } => cli::windows::import(sessions, file.as_deref()),
+        WindowsCommand::Import { file } => cli::windows::import(sessions, file.as_deref()).await,
     }
 }
 

@@ -44,7 +44,7 @@ mod token;
 mod windows;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use dashmap::{DashMap, DashSet};
 use tokio::sync::{mpsc, watch};
@@ -52,7 +52,7 @@ use tokio::sync::{mpsc, watch};
 use crate::keeper::{KeeperClient, Record};
 use crate::paths::Folders;
 use crate::protocol::{Error, ErrorKind, Offer, Session};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 
 pub use exchange::default_store;
 pub use execute::Submitted;
@@ -94,7 +94,7 @@ pub struct Sessions {
     pub folders: Folders,
     /// Our own program, to launch keepers with.
     program: PathBuf,
-    registry: Registry,
+    registry: Arc<Registry>,
     conversations: conversations::Store,
     /// Live sessions by id. Written by the tasks that read from keepers; a guard is never held over an `.await`.
     live: DashMap<String, Live>,
@@ -143,18 +143,14 @@ impl Sessions {
         folders: Folders,
         window: ThisWindow,
         settings: Settings,
-    ) -> Result<(std::sync::Arc<Sessions>, mpsc::UnboundedReceiver<Event>), Error> {
-        let opened = crate::keeper::open_registry(&folders).map_err(store_failed)?;
-        let registry = opened.registry;
+    ) -> Result<(Arc<Sessions>, mpsc::UnboundedReceiver<Event>), Error> {
+        let registry = crate::keeper::open_registry(&folders).map_err(store_failed)?;
         let (events, receiver) = mpsc::unbounded_channel();
-        for warning in opened.warnings {
-            let _ = events.send(Event::Warning(warning));
-        }
         let program = std::env::current_exe().map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
         let sessions = Sessions {
             folders,
             program,
-            registry,
+            registry: Arc::new(registry),
             conversations: Default::default(),
             live: DashMap::new(),
             attached: DashSet::new(),
@@ -175,15 +171,34 @@ impl Sessions {
             renaming: tokio::sync::Mutex::new(()),
             joining: tokio::sync::Mutex::new(()),
         };
-        Ok((std::sync::Arc::new(sessions), receiver))
+        Ok((Arc::new(sessions), receiver))
     }
 
-    /// The registry, for short transactions. Deleted under our feet, it is filled again before it is looked at.
+    /// The registry, for looks and short transactions. What is written through it alone may be left undone while another
+    /// process writes; what must be done goes through [`write`](Self::write) or [`write_later`](Self::write_later).
     fn registry(&self) -> &Registry {
-        if self.registry.take_rebuilt() {
-            crate::keeper::rebuild(&self.folders, &self.registry);
-        }
+        self.registry.take_warnings().into_iter().for_each(|warning| self.emit(Event::Warning(warning)));
         &self.registry
+    }
+
+    /// A change of the registry that is asked for: tried at once, before anything is awaited, and waited for where another
+    /// process writes.
+    async fn write<T>(&self, change: impl FnMut(&Registry) -> registry::Result<T>) -> registry::Result<T> {
+        self.registry().patiently(change).await
+    }
+
+    /// A change of the registry that nobody waits for: made at once, or, while another process writes, as soon as may be.
+    fn write_later(&self, mut change: impl FnMut(&Registry) -> registry::Result<()> + Send + 'static) {
+        let registry = self.registry.clone();
+        match change(self.registry()) {
+            Err(registry::Error::Busy) => drop(tokio::spawn(async move {
+                if let Err(e) = registry.patiently(change).await {
+                    tracing::warn!("a change of the registry is left undone: {e}");
+                }
+            })),
+            Err(e) => tracing::warn!("a change of the registry is left undone: {e}"),
+            Ok(()) => {}
+        }
     }
 
     /// Tells the other windows that the registry changed.
@@ -205,7 +220,7 @@ impl Sessions {
             Err(e) => e,
         };
         let row = self.registry().session(id).map_err(store_failed)?;
-        if let Some(record) = row.and_then(|row| serde_json::from_str(&row.document).ok()) {
+        if let Some(record) = row.as_ref().and_then(Record::of_row) {
             return Ok(record);
         }
         if problem.kind() == std::io::ErrorKind::NotFound {

@@ -18,6 +18,7 @@ mod executing;
 mod figures;
 mod foreign;
 mod harmless;
+mod index;
 mod kernels;
 mod moves;
 mod nothing_lost;

@@ -5,6 +5,7 @@
 
 use super::frames::Migrate;
 use super::record::{BoundNotebook, Record};
+use super::registry::{is_busy, refused};
 use super::run::Keeper;
 use crate::protocol::{Error, ErrorKind};
 use crate::registry::{self, Binding, Registry};
@@ -155,6 +156,7 @@ impl Keeper {
             Ok(())
         });
         if let Err(e) = settled {
+            self.registry.is_unsettled = is_busy(&e);
             tracing::warn!(session = %self.record.id, "its notebooks could not be compared with the registry: {e}");
         }
     }
@@ -169,10 +171,6 @@ impl Keeper {
             .with("session", serde_json::to_value(session).unwrap_or_default()))
     }
 
-    fn registry(&self) -> Result<Registry, Error> {
-        super::record::open_registry(&self.folders).map(|opened| opened.registry).map_err(|e| refused(e, ""))
-    }
-
     /// The file, then the registry's copy of it; `undo` where it cannot be written.
     fn put_record(&mut self, registry: &Registry, record: Record, undo: impl FnOnce()) -> Result<(), Error> {
         if let Err(e) = record.write(&self.folders) {
@@ -181,6 +179,10 @@ impl Keeper {
         }
         self.record = record;
         self.put_row(registry);
+        if registry.was_replaced() {
+            // It was filled with the file as that was before.
+            self.settle_bindings();
+        }
         let _ = crate::paths::ring(&self.folders.bell());
         Ok(())
     }
@@ -207,14 +209,4 @@ fn unwritten(e: &std::io::Error) -> Error {
 
 fn no_such_notebook() -> Error {
     Error::new(ErrorKind::InvalidParams, "the session has no such notebook").with("field", "notebookUri")
-}
-
-fn refused(e: registry::Error, key: &str) -> Error {
-    match e {
-        registry::Error::Taken { session_id } => {
-            let what = format!("{key} has a live kernel already");
-            Error::new(ErrorKind::NotebookHasSession, what).with("sessionId", session_id)
-        }
-        other => Error::new(ErrorKind::StoreFailed, format!("the registry could not be written: {other}")),
-    }
 }

@@ -213,9 +213,9 @@ impl Keeper {
         self.end_session(EndReason::Crashed);
         if never_was {
             let registry = super::record::open_registry(&self.folders);
-            let removed = registry.map_err(|e| e.to_string()).and_then(|opened| {
-                opened.registry.remove_session(&self.record.id).map_err(|e| e.to_string())
-            });
+            let removed = registry
+                .map_err(|e| e.to_string())
+                .and_then(|registry| registry.remove_session(&self.record.id).map_err(|e| e.to_string()));
             if let Err(e) = removed {
                 tracing::warn!("a session that never began could not be removed: {e}");
             }
@@ -256,17 +256,7 @@ impl Keeper {
         if std::mem::replace(&mut self.over, !self.unrecorded) || self.unrecorded {
             return tracing::error!(session = %self.record.id, "its end cannot be written yet");
         }
-        match super::record::open_registry(&self.folders) {
-            Ok(opened) => {
-                let document = serde_json::to_string(&self.record).unwrap_or_default();
-                let ended_at = self.record.ended_at.unwrap_or_else(Time::now);
-                if let Err(e) = opened.registry.end_session(&self.record.id, ended_at, &document) {
-                    tracing::warn!("the registry does not know the end yet: {e}");
-                }
-                self.record.note_end(&opened.registry);
-            }
-            Err(e) => tracing::warn!("the registry cannot be opened: {e}"),
-        }
+        self.tell_end();
         let _ = crate::paths::ring(&self.folders.bell());
     }
 }

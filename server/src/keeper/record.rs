@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use super::kernel::Way;
 use crate::paths::Folders;
 use crate::process::Identity;
 use crate::protocol::{EndReason, Error, ErrorKind, KernelInfo, NotebookName, NotebookRef, Session, SessionState, Time};
-use crate::registry::{self, Binding, Opened, Registry, SessionRow};
+use crate::registry::{self, Binding, Registry, SessionRow};
 
 /// The format that this build writes. Later ones only add.
 const VERSION: u32 = 1;
@@ -195,9 +196,11 @@ impl Record {
     pub fn read(folders: &Folders, id: &str) -> io::Result<Record> {
         let path = folders.session_file(id);
         let named = |kind, what: String| io::Error::new(kind, format!("{}: {what}", path.display()));
+        if !crate::ids::is_id(id) {
+            return Err(named(io::ErrorKind::NotFound, "not a session's folder".into()));
+        }
         let text = std::fs::read(&path).map_err(|e| named(e.kind(), e.to_string()))?;
-        let record: Record = serde_json::from_slice(&text)
-            .map_err(|e| named(io::ErrorKind::InvalidData, format!("not a session's record ({e})")))?;
+        let record = Record::parse(id, &text).map_err(|why| named(io::ErrorKind::InvalidData, why))?;
         if record.version > VERSION {
             let what = format!(
                 "written by a newer Kernel Keeper (format {}, this one knows {VERSION})",
@@ -205,8 +208,23 @@ impl Record {
             );
             return Err(named(io::ErrorKind::InvalidData, what));
         }
-        if record.id != id || record.notebooks.is_empty() {
-            return Err(named(io::ErrorKind::InvalidData, "not this session's record".into()));
+        Ok(record)
+    }
+
+    /// The registry's copy.
+    pub fn of_row(row: &SessionRow) -> Option<Record> {
+        Record::parse(&row.id, row.document.as_bytes()).ok()
+    }
+
+    /// The record of the session with this id, out of its file or of the registry's copy. What it names is checked here:
+    /// ids become the names of folders. The error says why it is none.
+    pub fn parse(id: &str, text: &[u8]) -> Result<Record, String> {
+        let record: Record =
+            serde_json::from_slice(text).map_err(|e| format!("not a session's record ({e})"))?;
+        let others = record.rebuild_from.iter().map(|from| &from.session_id).chain(&record.replaces);
+        let are_ids = others.chain([&record.id]).all(|id| crate::ids::is_id(id));
+        if record.id != id || !are_ids || record.notebooks.is_empty() {
+            return Err("not this session's record".into());
         }
         Ok(record)
     }
@@ -244,19 +262,25 @@ impl Record {
         }
     }
 
-    /// Puts its end among the recent events.
-    pub fn note_end(&self, registry: &Registry) {
+    /// Tells the registry the end, where it may not have known the session.
+    pub fn end_in(&self, registry: &Registry) -> registry::Result<()> {
+        let row = self.row();
+        match registry.end_session(&self.id, self.ended_at.unwrap_or(Time::now()), &row.document) {
+            Err(registry::Error::Missing { .. }) => registry.reserve(&row, &self.bindings()),
+            done => done,
+        }
+    }
+
+    /// Its end, as one of the recent events.
+    pub fn end_event(&self) -> registry::Event {
         let reason = self.end_reason.and_then(|reason| serde_json::to_value(reason).ok());
-        let event = registry::Event {
+        registry::Event {
             at: self.ended_at.unwrap_or(Time::now()),
             kind: "sessionEnded".into(),
             session_id: Some(self.id.clone()),
             label: Some(self.label()),
             detail: reason.and_then(|reason| reason.as_str().map(str::to_owned)),
             ..registry::Event::default()
-        };
-        if let Err(e) = registry.note(&event) {
-            tracing::warn!("the end could not be noted: {e}");
         }
     }
 
@@ -375,17 +399,14 @@ impl BoundNotebook {
     }
 }
 
-/// Opens the registry. Whoever finds it missing or damaged fills it again, so that nobody ever looks into an empty one.
-pub fn open_registry(folders: &Folders) -> registry::Result<Opened> {
-    let opened = Registry::open(&folders.state)?;
-    if opened.rebuilt {
-        rebuild(folders, &opened.registry);
-    }
-    Ok(opened)
+/// Opens the registry. Whoever finds it missing or damaged makes it of the session folders, now or whenever that is found.
+pub fn open_registry(folders: &Folders) -> registry::Result<Registry> {
+    let of = folders.clone();
+    Registry::open(&folders.state, Arc::new(move || on_disk(&of)))
 }
 
-/// Fills an empty registry from the session folders. A record that cannot be read is left where it is.
-pub fn rebuild(folders: &Folders, registry: &Registry) {
+/// All sessions as their folders tell them. A record that cannot be read is left where it is.
+fn on_disk(folders: &Folders) -> Vec<(SessionRow, Vec<Binding>)> {
     let mut records: Vec<Record> = Vec::new();
     for id in folders.session_ids() {
         match Record::read(folders, &id) {
@@ -395,20 +416,13 @@ pub fn rebuild(folders: &Folders, registry: &Registry) {
     }
     records.sort_by_key(|record| record.last_activity_at);
     let replaced = replaced(&records);
-    for mut record in records {
+    let rows = records.into_iter().map(|mut record| {
         for notebook in &mut record.notebooks {
             notebook.let_go |= replaced.iter().any(|(id, key)| *id == record.id && *key == notebook.key);
         }
-        let mut rebuilt = registry.reserve(&record.row(), &record.bindings());
-        if let Err(registry::Error::Taken { session_id }) = &rebuilt {
-            // Two records with one notebook: the kernel is listed all the same.
-            tracing::warn!(session = %record.id, other = %session_id, "another session has its notebook");
-            rebuilt = reserve_free(registry, &record);
-        }
-        if let Err(e) = rebuilt {
-            tracing::warn!(session = %record.id, "not put into the registry: {e}");
-        }
-    }
+        (record.row(), record.bindings())
+    });
+    rows.collect()
 }
 
 /// Sessions and the keys of notebooks that were replayed from them: whoever asked for that may have been killed before
@@ -428,17 +442,41 @@ fn replaced(records: &[Record]) -> Vec<(String, String)> {
     replaced
 }
 
-/// Enters a session with those of its notebooks that nobody has.
-fn reserve_free(registry: &Registry, record: &Record) -> registry::Result<()> {
-    registry.put_session(&record.row())?;
-    for binding in record.bindings() {
-        match registry.add_binding(&binding, &[]) {
-            Err(registry::Error::Taken { .. }) => {
-                let past = Binding { live: false, given_up: true, file: None, ..binding };
-                registry.add_binding(&past, &[])?;
-            }
-            done => done?,
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_names_ids_alone() {
+        let name = NotebookName::from_path(Path::new("/n.ipynb")).unwrap();
+        let kernel = KernelLaunch {
+            name: "k".into(),
+            display_name: "K".into(),
+            language: "k".into(),
+            argv: Vec::new(),
+            env: BTreeMap::new(),
+            interrupt_by_message: false,
+            way: None,
+            cwd: "/".into(),
+        };
+        let good = Record::new("abcd1234".into(), BoundNotebook::new(1, &name, "w"), kernel, Time(1));
+        let from = |session_id: &str| RebuildFrom {
+            session_id: session_id.into(),
+            since: Time(1),
+            notebook: None,
+            origin: "w".into(),
+            until: None,
+        };
+        let check = |id: &str, record: &Record, expect: bool| {
+            let text = serde_json::to_vec(record).unwrap();
+            assert_eq!(Record::parse(id, &text).is_ok(), expect, "{id} {record:?}");
+        };
+        check("abcd1234", &good, true);
+        check("abcd1235", &good, false);
+        check("../../outside", &Record { id: "../../outside".into(), ..good.clone() }, false);
+        check("abcd1234", &Record { rebuild_from: Some(from("bcde2345")), ..good.clone() }, true);
+        check("abcd1234", &Record { rebuild_from: Some(from("../../x")), ..good.clone() }, false);
+        check("abcd1234", &Record { replaces: Some("/etc".into()), ..good.clone() }, false);
+        check("abcd1234", &Record { notebooks: Vec::new(), ..good }, false);
     }
-    Ok(())
 }

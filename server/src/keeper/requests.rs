@@ -11,7 +11,7 @@ use crate::journal::NewExecution;
 use crate::jupyter::Channel;
 use crate::process::{Signal, signal_group};
 use crate::protocol::{AttachedWindow, Error, ErrorKind, SessionState, Time};
-use crate::registry::Registry;
+use crate::registry;
 
 impl Keeper {
     /// One request, or the end of a connection.
@@ -20,14 +20,12 @@ impl Keeper {
         match from {
             FromClient::Closed { connection } => self.status_changed |= self.clients.closed(connection),
             FromClient::Request { connection, frame } => {
-                if let Err(error) = self.handle(connection, frame.id, frame.request) {
-                    self.answers.push((connection, Answer::Failed { id: frame.id, error: error.into() }));
-                }
+                self.take_in_turn(connection, frame.id, frame.request);
             }
         }
     }
 
-    fn handle(&mut self, connection: u64, id: u64, request: Request) -> Result<(), Error> {
+    pub(super) fn handle(&mut self, connection: u64, id: u64, request: Request) -> Result<(), Error> {
         match request {
             Request::Hello { min, current } => {
                 let version = current.min(CURRENT_VERSION);
@@ -200,15 +198,12 @@ impl Keeper {
         let failed =
             |e: &dyn std::fmt::Display| Error::new(ErrorKind::StoreFailed, format!("not stored: {e}"));
         self.record.write(&self.folders).map_err(|e| failed(&e))?;
-        let opened = super::record::open_registry(&self.folders).map_err(|e| failed(&e))?;
-        self.put_row(&opened.registry);
-        Ok(())
-    }
-
-    pub(super) fn put_row(&self, registry: &Registry) {
-        if let Err(e) = registry.put_session(&self.record.row()) {
-            tracing::warn!("the registry's row could not be written: {e}");
+        match super::record::open_registry(&self.folders) {
+            Ok(registry) => self.put_row(&registry),
+            Err(registry::Error::Busy) => self.registry.is_behind = true,
+            Err(e) => return Err(failed(&e)),
         }
+        Ok(())
     }
 
     fn changed(&mut self, connection: u64, id: u64) {

@@ -110,6 +110,7 @@ pub(super) struct Keeper {
     pub unrecorded: bool,
     /// Another keeper's snapshots may lie there unfinished.
     pub unswept: bool,
+    pub registry: super::registry::Owed,
 }
 
 /// `kernel-keeper keep`: keeps the session's kernel until its end. Standard input is the session's lock.
@@ -236,6 +237,7 @@ impl Keeper {
             asks_for_input: None,
             unrecorded: false,
             unswept: purpose == Purpose::Adopt,
+            registry: Default::default(),
         };
         keeper.clients.publish(|p| p.committed = committed);
         Ok((keeper, requests))
@@ -247,6 +249,7 @@ impl Keeper {
         let mut terminate = terminate.ok();
         let mut lingering: Option<Instant> = None;
         while !self.over {
+            let registry_at = self.registry.next();
             let ending_at = self.ending.as_ref().map(|e| e.next);
             let behind = self.is_behind();
             let pace = self.pace();
@@ -281,6 +284,7 @@ impl Keeper {
                     self.kernel_died(code);
                 }
                 () = at(ending_at) => self.press_on(),
+                () = at(registry_at) => self.try_waiting(),
                 () = at(lingering) => self.urgent = true,
                 () = tokio::task::yield_now(), if behind => {}
                 () = tokio::time::sleep_until(self.ticked + pace) => self.tick(),
@@ -304,6 +308,9 @@ impl Keeper {
             }
         }
         self.settle_up();
+        if self.registry.is_end_untold {
+            self.tell_end_at_last().await;
+        }
     }
 
     fn is_at_something(&self) -> bool {
@@ -317,6 +324,7 @@ impl Keeper {
             || self.huge_at.is_some()
             || self.has_questions()
             || self.unswept
+            || self.registry.is_any()
     }
 
     fn pace(&self) -> Duration {

@@ -34,6 +34,7 @@ impl Keeper {
         self.tick_questions(now);
         self.tick_snapshot();
         self.tick_idling();
+        self.tick_registry();
         if let Some(lost) = self.gaps.missing(now) {
             let body = EventBody::Gap { from: Time(now.0 - GAP_NOTICED), to: now, lost_at_most: Some(lost) };
             self.journal.append(None, now, body);

@@ -6,6 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::rows::{self, Id};
 use super::{Error, Registry, Result};
 pub use crate::paths::FileIdentity;
 
@@ -226,8 +227,7 @@ impl Registry {
         self.read(|connection| {
             let mut statement =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM bindings {filter}"))?;
-            let rows = statement.query_map(values, binding_of)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            rows::all(statement.query_map(values, binding_of)?)
         })
     }
 }
@@ -267,7 +267,9 @@ fn check_free(connection: &Connection, wanted: &Binding, session_id: &str, numbe
         .query_row(params![wanted.key, session_id, number], |row| row.get(0))
         .optional()?;
     match holder {
-        Some(session_id) => Err(Error::Taken { session_id }),
+        Some(session_id) if crate::ids::is_id(&session_id) => Err(Error::Taken { session_id }),
+        // No session of ours keeps a notebook from others.
+        Some(session_id) => release_all(connection, &session_id),
         None => Ok(()),
     }
 }
@@ -276,10 +278,7 @@ fn find(connection: &Connection, session_id: &str, number: u32) -> Result<Option
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS}, lineage FROM bindings WHERE session_id = ?1 AND number = ?2"
     ))?;
-    let found = statement
-        .query_row(params![session_id, number], |row| Ok((binding_of(row)?, row.get(8)?)))
-        .optional()?;
-    Ok(found)
+    rows::one(statement.query_row(params![session_id, number], |row| Ok((binding_of(row)?, row.get(8)?))))
 }
 
 /// The notebook that lies at this key now or did last; a new one where none ever did.
@@ -329,7 +328,7 @@ fn binding_of(row: &Row<'_>) -> rusqlite::Result<Binding> {
     let inode: Option<i64> = row.get(5)?;
     let born: Option<i64> = row.get(7)?;
     Ok(Binding {
-        session_id: row.get(0)?,
+        session_id: row.get::<_, Id>(0)?.0,
         number: row.get(1)?,
         key: row.get(2)?,
         uri: row.get(3)?,

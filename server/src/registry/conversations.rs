@@ -6,13 +6,14 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::file::{Database, Schema};
-use super::{Error, FileIdentity, Result};
+use super::patience::Patience;
+use super::{Error, FileIdentity, Result, rows};
 use crate::protocol::{Role, Time, Turn};
 
 static SCHEMA: Schema = Schema {
@@ -29,6 +30,7 @@ static SCHEMA: Schema = Schema {
 /// One process's access to the conversations. It can be shared between threads; calls take turns.
 pub struct Conversations {
     database: Mutex<Database>,
+    patience: Patience,
 }
 
 /// What a conversation belongs to.
@@ -84,21 +86,26 @@ const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 const TITLE: usize = 80;
 
 impl Conversations {
-    /// Opens the conversations of this state folder; with sentences for the user, of what was repaired. A broken file
-    /// is set aside beside it; a newer one is refused and left as it is.
-    pub fn open(state_dir: &Path) -> Result<(Conversations, Vec<String>)> {
-        let (database, warnings) = Database::open(&SCHEMA, state_dir)?;
-        Ok((Conversations { database: Mutex::new(database) }, warnings))
+    /// Opens the conversations of this state folder. A broken file is set aside beside it; a newer one is refused and left
+    /// as it is.
+    pub fn open(state_dir: &Path) -> Result<Conversations> {
+        let database = Mutex::new(Database::open(&SCHEMA, state_dir, Arc::new(|_| Ok(())))?);
+        Ok(Conversations { database, patience: Patience::default() })
+    }
+
+    /// See [`super::Registry::take_warnings`].
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().warnings)
+    }
+
+    /// See [`super::Registry::patiently`].
+    pub async fn patiently<T>(&self, act: impl FnMut(&Conversations) -> Result<T>) -> Result<T> {
+        self.patience.wait(self, Conversations::change_counter, act).await
     }
 
     /// Whether there is a file to open: who only looks need not make one.
     pub fn exist(state_dir: &Path) -> bool {
         state_dir.join(SCHEMA.file).exists()
-    }
-
-    /// After [`Error::Corrupt`]: see [`super::Registry::recover`].
-    pub fn recover(&self) -> Result<Vec<String>> {
-        self.lock().recover()
     }
 
     /// A number that differs whenever anything was committed since, by this process or another.
@@ -272,8 +279,7 @@ impl Conversations {
         self.lock().read(|connection| {
             let mut statement =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM conversations {filter}"))?;
-            let rows = statement.query_map(values, row_of)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            rows::legible(statement.query_map(values, row_of)?)
         })
     }
 
@@ -308,7 +314,10 @@ fn find(connection: &Connection, id: &str) -> Result<Option<(i64, u32)>> {
 fn row(connection: &Connection, id: &str) -> Result<Option<ConversationRow>> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM conversations WHERE id = ?1"))?;
-    Ok(statement.query_row([id], row_of).optional()?)
+    statement.query_row([id], row_of).optional().map_err(|error| match error {
+        malformed if rows::is_malformed(&malformed) => Error::Sqlite(malformed),
+        other => other.into(),
+    })
 }
 
 /// Enters a conversation; its turns are added then.
@@ -406,7 +415,7 @@ fn read_turns(connection: &Connection, number: i64, which: &str, most: u32) -> R
         let role = ROLES.into_iter().find(|role| self::word(*role) == word).unwrap_or(Role::System);
         Ok(Turn { role, content: row.get(1)?, at: Time(row.get(2)?) })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    rows::legible(rows)
 }
 
 const ROLES: [Role; 4] = [Role::User, Role::Assistant, Role::System, Role::Tool];
@@ -425,7 +434,7 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
     Ok(ConversationRow {
         id: row.get(0)?,
         subject: Subject {
-            session_id: row.get(1)?,
+            session_id: row.get::<_, Option<String>>(1)?.filter(|id| crate::ids::is_id(id)),
             notebook: row.get(2)?,
             key: row.get(3)?,
             uri: row.get(4)?,

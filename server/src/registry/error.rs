@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use super::rows::is_malformed;
+
 /// Why a database did not do what was asked. Nothing was written in any of these cases.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -27,16 +29,22 @@ pub enum Error {
     /// There is no such session, or the session has no notebook of that number.
     #[error("the registry does not know {what}")]
     Missing { what: String },
-    /// The file is damaged: see `recover`.
+    /// The file is damaged. It was set aside, or will be by whoever opens it next.
     #[error("the database is damaged: {0}")]
     Corrupt(rusqlite::Error),
+    /// Another process keeps the file, or its lock. It may do so for a moment, or be frozen.
+    #[error(
+        "another process keeps the database locked: try again; if that lasts, a kernel-keeper may have been \
+         suspended (state T in ps): continue or end it"
+    )]
+    Busy,
     /// No room on the disk.
     #[error("the disk is full: nothing can be written")]
     Full,
     /// The file cannot be reached: its permissions, or its disk.
     #[error("{path} cannot be used: {source}")]
     Io { path: PathBuf, source: std::io::Error },
-    /// Anything else; among it that other processes kept the file for longer than five seconds.
+    /// Anything else.
     #[error("the database failed: {0}")]
     Sqlite(rusqlite::Error),
 }
@@ -45,7 +53,12 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Corrupt(error),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy,
             Some(ErrorCode::DiskFull) => Error::Full,
+            // All statements are ours and fit the schema: a table is missing, or a row is not what was written.
+            Some(ErrorCode::Unknown) => Error::Corrupt(error),
+            _ if matches!(error, rusqlite::Error::SqlInputError { .. }) => Error::Corrupt(error),
+            _ if is_malformed(&error) => Error::Corrupt(error),
             _ => Error::Sqlite(error),
         }
     }

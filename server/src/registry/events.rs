@@ -42,7 +42,7 @@ impl Registry {
                 Ok(Event {
                     at: Time(row.get(0)?),
                     kind: row.get(1)?,
-                    session_id: row.get(2)?,
+                    session_id: row.get::<_, Option<String>>(2)?.filter(|id| crate::ids::is_id(id)),
                     window_id: row.get(3)?,
                     label: row.get(4)?,
                     detail: row.get(5)?,

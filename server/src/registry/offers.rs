@@ -1,8 +1,9 @@
 //! The open questions: one a notebook over all windows, answered once, and what the user does not want to be asked again.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction, params};
+use rusqlite::{Connection, Row, ToSql, Transaction, params};
 
+use super::rows;
 use super::windows::{from_json, to_json};
 use super::{Registry, Result};
 use crate::protocol::{OfferKind, Time};
@@ -79,8 +80,7 @@ impl Registry {
         self.read(|connection| {
             let mut statement = connection
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM offers ORDER BY raised_at, rowid"))?;
-            let rows = statement.query_map([], offer_of)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            rows::all(statement.query_map([], offer_of)?)
         })
     }
 
@@ -195,7 +195,7 @@ pub fn being_made(move_from_to: &str) -> String {
 fn one(connection: &Connection, column: &str, value: &str) -> Result<Option<OfferRow>> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM offers WHERE {column} = ?1"))?;
-    Ok(statement.query_row([value], offer_of).optional()?)
+    rows::one(statement.query_row([value], offer_of))
 }
 
 fn insert(transaction: &Transaction<'_>, offer: &OfferRow) -> Result<()> {
@@ -221,7 +221,7 @@ fn offer_of(row: &Row<'_>) -> rusqlite::Result<OfferRow> {
         id: row.get(0)?,
         kind: row.get::<_, Kind>(1)?.0,
         notebook_key: row.get(2)?,
-        session_ids: from_json(&row.get::<_, String>(3)?),
+        session_ids: rows::ids(from_json(&row.get::<_, String>(3)?)),
         window_id: row.get(4)?,
         document: row.get(5)?,
         raised_at: Time(row.get(6)?),

@@ -1,8 +1,9 @@
 //! The sessions of the registry: who they are, whether they live, and when they last did something.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::bindings::{claim, release_all};
+use super::rows::{self, Id};
 use super::{Binding, Error, Registry, Result};
 use crate::protocol::Time;
 
@@ -59,7 +60,7 @@ impl Registry {
         self.read(|connection| {
             let mut statement =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1"))?;
-            Ok(statement.query_row([id], session_of).optional()?)
+            rows::one(statement.query_row([id], session_of))
         })
     }
 
@@ -70,8 +71,7 @@ impl Registry {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM sessions {filter} ORDER BY last_activity_at DESC, id"
             ))?;
-            let rows = statement.query_map([], session_of)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            rows::all(statement.query_map([], session_of)?)
         })
     }
 
@@ -97,6 +97,28 @@ impl Registry {
     }
 }
 
+/// Enters the sessions that are not known yet, each with its notebooks; one that another session has is known for the
+/// history alone.
+pub(super) fn enter(connection: &Connection, sessions: Vec<(SessionRow, Vec<Binding>)>) -> Result<()> {
+    for (session, bindings) in sessions {
+        if connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?.exists([&session.id])? {
+            continue;
+        }
+        put(connection, &session)?;
+        for binding in bindings {
+            match claim(connection, &binding) {
+                Err(Error::Taken { session_id }) => {
+                    // Two records with one notebook: the kernel is listed all the same.
+                    tracing::warn!(session = %session.id, other = %session_id, "another session has its notebook");
+                    claim(connection, &Binding { live: false, given_up: true, file: None, ..binding })?;
+                }
+                done => done?,
+            }
+        }
+    }
+    Ok(())
+}
+
 fn put(connection: &Connection, session: &SessionRow) -> Result<()> {
     connection
         .prepare_cached(
@@ -120,7 +142,7 @@ fn put(connection: &Connection, session: &SessionRow) -> Result<()> {
 
 fn session_of(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     Ok(SessionRow {
-        id: row.get(0)?,
+        id: row.get::<_, Id>(0)?.0,
         host: row.get(1)?,
         boot: row.get(2)?,
         live: row.get(3)?,

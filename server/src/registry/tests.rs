@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use tempfile::TempDir;
@@ -13,12 +13,32 @@ use crate::protocol::{OfferKind, Time};
 
 mod conversations;
 mod damage;
+mod making;
 mod rules;
 
 fn open(folder: &Path) -> Registry {
-    let opened = Registry::open(folder).unwrap();
-    assert_eq!(opened.warnings, Vec::<String>::new());
-    opened.registry
+    let registry = Registry::open(folder, nothing()).unwrap();
+    assert_eq!(registry.take_warnings(), Vec::<String>::new());
+    registry
+}
+
+/// Awaits what waits for another process.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+/// Session folders without a session.
+fn nothing() -> Source {
+    Arc::new(Vec::new)
+}
+
+/// An id that a test knows by a short name.
+fn sid(short: &str) -> String {
+    format!("{:z<6}", short.replace('-', "x").replace('o', "0"))
+}
+
+fn short(id: &str) -> &str {
+    id.trim_end_matches('z')
 }
 
 fn fresh() -> (TempDir, Registry) {
@@ -29,7 +49,7 @@ fn fresh() -> (TempDir, Registry) {
 
 fn session(id: &str, activity: i64) -> SessionRow {
     SessionRow {
-        id: id.into(),
+        id: sid(id),
         host: "host".into(),
         boot: "boot".into(),
         live: true,
@@ -42,7 +62,7 @@ fn session(id: &str, activity: i64) -> SessionRow {
 
 fn binding(session_id: &str, number: u32, key: &str) -> Binding {
     Binding {
-        session_id: session_id.into(),
+        session_id: sid(session_id),
         number,
         key: key.into(),
         uri: format!("file://{key}"),
@@ -57,12 +77,12 @@ fn start(registry: &Registry, id: &str, key: &str) {
 }
 
 fn end(registry: &Registry, id: &str) {
-    registry.end_session(id, Time(9), "{\"ended\":true}").unwrap();
+    registry.end_session(&sid(id), Time(9), "{\"ended\":true}").unwrap();
 }
 
 fn rebind(registry: &Registry, id: &str, from: &str, to: &str, release: &[(&str, u32)]) -> Result<Binding> {
-    let release: Vec<_> = release.iter().map(|(id, number)| ((*id).to_owned(), *number)).collect();
-    registry.rebind(id, 0, Some(from), &binding(id, 0, to), &release)
+    let release: Vec<_> = release.iter().map(|(id, number)| (sid(id), *number)).collect();
+    registry.rebind(&sid(id), 0, Some(from), &binding(id, 0, to), &release)
 }
 
 fn offer(id: &str, kind: OfferKind, key: &str, sessions: &[&str]) -> OfferRow {
@@ -70,7 +90,7 @@ fn offer(id: &str, kind: OfferKind, key: &str, sessions: &[&str]) -> OfferRow {
         id: id.into(),
         kind,
         notebook_key: key.into(),
-        session_ids: sessions.iter().map(|id| (*id).to_owned()).collect(),
+        session_ids: sessions.iter().map(|id| sid(id)).collect(),
         window_id: None,
         document: "{}".into(),
         raised_at: Time(1),
@@ -80,7 +100,7 @@ fn offer(id: &str, kind: OfferKind, key: &str, sessions: &[&str]) -> OfferRow {
 /// The sessions of a notebook, as `"b a"`: the live one first, then the newest.
 fn history(registry: &Registry, key: &str) -> String {
     let sessions = registry.sessions_of_notebook(key).unwrap();
-    sessions.into_iter().map(|(id, _)| id).collect::<Vec<_>>().join(" ")
+    sessions.iter().map(|(id, _)| short(id)).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs the same on two connections at once, many times, and gives how often each result came.
@@ -111,7 +131,8 @@ fn one_of_two_reserves_a_notebook() {
     let (folder, registry) = fresh();
     let results = race(folder.path(), 40, |registry, who, round| {
         let id = format!("s{who}-{round}");
-        registry.reserve(&session(&id, 1), &[binding(&id, 0, &format!("/n{round}.ipynb"))])
+        let (row, bindings) = (session(&id, 1), [binding(&id, 0, &format!("/n{round}.ipynb"))]);
+        wait(registry.patiently(|registry| registry.reserve(&row, &bindings)))
     });
     for (round, results) in results.into_iter().enumerate() {
         let winner = registry.binding_by_key(&format!("/n{round}.ipynb")).unwrap().unwrap().session_id;
@@ -128,9 +149,10 @@ fn one_of_two_migrates_a_session() {
     start(&registry, "s", "/0.ipynb");
     let results = race(folder.path(), 40, |registry, who, round| {
         let to = format!("/{}-{who}.ipynb", round + 1);
-        let from = registry.bindings("s").unwrap().remove(0).key;
+        let from = registry.bindings(&sid("s")).unwrap().remove(0).key;
         // Where the other was faster than this look, both steps of the round are taken in turn.
-        (from.clone(), rebind(registry, "s", &from, &to, &[]).map(|old| old.key))
+        let rebound = wait(registry.patiently(|registry| rebind(registry, "s", &from, &to, &[])));
+        (from, rebound.map(|old| old.key))
     });
     for [(from_a, a), (from_b, b)] in results {
         assert!(from_a != from_b || a.is_ok() != b.is_ok(), "{from_a}: {a:?} {b:?}");
@@ -144,8 +166,9 @@ fn one_of_two_answers_an_offer() {
         let row = offer(&format!("o{round}"), OfferKind::Resume, &format!("/{round}.ipynb"), &["s"]);
         assert_eq!(registry.raise_offer(&row, None).unwrap(), Raised::New);
     }
-    let results =
-        race(folder.path(), 40, |registry, _, round| registry.take_offer(&format!("o{round}")).unwrap());
+    let results = race(folder.path(), 40, |registry, _, round| {
+        wait(registry.patiently(|registry| registry.take_offer(&format!("o{round}")))).unwrap()
+    });
     for [a, b] in results {
         assert!(a.is_some() != b.is_some(), "{a:?} {b:?}");
     }
@@ -157,7 +180,7 @@ fn one_of_two_raises_an_offer() {
     let (folder, registry) = fresh();
     let results = race(folder.path(), 40, |registry, who, round| {
         let row = offer(&format!("o{who}-{round}"), OfferKind::Resume, &format!("/{round}.ipynb"), &["s"]);
-        registry.raise_offer(&row, None).unwrap()
+        wait(registry.patiently(|registry| registry.raise_offer(&row, None))).unwrap()
     });
     for pair in results {
         assert_eq!(pair.iter().filter(|raised| **raised == Raised::New).count(), 1, "{pair:?}");

@@ -63,7 +63,7 @@ impl Registry {
     }
 
     /// Changes one window, in one transaction; `None` where it is unknown.
-    pub fn change_window<T>(&self, id: &str, change: impl FnOnce(&mut Window) -> T) -> Result<Option<T>> {
+    pub fn change_window<T>(&self, id: &str, mut change: impl FnMut(&mut Window) -> T) -> Result<Option<T>> {
         self.write(|transaction| {
             let Some(mut window) = find(transaction, id)? else { return Ok(None) };
             let answer = change(&mut window);
@@ -75,12 +75,12 @@ impl Registry {
     /// Adds a window that only others know of, or changes the one that `is_it` finds; the row as it is then.
     pub fn add_window(
         &self,
-        new: Window,
+        new: &Window,
         is_it: impl Fn(&Window) -> bool,
-        change: impl FnOnce(&mut Window),
+        mut change: impl FnMut(&mut Window),
     ) -> Result<Window> {
         self.write(|transaction| {
-            let mut row = all(transaction)?.into_iter().find(is_it).unwrap_or(new);
+            let mut row = all(transaction)?.into_iter().find(&is_it).unwrap_or_else(|| new.clone());
             change(&mut row);
             put(transaction, &row)?;
             Ok(row)

@@ -45,7 +45,7 @@ impl Sessions {
         });
         let found = found.await.map_err(store_failed)?;
         let rows = self.registry().sessions(false).map_err(store_failed)?;
-        let records = rows.iter().filter_map(|row| serde_json::from_str::<Record>(&row.document).ok());
+        let records = rows.iter().filter_map(Record::of_row);
         // Those that this window has not joined yet are kept, too.
         let kept: Vec<u32> = (self.live.iter().filter_map(|live| live.session.pid))
             .chain(records.filter_map(|record| record.kernel_process.map(|process| process.pid)))
@@ -87,8 +87,7 @@ impl Sessions {
         record.started_at = other.shown.started_at;
         let lock = take_lock(&self.folders, &id).map_err(store_failed)?;
         let Some(lock) = lock else { return Err(store_failed("a new session's lock is held already")) };
-        match self.registry().reserve_within(self.settings().max_sessions, &record.row(), &record.bindings())
-        {
+        match self.reserve(&record).await {
             Ok(()) => self.take_file(&id, &notebook),
             Err(registry::Error::Taken { .. }) => return Err(has_session(&notebook, None)),
             Err(registry::Error::Limit { live }) => return Err(super::start::too_many(live)),
@@ -96,7 +95,7 @@ impl Sessions {
         }
         if let Err(e) = self.launch_joining(&record, &other.connection, lock).await {
             // Without a keeper it is as if it had never been.
-            let _ = self.registry().remove_session(&id);
+            let _ = self.write(|registry| registry.remove_session(&id)).await;
             let _ = std::fs::remove_dir_all(self.folders.session(&id));
             let _ = std::fs::remove_dir_all(self.folders.run(&id));
             self.ring();

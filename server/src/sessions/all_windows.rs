@@ -45,12 +45,12 @@ impl Sessions {
     }
 
     /// Adds a window that has no sidecar, or changes the one that the folder has already.
-    pub fn add_window(&self, folder: &str, change: WindowChange) -> Result<Window, Error> {
-        self.put_window(folder, change, None)
+    pub async fn add_window(&self, folder: &str, change: WindowChange) -> Result<Window, Error> {
+        self.put_window(folder, change, None).await
     }
 
     /// The same with the moment at which it was started, where that is known.
-    pub(super) fn put_window(
+    pub(super) async fn put_window(
         &self,
         folder: &str,
         change: WindowChange,
@@ -75,13 +75,14 @@ impl Sessions {
             let is_same = Said::of(row).about.folder.as_deref() == Some(folder) && row.host == host;
             is_same && (!row.has_sidecar || self.state_of(row) == WindowState::Active)
         };
-        let added = self.registry().add_window(new, is_it, |row| {
+        let change = |row: &mut WindowRow| {
             row.last_seen = now;
             apply(row, &change, started_at);
             if !row.has_sidecar {
                 row.disconnected_at = None;
             }
-        });
+        };
+        let added = self.write(|registry| registry.add_window(&new, is_it, change)).await;
         let row = added.map_err(store_failed)?;
         if row.id == id {
             self.note_window("windowConnected", &row.id, Some(folder), None);
@@ -91,28 +92,30 @@ impl Sessions {
     }
 
     /// Changes what a window is said to be. `NotFound`.
-    pub fn change_window(&self, id: &str, change: &WindowChange) -> Result<Window, Error> {
-        let changed = self.registry().change_window(id, |row| {
+    pub async fn change_window(&self, id: &str, change: &WindowChange) -> Result<Window, Error> {
+        let change = |row: &mut WindowRow| {
             apply(row, change, None);
             if !row.has_sidecar {
                 row.last_seen = Time::now();
                 row.disconnected_at = None;
             }
             row.clone()
-        });
+        };
+        let changed = self.write(|registry| registry.change_window(id, change)).await;
         let row = changed.map_err(store_failed)?.ok_or_else(|| no_window(id))?;
         self.ring();
         Ok(self.shown(&row, &Said::of(&row)))
     }
 
     /// Forgets a folder's windows that have no living sidecar. False: there was none.
-    pub fn forget_window(&self, folder: &str) -> Result<bool, Error> {
+    pub async fn forget_window(&self, folder: &str) -> Result<bool, Error> {
         let mut removed = false;
         for row in self.registry().windows().map_err(store_failed)? {
             let is_its = Said::of(&row).about.folder.as_deref() == Some(folder);
             let is_there = row.has_sidecar && row.disconnected_at.is_none() && sidecar(&row).is_alive();
             if is_its && !is_there {
-                removed |= self.registry().remove_window(&row.id).map_err(store_failed)?;
+                let done = self.write(|registry| registry.remove_window(&row.id)).await;
+                removed |= done.map_err(store_failed)?;
             }
         }
         if removed {
@@ -201,9 +204,8 @@ impl Sessions {
 
     /// Puts something among the recent events; what people look at is not worth a failure.
     pub(super) fn note(&self, event: Event) {
-        if let Err(e) = self.registry().note(&Event { at: Time::now(), ..event }) {
-            tracing::warn!("an event could not be noted: {e}");
-        }
+        let event = Event { at: Time::now(), ..event };
+        self.write_later(move |registry| registry.note(&event));
     }
 }
 

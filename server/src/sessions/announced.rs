@@ -46,8 +46,8 @@ impl Sessions {
             }
         }
         for (from, to) in &moves {
-            let _ =
-                self.registry().dismiss(to, OfferKind::Migrate, &being_made(&a_move(from, to)), Time::now());
+            let (to, what, now) = (to.clone(), being_made(&a_move(from, to)), Time::now());
+            self.write_later(move |registry| registry.dismiss(&to, OfferKind::Migrate, &what, now));
         }
         lock(&self.announced).push(Announced { from: from.into(), to: to.into(), at: Instant::now(), moves });
         // Should the editor never make it.
@@ -107,8 +107,8 @@ impl Sessions {
     fn announcement_is_over(&self, over: impl Fn(&Announced) -> bool) {
         let over: Vec<Announced> = lock(&self.announced).extract_if(.., |a| over(a)).collect();
         for (from, to) in over.into_iter().flat_map(|a| a.moves) {
-            let _ =
-                self.registry().forget_dismissal(&to, OfferKind::Migrate, &being_made(&a_move(&from, &to)));
+            let what = being_made(&a_move(&from, &to));
+            self.write_later(move |registry| registry.forget_dismissal(&to, OfferKind::Migrate, &what));
         }
     }
 

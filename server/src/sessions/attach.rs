@@ -49,7 +49,8 @@ impl Sessions {
             // Whatever lies there, and whosever file that was, is its notebook: a person says so.
             self.take_file(&id, &target);
             if let Some(file) = target.path.as_deref().and_then(crate::paths::file_identity) {
-                self.registry().set_file_identity(&id, own.number, file).map_err(store_failed)?;
+                let set = self.write(|registry| registry.set_file_identity(&id, own.number, file)).await;
+                set.map_err(store_failed)?;
             }
             if self.is_window() { self.attach_window(&id).await? } else { self.get(&id)? }
         } else {
@@ -63,9 +64,9 @@ impl Sessions {
                         return Err(moved(before));
                     }
                     // Asked anew: what is said of the one that would be stopped is so now.
-                    self.withdraw(&target_key, OfferKind::Replace)?;
+                    self.withdraw(&target_key, OfferKind::Replace).await?;
                     let new = NewOffer::replace(target.clone(), before.clone(), source.cloned(), &holder);
-                    let offer = self.raise(new)?;
+                    let offer = self.raise(new).await?;
                     let error = has_session(&target, Some(holder));
                     return Err(error.with("offer", serde_json::to_value(offer).unwrap_or_default()));
                 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Event, Sessions, lock};
-use crate::protocol::{NotebookName, Offer, OfferKind};
+use crate::protocol::{NotebookName, OfferKind};
 
 /// How long after the answer its kernel may take to be there.
 const SOON: Duration = Duration::from_secs(120);
@@ -49,7 +49,7 @@ impl Sessions {
             rows.iter().filter(|row| open.contains(&row.notebook_key) && row.kind != OfferKind::Replace)
         {
             let Some(window) = row.window_id.clone().filter(|window| *window != own) else { continue };
-            let Ok(offer) = serde_json::from_str::<Offer>(&row.document) else { continue };
+            let Some(offer) = super::offers::written(row) else { continue };
             let Ok(notebook) = NotebookName::parse(&offer.notebook_uri) else { continue };
             let mut awaited = lock(&self.awaited);
             if !awaited.iter().any(|one| one.offer_id == row.id) {

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use super::windows::{Document, Said};
 use super::{Event, Sessions, repository};
 use crate::protocol::{Session, Time, WindowState};
+use crate::registry::Window;
 
 /// Milliseconds for which events are kept: longer than anybody counts them.
 const EVENTS_KEPT: i64 = 48 * 3_600_000;
@@ -113,7 +114,7 @@ impl Sessions {
             return;
         }
         self.window.write().unwrap_or_else(PoisonError::into_inner).said = now.to_json();
-        let changed = self.registry().change_window(&id, |row| {
+        let follow = move |row: &mut Window| {
             let mut is = Said::of(row);
             if is.about.repo == before.about.repo {
                 is.about.repo.clone_from(&now.about.repo);
@@ -122,14 +123,12 @@ impl Sessions {
                 is.about.issue_number = now.about.issue_number;
             }
             row.about = is.to_json();
-        });
-        if let Err(e) = changed {
-            tracing::warn!("the window's branch could not be noted: {e}");
-        }
+        };
+        self.write_later(move |registry| registry.change_window(&id, &follow).map(drop));
     }
 
     /// The sessions that a window had attached when it was seen last.
-    pub(super) fn attached_by(row: &crate::registry::Window) -> Vec<String> {
+    pub(super) fn attached_by(row: &Window) -> Vec<String> {
         Document::of(row).attached
     }
 }

@@ -45,7 +45,7 @@ impl Sessions {
                 self.keep_name(&row.subject)?;
                 self.check_owner(id, asked)?;
                 let lifetime = self.settings().conversation_expire_after;
-                if let Some(count) = self.in_store(|store| store.append(id, &turn, lifetime))? {
+                if let Some(count) = self.write_store(|store| store.append(id, &turn, lifetime)).await? {
                     break count;
                 }
             }
@@ -59,11 +59,12 @@ impl Sessions {
             // One of this id that has expired may yet be told, should only the clock be wrong.
             let hidden = self.hidden(id)?;
             if let Some(hidden) = hidden {
-                self.in_store(|store| store.make_way(&hidden, &crate::ids::unique()))?;
+                let id = crate::ids::unique();
+                self.write_store(|store| store.make_way(&hidden, &id)).await?;
             }
             // Where it was begun elsewhere meanwhile, it is looked at as that.
-            let begun =
-                self.in_store(|store| store.begin(id, &subject, std::slice::from_ref(&turn), &terms))?;
+            let turns = std::slice::from_ref(&turn);
+            let begun = self.write_store(|store| store.begin(id, &subject, turns, &terms)).await?;
             if let Some(count) = begun {
                 break count;
             }
@@ -148,7 +149,8 @@ impl Sessions {
         let id = checked(id)?;
         // One that has expired goes, too, though it counts as none.
         let was_known = self.kept(id)?.is_some();
-        let cleared = self.has_conversations() && self.in_store(|store| store.remove(id, None))? && was_known;
+        let cleared =
+            self.has_conversations() && self.write_store(|store| store.remove(id, None)).await? && was_known;
         if cleared {
             self.ring();
         }
@@ -162,7 +164,7 @@ impl Sessions {
             return Err(invalid("atTurn", format!("from 1 to {}, the turns that it has", row.turn_count)));
         }
         let (new, terms) = (crate::ids::unique(), self.terms(Time::now())?);
-        let done = self.in_store(|store| store.branch(id, at_turn, &new, &terms))?;
+        let done = self.write_store(|store| store.branch(id, at_turn, &new, &terms)).await?;
         done.ok_or_else(|| unknown(id))?;
         self.ring();
         Ok(new)
@@ -200,7 +202,7 @@ impl Sessions {
         let subject = self.subject(asked.session_id.as_deref(), asked.notebook_uri.as_deref())?;
         let subject = subject.unwrap_or_else(|| self.subject_of_import(&import));
         let (new, terms) = (crate::ids::unique(), self.terms(Time::now())?);
-        self.in_store(|store| store.begin(&new, &subject, &import.turns, &terms))?;
+        self.write_store(|store| store.begin(&new, &subject, &import.turns, &terms)).await?;
         self.ring();
         Ok(new)
     }
@@ -280,12 +282,12 @@ impl Sessions {
             match before {
                 // Unless somebody appends to it just now.
                 Some(before) if is_long_ago && seen.awake - before.awake >= wait => {
-                    self.in_store(|store| store.remove(&row.id, Some(now)))?;
+                    self.tidy_store(|store| store.remove(&row.id, Some(now)).map(drop))?;
                     continue;
                 }
                 Some(_) if is_long_ago => {}
-                None if is_long_ago => self.in_store(|store| store.set_seen(&row.id, Some(&seen)))?,
-                _ if row.seen.is_some() => self.in_store(|store| store.set_seen(&row.id, None))?,
+                None if is_long_ago => self.tidy_store(|store| store.set_seen(&row.id, Some(&seen)))?,
+                _ if row.seen.is_some() => self.tidy_store(|store| store.set_seen(&row.id, None))?,
                 _ => {}
             }
             hidden += u32::from(self.has_expired(&row, now, 1));
@@ -301,28 +303,39 @@ impl Sessions {
         Ok(Terms { now, lifetime, most: settings.max_conversations.saturating_add(hidden) })
     }
 
-    /// One thing that the database does. A damaged one is set aside, the user told, and it is done with a fresh one: a
-    /// transaction that failed has written nothing.
-    fn in_store<T>(&self, act: impl Fn(&Conversations) -> registry::Result<T>) -> Result<T, Error> {
-        let store = self.store()?;
-        let mut done = act(&store);
-        if let Err(registry::Error::Corrupt(e)) = &done {
-            tracing::error!("the conversations are damaged: {e}");
-            let warnings = store.recover().map_err(|e| self.failed(e))?;
-            warnings.into_iter().for_each(|warning| self.emit(Event::Warning(warning)));
-            done = act(&store);
+    /// One look into the database.
+    fn in_store<T>(&self, look: impl Fn(&Conversations) -> registry::Result<T>) -> Result<T, Error> {
+        look(&*self.store()?).map_err(|e| self.failed(e))
+    }
+
+    /// A change that is asked for: tried at once, before anything is awaited, and waited for where another process writes,
+    /// in the order of the requests.
+    async fn write_store<T>(
+        &self,
+        change: impl FnMut(&Conversations) -> registry::Result<T>,
+    ) -> Result<T, Error> {
+        self.store()?.patiently(change).await.map_err(|e| self.failed(e))
+    }
+
+    /// A change that the next look makes as well: left to that while another process writes.
+    fn tidy_store(&self, change: impl Fn(&Conversations) -> registry::Result<()>) -> Result<(), Error> {
+        match change(&*self.store()?) {
+            Err(registry::Error::Busy) => Ok(()),
+            done => done.map_err(|e| self.failed(e)),
         }
-        done.map_err(|e| self.failed(e))
     }
 
     fn store(&self) -> Result<Arc<Conversations>, Error> {
         let mut open = lock(&self.conversations.open);
-        if let Some(store) = open.as_ref() {
-            return Ok(store.clone());
-        }
-        let (store, warnings) = Conversations::open(&self.folders.state).map_err(|e| self.failed(e))?;
-        warnings.into_iter().for_each(|warning| self.emit(Event::Warning(warning)));
-        Ok(open.insert(Arc::new(store)).clone())
+        let store = match open.as_ref() {
+            Some(store) => store.clone(),
+            None => {
+                let store = Conversations::open(&self.folders.state).map_err(|e| self.failed(e))?;
+                open.insert(Arc::new(store)).clone()
+            }
+        };
+        store.take_warnings().into_iter().for_each(|warning| self.emit(Event::Warning(warning)));
+        Ok(store)
     }
 
     fn failed(&self, e: registry::Error) -> Error {

@@ -62,15 +62,15 @@ impl Sessions {
             }
             if !refused && self.on_rename() == OnRename::Ask {
                 let new = NewOffer::migrate(notebook.clone(), session, binding, false, kernel_name);
-                return Ok(self.asked(self.raise(new)?));
+                return Ok(self.asked(self.raise(new).await?));
             }
         } else if ask && let Some(new) = self.guess(notebook, kernel_name).await? {
-            return Ok(self.asked(self.raise(new)?));
+            return Ok(self.asked(self.raise(new).await?));
         }
         self.note_history(notebook);
         if ask && let Some(session) = self.died(notebook)? {
             let new = self.recovery(notebook.clone(), session, kernel_name);
-            return Ok(self.asked(self.raise(new)?));
+            return Ok(self.asked(self.raise(new).await?));
         }
         let kernel = match kernel_name {
             Some(name) => Some(name.to_owned()),
@@ -85,7 +85,7 @@ impl Sessions {
                     .err()
                     .unwrap_or_else(|| invalid("kernelName", "needed")));
             }
-            return Ok(self.asked(self.raise(NewOffer::pick(notebook.clone(), all))?));
+            return Ok(self.asked(self.raise(NewOffer::pick(notebook.clone(), all)).await?));
         };
         let start = Start { kernel_name: kernel, ..Start::default() };
         match self.start(notebook, start).await {
@@ -120,7 +120,7 @@ impl Sessions {
             return self.fresh(notebook, Some(&session), kernel_name).await;
         }
         let new = NewOffer::resume(notebook.clone(), session, kernel_name);
-        Ok(self.asked(self.raise(new)?))
+        Ok(self.asked(self.raise(new).await?))
     }
 
     /// Starts a kernel, and before that stops the old one: a person's answer, or setting.
@@ -162,12 +162,12 @@ impl Sessions {
                 format!("\"{action}\" is no answer to this offer; {} are", can.join(", ")),
             ));
         }
-        let row = self.take_offer(&offer, action)?;
+        let row = self.take_offer(&offer, action).await?;
         let answered = self.carry_out(&offer, action).await;
         if let Err(e) = &answered {
             // The question stands, unless it is moot by now.
             tracing::warn!(offer = %offer.offer_id, action, "not carried out: {e}");
-            let _ = self.registry().raise_offer(&row, None);
+            let _ = self.write(|registry| registry.raise_offer(&row, None)).await;
             self.review_offers();
         }
         self.ring();

@@ -76,7 +76,7 @@ impl Sessions {
     }
 
     /// Takes in the windows of a store; how many, and sentences about what could not be read.
-    pub fn import_windows(&self, file: &Path) -> Result<(usize, Vec<String>), Error> {
+    pub async fn import_windows(&self, file: &Path) -> Result<(usize, Vec<String>), Error> {
         let (entries, mut warnings) = read(file)?;
         let mut count = 0;
         for entry in entries {
@@ -100,7 +100,7 @@ impl Sessions {
                 is_intervention: Some(Some(entry.is_intervention)),
                 ..WindowChange::default()
             };
-            match self.put_window(&entry.folder, change, started_at) {
+            match self.put_window(&entry.folder, change, started_at).await {
                 Ok(_) => count += 1,
                 Err(e) if e.kind == crate::protocol::ErrorKind::InvalidParams => {
                     warnings.push(format!("an entry was passed over ({e}): {shown}"));

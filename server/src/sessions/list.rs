@@ -14,7 +14,8 @@ impl Sessions {
         let rows = self.registry().sessions(include_ended).map_err(store_failed)?;
         let (host, mut missed) = (crate::process::host(), false);
         for row in rows.into_iter().filter(|row| !self.live.contains_key(&row.id)) {
-            let Ok(record) = serde_json::from_str::<Record>(&row.document) else { continue };
+            let record = Record::of_row(&row).or_else(|| Record::read(&self.folders, &row.id).ok());
+            let Some(record) = record else { continue };
             let is_ours = row.live && row.host == host;
             missed |= is_ours;
             // Ended, or another host's; or one that we have not joined yet: a list leaves nothing out.

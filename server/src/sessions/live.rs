@@ -324,7 +324,7 @@ impl Sessions {
                 .with("host", row.host));
         }
         if !row.live {
-            return Err(ended(id, serde_json::from_str(&row.document).ok().as_ref()));
+            return Err(ended(id, Record::of_row(&row).as_ref()));
         }
         Ok(())
     }

@@ -133,7 +133,7 @@ impl Sessions {
             let Ok(name) = NotebookName::from_path(&path) else { continue };
             let Ok(Some(session)) = self.session_of(&binding).await else { continue };
             tracing::info!(from = %binding.key, to = %path.display(), "looks like a rename");
-            if let Err(e) = self.offer_migration(&name, session, &binding, true) {
+            if let Err(e) = self.offer_migration(&name, session, &binding, true).await {
                 tracing::warn!(to = %path.display(), "nothing could be offered: {e}");
             }
         }

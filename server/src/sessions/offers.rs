@@ -15,7 +15,7 @@ use crate::registry::{Binding, OfferRow, Raised};
 
 impl Sessions {
     /// Raises a question, or gives the one that is open already.
-    pub(super) fn raise(self: &Arc<Self>, new: NewOffer) -> Result<Offer, Error> {
+    pub(super) async fn raise(self: &Arc<Self>, new: NewOffer) -> Result<Offer, Error> {
         let offer = Offer {
             offer_id: crate::ids::unique(),
             kind: new.kind,
@@ -37,7 +37,8 @@ impl Sessions {
             raised_at: offer.raised_at,
         };
         let moved = new.from.filter(|_| new.unless_declined).map(|from| a_move(&from.key, &row.notebook_key));
-        let raised = self.registry().raise_offer(&row, moved.as_deref()).map_err(store_failed)?;
+        let raised = self.write(|registry| registry.raise_offer(&row, moved.as_deref())).await;
+        let raised = raised.map_err(store_failed)?;
         let offer = match raised {
             Raised::New | Raised::Replaced(_) => {
                 tracing::info!(offer = %offer.offer_id, kind = ?row.kind, notebook = %row.notebook_key, "offered");
@@ -73,9 +74,8 @@ impl Sessions {
     }
 
     /// Takes an offer to act on it. What was dismissed is not asked again for the same reason.
-    pub(super) fn take_offer(&self, offer: &Offer, answer: &str) -> Result<OfferRow, Error> {
-        let registry = self.registry();
-        let row = registry.offer(&offer.offer_id).map_err(store_failed)?.ok_or_else(offer_gone)?;
+    pub(super) async fn take_offer(&self, offer: &Offer, answer: &str) -> Result<OfferRow, Error> {
+        let row = self.registry().offer(&offer.offer_id).map_err(store_failed)?.ok_or_else(offer_gone)?;
         if answer == DISMISS {
             let session = offer.sessions.first();
             let reason = match (offer.kind, session) {
@@ -84,9 +84,12 @@ impl Sessions {
                 (_, None) => String::new(),
             };
             // Before it is taken: what is seen on disk at the same moment finds it open, or declined.
-            registry.dismiss(&row.notebook_key, row.kind, &reason, Time::now()).map_err(store_failed)?;
+            let dismissed =
+                self.write(|registry| registry.dismiss(&row.notebook_key, row.kind, &reason, Time::now()));
+            dismissed.await.map_err(store_failed)?;
         }
-        registry.take_offer(&offer.offer_id).map_err(store_failed)?.ok_or_else(offer_gone)?;
+        let taken = self.write(|registry| registry.take_offer(&offer.offer_id)).await;
+        taken.map_err(store_failed)?.ok_or_else(offer_gone)?;
         tracing::info!(offer = %row.id, kind = ?row.kind, answer, "answered");
         // Withdrawn everywhere but here, where its answer is the news.
         lock(&self.shown).remove(&offer.offer_id);
@@ -95,10 +98,10 @@ impl Sessions {
     }
 
     /// Withdraws the question of a kind about a notebook, because it is asked anew.
-    pub(super) fn withdraw(&self, key: &str, kind: OfferKind) -> Result<(), Error> {
+    pub(super) async fn withdraw(&self, key: &str, kind: OfferKind) -> Result<(), Error> {
         for row in self.registry().open_offers().map_err(store_failed)? {
             if row.notebook_key == key && row.kind == kind {
-                self.registry().withdraw_offer(&row.id).map_err(store_failed)?;
+                self.write(|registry| registry.withdraw_offer(&row.id)).await.map_err(store_failed)?;
             }
         }
         Ok(())
@@ -166,7 +169,7 @@ impl Sessions {
             OfferKind::Resume if !live => Some("the kernel is gone"),
             OfferKind::Resume if !bound.is_empty() && !has_it => Some("the kernel moved to another notebook"),
             OfferKind::Resume => {
-                let other = serde_json::from_str::<Offer>(&row.document).ok();
+                let other = written(row);
                 let kernel = other.and_then(|o| o.kernel_name);
                 let session = session?.ok()?;
                 let same = kernel.is_none_or(|k| k.eq_ignore_ascii_case(&session.kernel.name));
@@ -178,8 +181,7 @@ impl Sessions {
             }
             OfferKind::Migrate | OfferKind::Replace if !live => Some("the kernel is gone"),
             OfferKind::Migrate => {
-                let from =
-                    serde_json::from_str::<Offer>(&row.document).map(|offer| self.key_before(&offer)).ok()?;
+                let from = written(row).map(|offer| self.key_before(&offer))?;
                 match bound.iter().find(|binding| binding.key == from) {
                     _ if has_it => Some("migrated"),
                     None => Some("the kernel moved to another notebook"),
@@ -191,8 +193,7 @@ impl Sessions {
                 }
             }
             OfferKind::Replace => {
-                let from =
-                    serde_json::from_str::<Offer>(&row.document).map(|offer| self.key_before(&offer)).ok()?;
+                let from = written(row).map(|offer| self.key_before(&offer))?;
                 let named = row.session_ids.get(1)?;
                 match () {
                     () if has_it => Some("attached"),
@@ -224,7 +225,7 @@ impl Sessions {
 
     /// An offer with its sessions as they are now.
     fn fresh_offer(&self, row: &OfferRow) -> Option<Offer> {
-        let mut offer: Offer = serde_json::from_str(&row.document).ok()?;
+        let mut offer = written(row)?;
         for session in &mut offer.sessions {
             if let Ok(now) = self.get(&session.id) {
                 *session = now;
@@ -239,27 +240,29 @@ impl Sessions {
         let own = self.window_id();
         for row in self.registry().open_offers().map_err(store_failed)? {
             if row.notebook_key == key && row.window_id.is_none() {
-                self.registry().move_offer(&row.id, Some(&own)).map_err(store_failed)?;
+                let moved = self.write(|registry| registry.move_offer(&row.id, Some(&own))).await;
+                moved.map_err(store_failed)?;
             }
         }
-        self.registry().clear_dismissal(&key).map_err(store_failed)?;
+        let reopened = key.clone();
+        self.write_later(move |registry| registry.clear_dismissal(&reopened));
         self.note_history(notebook);
         if let Some(session) = self.by_path_opened(notebook).await? {
             if !self.attached.contains(&session.id) && self.on_open() == super::OnOpen::Ask {
-                self.raise(NewOffer::resume(notebook.clone(), session, None))?;
+                self.raise(NewOffer::resume(notebook.clone(), session, None)).await?;
             }
         } else if let Some((session, binding)) = self.by_file(notebook).await? {
             match self.on_rename() {
-                super::OnRename::Ask => self.offer_migration(notebook, session, &binding, false)?,
+                super::OnRename::Ask => self.offer_migration(notebook, session, &binding, false).await?,
                 super::OnRename::Migrate => {
                     self.migrate(&session.id, notebook, Some(&binding.key)).await?;
                 }
                 super::OnRename::Ignore => {}
             }
         } else if let Some(new) = self.guess(notebook, None).await? {
-            self.raise(new)?;
+            self.raise(new).await?;
         } else if let Some(session) = self.died(notebook)? {
-            self.raise(self.recovery(notebook.clone(), session, None))?;
+            self.raise(self.recovery(notebook.clone(), session, None)).await?;
         }
         self.await_answer(notebook);
         self.show_offers();
@@ -281,14 +284,17 @@ impl Sessions {
             if asks.is_none_or(|window| window.id != self.window_id()) {
                 continue;
             }
-            if let Err(e) = self.raise(self.recovery(notebook, session.clone(), None)) {
-                tracing::warn!(notebook = %binding.key, "its kernel died, but nothing could be offered: {e}");
-            }
+            let (sessions, session) = (self.clone(), session.clone());
+            tokio::spawn(async move {
+                if let Err(e) = sessions.raise(sessions.recovery(notebook, session, None)).await {
+                    tracing::warn!(notebook = %binding.key, "its kernel died, but nothing could be offered: {e}");
+                }
+            });
         }
     }
 
     /// Asks whether a kernel should follow its notebook, in the window where that belongs.
-    pub(super) fn offer_migration(
+    pub(super) async fn offer_migration(
         self: &Arc<Self>,
         notebook: &NotebookName,
         session: Session,
@@ -298,15 +304,15 @@ impl Sessions {
         let key = self.key(notebook);
         for row in self.registry().open_offers().map_err(store_failed)? {
             let same = row.kind == OfferKind::Migrate && row.session_ids.first() == Some(&session.id);
-            let about = serde_json::from_str::<Offer>(&row.document).map(|offer| self.key_before(&offer));
-            if !same || row.notebook_key == key || about.is_ok_and(|about| about != from.key) {
+            let about = written(&row).map(|offer| self.key_before(&offer));
+            if !same || row.notebook_key == key || about.is_some_and(|about| about != from.key) {
                 continue;
             }
             // One notebook is at one place: what is seen last and surely overtakes the rest.
             if is_guess {
                 return Ok(());
             }
-            self.registry().withdraw_offer(&row.id).map_err(store_failed)?;
+            self.write(|registry| registry.withdraw_offer(&row.id)).await.map_err(store_failed)?;
         }
         let windows = self.living_windows();
         let attached = session
@@ -316,7 +322,7 @@ impl Sessions {
             .find(|id| windows.iter().any(|w| w.id == *id));
         let to = attached.map(str::to_owned).or_else(|| choose(&windows, &key, Some(&from.key)));
         let new = NewOffer::migrate(notebook.clone(), session, from.clone(), is_guess, None);
-        self.raise(new.to(to).unless_declined())?;
+        self.raise(new.to(to).unless_declined()).await?;
         Ok(())
     }
 
@@ -353,9 +359,8 @@ impl Sessions {
     pub(super) fn moves_asked(&self, binding: &Binding) -> Vec<String> {
         let mut rows = self.registry().open_offers().unwrap_or_default();
         rows.retain(|row| row.kind == OfferKind::Migrate && row.session_ids.contains(&binding.session_id));
-        let about =
-            |row: &OfferRow| serde_json::from_str::<Offer>(&row.document).map(|o| self.key_before(&o));
-        rows.retain(|row| about(row).is_ok_and(|key| key == binding.key));
+        let about = |row: &OfferRow| written(row).map(|o| self.key_before(&o));
+        rows.retain(|row| about(row).is_some_and(|key| key == binding.key));
         rows.into_iter().map(|row| row.notebook_key).collect()
     }
 
@@ -377,6 +382,13 @@ fn choose(windows: &[LivingWindow], key: &str, old_key: Option<&str>) -> Option<
     let open = |w: &&LivingWindow| w.open.iter().any(|open| open == key || Some(open.as_str()) == old_key);
     let found = windows.iter().find(open).or_else(|| windows.iter().find(|w| w.contains(Path::new(key))));
     found.map(|w| w.id.clone())
+}
+
+/// The offer as it was raised. Its sessions' ids become the names of folders.
+pub(super) fn written(row: &OfferRow) -> Option<Offer> {
+    let mut offer: Offer = serde_json::from_str(&row.document).ok()?;
+    offer.sessions.retain(|session| crate::ids::is_id(&session.id));
+    Some(offer)
 }
 
 fn offer_gone() -> Error {

@@ -11,7 +11,7 @@ use crate::protocol::{Error, Time};
 impl Sessions {
     /// Removes ended sessions, those that ended before a moment or all. Live ones never; of another host none; none that
     /// has snapshots of a person.
-    pub fn prune(&self, ended_before: Option<Time>) -> Result<(u32, u64), Error> {
+    pub async fn prune(&self, ended_before: Option<Time>) -> Result<(u32, u64), Error> {
         let (mut removed, mut freed) = (0, 0);
         let host = crate::process::host();
         for row in self.registry().sessions(true).map_err(store_failed)? {
@@ -31,7 +31,7 @@ impl Sessions {
                 continue;
             }
             self.conversations_outlive(&row.id);
-            self.registry().remove_session(&row.id).map_err(store_failed)?;
+            self.write(|registry| registry.remove_session(&row.id)).await.map_err(store_failed)?;
             let _ = std::fs::remove_dir_all(self.folders.run(&row.id));
             removed += 1;
         }
@@ -43,10 +43,10 @@ impl Sessions {
 
     /// What a window does once, at its start: ended sessions older than the setting go, and expired conversations, and
     /// leases end.
-    pub fn housekeeping(&self) {
+    pub async fn housekeeping(&self) {
         let now = Time::now();
         let keep = i64::from(self.settings().keep_ended_days) * 24 * 3_600_000;
-        if let Err(e) = self.prune(Some(Time(now.0 - keep))) {
+        if let Err(e) = self.prune(Some(Time(now.0 - keep))).await {
             tracing::warn!("old sessions could not be removed: {e}");
         }
         if let Err(e) = self.forget_expired() {

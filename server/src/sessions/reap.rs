@@ -26,7 +26,7 @@ impl Sessions {
     pub(super) async fn settle_dead(self: &Arc<Self>, id: &str) -> Result<(), Error> {
         if !self.folders.session(id).exists() && self.row_is_old(id)? {
             // Reserved by a face that was killed before it wrote anything.
-            self.registry().remove_session(id).map_err(store_failed)?;
+            self.write(|registry| registry.remove_session(id)).await.map_err(store_failed)?;
             self.live.remove(id);
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Sessions {
         let Some(lock) = take_lock(&self.folders, id).map_err(store_failed)? else { return Ok(false) };
         let mut record = self.record(id)?;
         if record.ended_at.is_some() {
-            return self.end_in_registry(&record).map(|()| true);
+            return self.end_in_registry(&record).await.map(|()| true);
         }
         if record.keeper.as_ref().is_some_and(Identity::is_alive) {
             // Dying; or its lock file was swept away, and it will make it anew.
@@ -71,7 +71,7 @@ impl Sessions {
                 // It was dying, and the new keeper found it dead.
                 let record = self.record(id)?;
                 return if record.ended_at.is_some() {
-                    self.end_in_registry(&record).map(|()| true)
+                    self.end_in_registry(&record).await.map(|()| true)
                 } else {
                     Err(e)
                 };
@@ -89,7 +89,7 @@ impl Sessions {
         record.ended_at = Some(now);
         record.end_reason = Some(EndReason::Lost);
         record.write(&self.folders).map_err(store_failed)?;
-        self.end_in_registry(&record).map(|()| true)
+        self.end_in_registry(&record).await.map(|()| true)
     }
 
     /// Whether a kernel of the session lives, recorded or not.
@@ -111,11 +111,9 @@ impl Sessions {
         is_its_kernel(&found, record, &file).then_some(found)
     }
 
-    fn end_in_registry(&self, record: &Record) -> Result<(), Error> {
-        let document = serde_json::to_string(record).unwrap_or_default();
-        let at = record.ended_at.unwrap_or_else(Time::now);
-        self.registry().end_session(&record.id, at, &document).map_err(store_failed)?;
-        record.note_end(self.registry());
+    async fn end_in_registry(&self, record: &Record) -> Result<(), Error> {
+        self.write(|registry| record.end_in(registry)).await.map_err(store_failed)?;
+        self.note(record.end_event());
         self.live.remove(&record.id);
         self.ring();
         Ok(())

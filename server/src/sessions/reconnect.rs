@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::token::{LIFETIME, Refused, Secret, fingerprint, is_same};
 use super::{Sessions, store_failed};
 use crate::protocol::{Error, ErrorKind, ReconnectResult, ReconnectTokenResult, Time, WindowState};
-use crate::registry::Window as WindowRow;
+use crate::registry::{Registry, Window as WindowRow};
 
 /// The editor starts the new sidecar of a window while the old one is on its way out.
 const OLD_ONE_LEAVES: Duration = Duration::from_secs(2);
@@ -50,7 +50,7 @@ impl Rejected {
 
 impl Sessions {
     /// A fresh token for this window; the one before is void.
-    pub fn reconnect_token(&self) -> Result<ReconnectTokenResult, Error> {
+    pub async fn reconnect_token(&self) -> Result<ReconnectTokenResult, Error> {
         let id = self.window_id();
         let secret = Secret::open(&self.folders.state).map_err(store_failed)?;
         let (token, claims) = secret.issue(&id, Time::now());
@@ -60,12 +60,12 @@ impl Sessions {
             issued: crate::process::elapsed_milliseconds(),
         };
         let kept = serde_json::to_string(&kept).map_err(store_failed)?;
-        let keep =
-            || self.registry().change_window(&id, |row| row.token = Some(kept.clone())).map_err(store_failed);
-        if keep()?.is_none() {
+        let keep = |registry: &Registry| registry.change_window(&id, |row| row.token = Some(kept.clone()));
+        if self.write(keep).await.map_err(store_failed)?.is_none() {
             // The registry was made anew since.
             self.register_window()?;
-            keep()?.ok_or_else(|| super::all_windows::no_window(&id))?;
+            let kept = self.write(keep).await.map_err(store_failed)?;
+            kept.ok_or_else(|| super::all_windows::no_window(&id))?;
         }
         Ok(ReconnectTokenResult { token, expires_at: Time(claims.exp * 1000) })
     }
@@ -91,7 +91,7 @@ impl Sessions {
             }
         };
         if before != row.id {
-            self.registry().remove_window(&before).map_err(store_failed)?;
+            self.write(|registry| registry.remove_window(&before)).await.map_err(store_failed)?;
         }
         self.register_window()?;
         let attached: Vec<String> = self.attached.iter().map(|id| id.clone()).collect();
@@ -114,7 +114,7 @@ impl Sessions {
     pub async fn take_up(self: &Arc<Self>, token: &str) -> Result<Result<WindowRow, Rejected>, Error> {
         let begun = Instant::now();
         let taken = loop {
-            match self.try_take_up(token)? {
+            match self.try_take_up(token).await? {
                 Err(Rejected::Lives) if begun.elapsed() < OLD_ONE_LEAVES => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -143,7 +143,7 @@ impl Sessions {
         Ok(taken)
     }
 
-    fn try_take_up(&self, token: &str) -> Result<Result<WindowRow, Rejected>, Error> {
+    async fn try_take_up(&self, token: &str) -> Result<Result<WindowRow, Rejected>, Error> {
         let secret = Secret::open(&self.folders.state).map_err(store_failed)?;
         let claims = match secret.check(token, Time::now()) {
             Ok(claims) => claims,
@@ -154,7 +154,7 @@ impl Sessions {
             return Ok(Err(Rejected::Invalid));
         };
         // In one transaction: of two that present it at once, one is first.
-        let taken = self.registry().change_window(&claims.sub, |row| {
+        let take = |row: &mut WindowRow| {
             let fingerprint = fingerprint(token);
             if row.used_tokens.iter().any(|used| is_same(used, &fingerprint)) {
                 return Err(Rejected::Used);
@@ -181,7 +181,8 @@ impl Sessions {
             row.seen_awake = Some(crate::process::awake_milliseconds());
             row.last_seen = Time::now();
             Ok(row.clone())
-        });
+        };
+        let taken = self.write(|registry| registry.change_window(&claims.sub, take)).await;
         Ok(taken.map_err(store_failed)?.unwrap_or(Err(Rejected::Invalid)))
     }
 }

@@ -26,7 +26,8 @@ impl Sessions {
         let (left, back) = (from.to_string_lossy(), to.to_string_lossy());
         let declined = a_move(&back, &left);
         if self.registry().is_dismissed(&left, OfferKind::Migrate, &declined).unwrap_or(false) {
-            let _ = self.registry().forget_dismissal(&left, OfferKind::Migrate, &declined);
+            let (left, declined) = (left.into_owned(), declined.clone());
+            self.write_later(move |registry| registry.forget_dismissal(&left, OfferKind::Migrate, &declined));
         }
         for binding in self.bound_below(from) {
             let Some(target) = moved_path(Path::new(&binding.key), from, to) else { continue };
@@ -66,7 +67,8 @@ impl Sessions {
             if binding.file == Some(file)
                 && self.registry().declined_moves(&key).is_ok_and(|declined| !declined.is_empty())
             {
-                let _ = self.registry().forget_declined_moves(&key);
+                let key = key.clone();
+                self.write_later(move |registry| registry.forget_declined_moves(&key));
             }
             self.note_file(&binding);
             self.review_offers();
@@ -98,7 +100,7 @@ impl Sessions {
         self.find_history(notebook, file);
         let key = self.key(notebook);
         if self.registry().sessions_of_notebook(&key).is_ok_and(|sessions| !sessions.is_empty()) {
-            let _ = self.registry().set_ended_file(&key, file);
+            self.write_later(move |registry| registry.set_ended_file(&key, file));
         }
     }
 
@@ -113,9 +115,8 @@ impl Sessions {
 
     fn rename_history(&self, from_key: &str, to: &NotebookName) {
         tracing::info!(from = %from_key, to = %to.uri, "its history follows");
-        if let Err(e) = self.registry().rename_ended(from_key, &self.key(to), &to.uri) {
-            tracing::warn!(from = %from_key, "its history could not follow: {e}");
-        }
+        let (from, to_key, to_uri) = (from_key.to_owned(), self.key(to), to.uri.clone());
+        self.write_later(move |registry| registry.rename_ended(&from, &to_key, &to_uri));
     }
 
     /// Remembers which file a notebook is now, where it was saved as a new one or moved back: its name is right.
@@ -127,7 +128,8 @@ impl Sessions {
                     && !self.is_elsewhere(binding)
                     && !self.is_doubtful(binding, file) =>
             {
-                let _ = self.registry().set_file_identity(&binding.session_id, binding.number, file);
+                let (id, number) = (binding.session_id.clone(), binding.number);
+                self.write_later(move |registry| registry.set_file_identity(&id, number, file));
             }
             _ => {}
         }
@@ -218,7 +220,9 @@ impl Sessions {
         let Some(file) = notebook.path.as_deref().and_then(crate::paths::file_identity) else { return };
         for other in self.registry().bindings_by_file(file).unwrap_or_default() {
             if other.session_id != id && !self.is_there(&other) {
-                let _ = self.registry().forget_file_identity(&other.session_id, other.number);
+                self.write_later(move |registry| {
+                    registry.forget_file_identity(&other.session_id, other.number)
+                });
             }
         }
     }
@@ -327,7 +331,7 @@ impl Sessions {
         let done = if migrate {
             self.migrate(&session.id, &name, Some(&binding.key)).await.map(|_| ())
         } else {
-            self.offer_migration(&name, session, binding, false)
+            self.offer_migration(&name, session, binding, false).await
         };
         if let Err(e) = done {
             tracing::warn!(to = %target.display(), "the kernel could not follow: {e}");

@@ -69,7 +69,7 @@ impl Sessions {
                 // It has done nothing that anybody could miss.
                 self.forget(&fresh.id).await;
                 if let Ok(Some(holder)) = &before {
-                    self.give_back(holder);
+                    self.give_back(holder).await;
                 }
                 return Err(e);
             }
@@ -117,12 +117,10 @@ impl Sessions {
         record.journal_max_bytes = self.settings().journal_max_bytes;
         let lock = take_lock(&self.folders, &id).map_err(store_failed)?;
         let Some(lock) = lock else { return Err(store_failed("a new session's lock is held already")) };
-        self.registry()
-            .reserve_within(self.settings().max_sessions, &record.row(), &record.bindings())
-            .map_err(|e| match e {
-                registry::Error::Limit { live } => super::start::too_many(live),
-                other => store_failed(other),
-            })?;
+        self.reserve(&record).await.map_err(|e| match e {
+            registry::Error::Limit { live } => super::start::too_many(live),
+            other => store_failed(other),
+        })?;
         let launched = self.launch_recorded(&record, lock, None).await;
         if launched.is_err() {
             self.forget(&id).await;
@@ -180,7 +178,7 @@ impl Sessions {
     }
 
     /// What was taken from a session for one that is gone is its own again.
-    fn give_back(self: &Arc<Self>, holder: &Binding) {
+    async fn give_back(self: &Arc<Self>, holder: &Binding) {
         let taken = self.registry().binding_by_key(&holder.key).is_ok_and(|now| now.is_none());
         let is_its = |record: &Record| {
             record.notebook(holder.number).is_some_and(|its| its.key == holder.key && !its.let_go)
@@ -189,7 +187,7 @@ impl Sessions {
         if !taken || !lives || !self.record(&holder.session_id).is_ok_and(|record| is_its(&record)) {
             return;
         }
-        if let Err(e) = self.registry().add_binding(holder, &[]) {
+        if let Err(e) = self.write(|registry| registry.add_binding(holder, &[])).await {
             tracing::warn!(session = %holder.session_id, "its notebook could not be given back: {e}");
         }
         self.note_displaced();
@@ -255,7 +253,7 @@ impl Sessions {
             return tracing::warn!(session = id, "its kernel runs on, without a notebook");
         }
         let _ = std::fs::remove_dir_all(self.folders.session(id));
-        let _ = self.registry().remove_session(id);
+        let _ = self.write(|registry| registry.remove_session(id)).await;
         let _ = std::fs::remove_dir_all(self.folders.run(id));
         self.ring();
     }

@@ -40,7 +40,9 @@ impl Sessions {
             return Err(has_session(notebook, Some(session)));
         }
         if let Some(holder) = self.displaced_at(&self.key(notebook)) {
-            self.registry().release_binding(&holder.session_id, holder.number).map_err(store_failed)?;
+            let released =
+                self.write(|registry| registry.release_binding(&holder.session_id, holder.number)).await;
+            released.map_err(store_failed)?;
         }
         let id = crate::ids::session();
         let bound = BoundNotebook::new(1, notebook, &self.window_id());
@@ -51,8 +53,7 @@ impl Sessions {
         record.journal_max_bytes = self.settings().journal_max_bytes;
         let lock = take_lock(&self.folders, &id).map_err(store_failed)?;
         let Some(lock) = lock else { return Err(store_failed("a new session's lock is held already")) };
-        match self.registry().reserve_within(self.settings().max_sessions, &record.row(), &record.bindings())
-        {
+        match self.reserve(&record).await {
             Ok(()) => self.take_file(&id, notebook),
             Err(registry::Error::Taken { session_id }) => {
                 // Another host's: the error names it.
@@ -64,7 +65,7 @@ impl Sessions {
         }
         let launched = self.launch_recorded(&record, lock, None).await;
         if launched.is_err() && !self.folders.session_file(&id).exists() {
-            let _ = self.registry().remove_session(&id);
+            let _ = self.write(|registry| registry.remove_session(&id)).await;
             let _ = std::fs::remove_dir_all(self.folders.run(&id));
             self.live.remove(&id);
             self.ring();
@@ -101,12 +102,18 @@ impl Sessions {
         record.boot = crate::process::boot_id();
         record.started_at = Time::now();
         record.last_activity_at = record.started_at;
-        match self.registry().revive_session(&record.row(), &record.bindings()) {
+        match self.write(|registry| registry.revive_session(&record.row(), &record.bindings())).await {
             Ok(()) => {}
             Err(registry::Error::Taken { .. }) => return Err(has_session(&record.notebooks[0].name(), None)),
             Err(e) => return Err(store_failed(e)),
         }
         self.launch_recorded(&record, lock, Some(&before)).await
+    }
+
+    /// Enters a session that is about to be, unless another has its notebook or too many live.
+    pub(super) async fn reserve(&self, record: &Record) -> registry::Result<()> {
+        let most = self.settings().max_sessions;
+        self.write(|registry| registry.reserve_within(most, &record.row(), &record.bindings())).await
     }
 
     pub(super) async fn launch_recorded(
@@ -120,9 +127,26 @@ impl Sessions {
             // Nothing was started: the registry forgets it again.
             if let Some(before) = before {
                 let document = serde_json::to_string(before).unwrap_or_default();
-                let _ = self.registry().end_session(id, before.ended_at.unwrap_or(Time::now()), &document);
+                let at = before.ended_at.unwrap_or(Time::now());
+                let _ = self.write(|registry| registry.end_session(id, at, &document)).await;
             }
             return Err(store_failed(format!("session.json could not be written: {e}")));
+        }
+        // Where the registry was made anew since, of the folders as they were then, it may know nothing of this.
+        let is_known = self.registry().session(id).is_ok_and(|row| row.is_some_and(|row| row.live));
+        let entered = match is_known {
+            true => Ok(()),
+            false => self.write(|registry| registry.reserve(&record.row(), &record.bindings())).await,
+        };
+        if let Err(e) = entered {
+            let _ = match before {
+                Some(before) => before.write(&self.folders),
+                None => std::fs::remove_dir_all(self.folders.session(id)),
+            };
+            return Err(match e {
+                registry::Error::Taken { .. } => has_session(&record.notebooks[0].name(), None),
+                other => store_failed(other),
+            });
         }
         self.remember(id, true);
         self.ring();

@@ -77,7 +77,7 @@ impl Sessions {
         }
         record.end_reason = Some(EndReason::Stopped);
         record.write(&self.folders).map_err(store_failed)?;
-        self.registry().put_session(&record.row()).map_err(store_failed)?;
+        self.write(|registry| registry.put_session(&record.row())).await.map_err(store_failed)?;
         let session = record.to_session(SessionState::Ended);
         self.attached.remove(id);
         self.emit(super::Event::Ended(session.clone()));
@@ -130,7 +130,7 @@ impl Sessions {
                 let mut record = self.record(id)?;
                 record.label = label;
                 record.write(&self.folders).map_err(store_failed)?;
-                self.registry().put_session(&record.row()).map_err(store_failed)?;
+                self.write(|registry| registry.put_session(&record.row())).await.map_err(store_failed)?;
                 self.ring();
                 Ok(record.to_session(SessionState::Ended))
             }

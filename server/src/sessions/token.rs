@@ -55,19 +55,22 @@ impl Secret {
             return Ok(secret);
         }
         crate::paths::make_private(state_dir)?;
-        // What is damaged signs nothing any more: the tokens that it signed are refused, no more.
-        let lock = crate::paths::open_private(&state_dir.join("registry.lock"))?;
-        lock.lock()?;
-        if let Some(secret) = Secret::read(&path)? {
-            return Ok(secret);
-        }
         let mut bytes = [0; SECRET_BYTES];
         getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
         let mut file = tempfile::Builder::new().prefix(".token-").tempfile_in(state_dir)?;
         file.write_all(&bytes)?;
         file.as_file().sync_data()?;
-        file.persist(&path).map_err(|e| e.error)?;
-        Ok(Secret(bytes))
+        // No lock, which a frozen process could keep. What is damaged signs nothing any more: the tokens that it signed are
+        // refused, no more.
+        let kept = match path.exists() {
+            true => file.persist(&path),
+            false => file.persist_noclobber(&path),
+        };
+        match kept {
+            Err(e) if e.error.kind() != std::io::ErrorKind::AlreadyExists => return Err(e.error),
+            _ => {}
+        }
+        Secret::read(&path)?.ok_or_else(|| std::io::Error::other(format!("{} was damaged", path.display())))
     }
 
     fn read(path: &Path) -> std::io::Result<Option<Secret>> {

@@ -11,7 +11,7 @@ use crate::keeper::KeeperClient;
 use crate::keeper::frames::Request;
 use crate::process::Identity;
 use crate::protocol::{AGENT, AboutWindow, Error, NotebookName, Session, Time};
-use crate::registry::Window as WindowRow;
+use crate::registry::{self, Window as WindowRow};
 
 /// This process's window.
 #[derive(Clone, Debug, Default)]
@@ -89,8 +89,11 @@ impl Said {
 }
 
 impl Document {
+    /// What has attached what becomes the names of folders.
     pub fn of(row: &WindowRow) -> Document {
-        serde_json::from_str(&row.document).unwrap_or_default()
+        let mut document: Document = serde_json::from_str(&row.document).unwrap_or_default();
+        document.attached.retain(|id| crate::ids::is_id(id));
+        document
     }
 }
 
@@ -146,7 +149,7 @@ impl Sessions {
 
     /// Takes up the window whose sidecar crashed under the same editor process: its id is in the keys of its untitled
     /// notebooks, and questions are addressed to it.
-    pub fn succeed_window(&self, editor: u32) {
+    pub async fn succeed_window(&self, editor: u32) {
         let Some(own) = crate::process::identity_of(std::process::id()) else { return };
         let host = crate::process::host();
         // All windows of an editor may have one process.
@@ -160,7 +163,10 @@ impl Sessions {
                 && row.host == host
                 && row.boot == own.boot
                 && !sidecar(&row).is_alive()
-                && self.registry().succeed_window(&row, own.pid, own.start).unwrap_or(false)
+                && self
+                    .write(|registry| registry.succeed_window(&row, own.pid, own.start))
+                    .await
+                    .unwrap_or(false)
             {
                 self.window.write().unwrap_or_else(PoisonError::into_inner).id = row.id;
                 return;
@@ -205,9 +211,17 @@ impl Sessions {
             ..WindowRow::default()
         };
         let (id, folder) = (row.id.clone(), window.about.folder);
-        if self.registry().put_window(&row).map_err(store_failed)? {
-            self.note_window("windowConnected", &id, folder.as_deref(), None);
-            self.ring();
+        match self.registry().put_window(&row) {
+            Ok(true) => {
+                self.note_window("windowConnected", &id, folder.as_deref(), None);
+                self.ring();
+            }
+            Ok(false) => {}
+            // It is no news to anybody, or will be seen by those who look.
+            Err(registry::Error::Busy) => {
+                self.write_later(move |registry| registry.put_window(&row).map(drop))
+            }
+            Err(e) => return Err(store_failed(e)),
         }
         Ok(())
     }
@@ -224,8 +238,9 @@ impl Sessions {
     /// What the client says of its window now counts, where the window was known by other words.
     pub(super) fn say_anew(&self) {
         let own = self.this_window().about;
-        let said = self.registry().change_window(&self.window_id(), |row| {
-            let mut said = Said::of(row).about;
+        let id = self.window_id();
+        let say = move |row: &mut WindowRow| {
+            let (own, mut said) = (own.clone(), Said::of(row).about);
             said.folder = own.folder.or(said.folder);
             said.repo = own.repo.or(said.repo);
             said.issue_number = own.issue_number.or(said.issue_number);
@@ -234,10 +249,8 @@ impl Sessions {
             said.editor_pid = own.editor_pid.or(said.editor_pid);
             said.editor_name = own.editor_name.or(said.editor_name);
             row.about = Said::new(said).to_json();
-        });
-        if let Err(e) = said {
-            tracing::warn!("what the window is could not be noted: {e}");
-        }
+        };
+        self.write_later(move |registry| registry.change_window(&id, &say).map(drop));
     }
 
     /// Which sessions it has attached is known to who takes it up again.

@@ -23,8 +23,13 @@ pub fn windows(sessions: &Arc<Sessions>, asked: &ListWindowsParams, json: bool) 
 }
 
 /// `windows add`
-pub fn add(sessions: &Arc<Sessions>, folder: &Path, change: WindowChange, json: bool) -> Result<(), Error> {
-    let window = sessions.add_window(&absolute(folder), change)?;
+pub async fn add(
+    sessions: &Arc<Sessions>,
+    folder: &Path,
+    change: WindowChange,
+    json: bool,
+) -> Result<(), Error> {
+    let window = sessions.add_window(&absolute(folder), change).await?;
     if json {
         return print_json(&window);
     }
@@ -33,8 +38,13 @@ pub fn add(sessions: &Arc<Sessions>, folder: &Path, change: WindowChange, json: 
 }
 
 /// `windows set`
-pub fn set(sessions: &Arc<Sessions>, which: &str, change: &WindowChange, json: bool) -> Result<(), Error> {
-    let window = sessions.change_window(which, change)?;
+pub async fn set(
+    sessions: &Arc<Sessions>,
+    which: &str,
+    change: &WindowChange,
+    json: bool,
+) -> Result<(), Error> {
+    let window = sessions.change_window(which, change).await?;
     if json {
         return print_json(&window);
     }
@@ -43,9 +53,9 @@ pub fn set(sessions: &Arc<Sessions>, which: &str, change: &WindowChange, json: b
 }
 
 /// `windows remove`
-pub fn remove(sessions: &Arc<Sessions>, folder: &Path) -> Result<(), Error> {
+pub async fn remove(sessions: &Arc<Sessions>, folder: &Path) -> Result<(), Error> {
     let folder = absolute(folder);
-    match sessions.forget_window(&folder)? {
+    match sessions.forget_window(&folder).await? {
         true => say!("Forgot {}.", plain::line(&folder)),
         false => say!("No window of {} is known that is not open.", plain::line(&folder)),
     }
@@ -60,9 +70,9 @@ pub fn export(sessions: &Arc<Sessions>, file: &Path) -> Result<(), Error> {
 }
 
 /// `windows import`
-pub fn import(sessions: &Arc<Sessions>, file: Option<&Path>) -> Result<(), Error> {
+pub async fn import(sessions: &Arc<Sessions>, file: Option<&Path>) -> Result<(), Error> {
     let file = file.map_or_else(default_store, Path::to_owned);
-    let (count, warnings) = sessions.import_windows(&file)?;
+    let (count, warnings) = sessions.import_windows(&file).await?;
     for warning in warnings {
         note!("warning: {}", plain::line(&warning));
     }

@@ -119,7 +119,7 @@ impl Backend {
             None => json!({ "outcome": "new", "count": 0 }),
         };
         if let Some(editor) = editor.filter(|_| reconnect["outcome"] == "new") {
-            sessions.succeed_window(editor);
+            sessions.succeed_window(editor).await;
         }
         let window_id = sessions.window_id();
         if let Err(e) = sessions.register_window() {
@@ -161,7 +161,8 @@ impl LanguageServer for Backend {
         let sessions = sessions.clone();
         self.looked().await;
         sessions.review_offers();
-        tokio::task::spawn_blocking(move || sessions.housekeeping());
+        let handle = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || handle.block_on(sessions.housekeeping()));
     }
 
     async fn shutdown(&self) -> jsonrpc::Result<()> {

@@ -326,22 +326,22 @@ async fn list_windows(backend: &Backend, params: Value) -> Answer<WindowsResult>
 
 async fn add_window(backend: &Backend, params: Value) -> Answer<WindowResult> {
     let asked: AddWindowParams = parse(params.clone())?;
-    Ok(WindowResult { window: backend.sessions()?.add_window(&asked.folder, parse(params)?)? })
+    Ok(WindowResult { window: backend.sessions()?.add_window(&asked.folder, parse(params)?).await? })
 }
 
 async fn update_window(backend: &Backend, params: Value) -> Answer<WindowResult> {
     let asked: UpdateWindowParams = parse(params.clone())?;
     let change: WindowChange = parse(params)?;
-    Ok(WindowResult { window: backend.sessions()?.change_window(&asked.window_id, &change)? })
+    Ok(WindowResult { window: backend.sessions()?.change_window(&asked.window_id, &change).await? })
 }
 
 async fn remove_window(backend: &Backend, params: Value) -> Answer<RemoveWindowResult> {
     let asked: RemoveWindowParams = parse(params)?;
-    Ok(RemoveWindowResult { removed: backend.sessions()?.forget_window(&asked.folder)? })
+    Ok(RemoveWindowResult { removed: backend.sessions()?.forget_window(&asked.folder).await? })
 }
 
 async fn reconnect_token(backend: &Backend, _: Value) -> Answer<ReconnectTokenResult> {
-    backend.sessions()?.reconnect_token()
+    backend.sessions()?.reconnect_token().await
 }
 
 async fn reconnect(backend: &Backend, params: Value) -> Answer<ReconnectResult> {
@@ -352,6 +352,6 @@ async fn reconnect(backend: &Backend, params: Value) -> Answer<ReconnectResult> 
 
 async fn prune_store(backend: &Backend, params: Value) -> Answer<PruneStoreResult> {
     let asked: PruneStoreParams = parse(params)?;
-    let (removed_sessions, freed_bytes) = backend.sessions()?.prune(asked.ended_before)?;
+    let (removed_sessions, freed_bytes) = backend.sessions()?.prune(asked.ended_before).await?;
     Ok(PruneStoreResult { removed_sessions, freed_bytes })
 }

@@ -8,20 +8,27 @@ fn sessions_are_listed_newest_activity_first() {
     for (id, activity) in [("a", 2), ("b", 3), ("c", 1)] {
         registry.put_session(&session(id, activity)).unwrap();
     }
-    let ids =
-        |ended| registry.sessions(ended).unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>().join(" ");
+    let ids = |ended| {
+        registry
+            .sessions(ended)
+            .unwrap()
+            .into_iter()
+            .map(|row| short(&row.id).to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     assert_eq!(ids(false), "b a c");
     end(&registry, "b");
     assert_eq!((ids(false), ids(true)), ("a c".into(), "b a c".into()));
-    let ended = registry.session("b").unwrap().unwrap();
+    let ended = registry.session(&sid("b")).unwrap().unwrap();
     assert_eq!(
         (ended.live, ended.ended_at, ended.document.as_str()),
         (false, Some(Time(9)), "{\"ended\":true}")
     );
-    assert!(registry.remove_session("b").unwrap());
-    assert!(!registry.remove_session("b").unwrap());
-    assert_eq!(registry.session("b").unwrap(), None);
-    assert!(matches!(registry.end_session("b", Time(1), ""), Err(Error::Missing { .. })));
+    assert!(registry.remove_session(&sid("b")).unwrap());
+    assert!(!registry.remove_session(&sid("b")).unwrap());
+    assert_eq!(registry.session(&sid("b")).unwrap(), None);
+    assert!(matches!(registry.end_session(&sid("b"), Time(1), ""), Err(Error::Missing { .. })));
 }
 
 #[test]
@@ -29,22 +36,22 @@ fn a_notebook_has_one_live_session() {
     let (_folder, registry) = fresh();
     start(&registry, "a", "/n.ipynb");
     let taken = |result: Result<()>| match result {
-        Err(Error::Taken { session_id }) => session_id,
+        Err(Error::Taken { session_id }) => short(&session_id).to_owned(),
         other => panic!("{other:?}"),
     };
     let wanted = [binding("b", 0, "/free.ipynb"), binding("b", 1, "/n.ipynb")];
     assert_eq!(taken(registry.reserve(&session("b", 1), &wanted)), "a");
-    assert_eq!(registry.session("b").unwrap(), None);
+    assert_eq!(registry.session(&sid("b")).unwrap(), None);
     assert_eq!(registry.binding_by_key("/free.ipynb").unwrap(), None);
     assert_eq!(taken(registry.add_binding(&binding("b", 0, "/n.ipynb"), &[])), "a");
 
     end(&registry, "a");
     start(&registry, "b", "/n.ipynb");
     assert_eq!(taken(registry.revive_session(&session("a", 5), &[binding("a", 0, "/n.ipynb")])), "b");
-    assert!(!registry.session("a").unwrap().unwrap().live);
+    assert!(!registry.session(&sid("a")).unwrap().unwrap().live);
     end(&registry, "b");
     registry.revive_session(&session("a", 5), &[binding("a", 0, "/n.ipynb")]).unwrap();
-    assert!(registry.session("a").unwrap().unwrap().live);
+    assert!(registry.session(&sid("a")).unwrap().unwrap().live);
     assert_eq!(history(&registry, "/n.ipynb"), "a b");
 }
 
@@ -59,11 +66,11 @@ fn a_session_is_rebound_from_where_it_is_expected() {
     ));
     assert!(matches!(
         rebind(&registry, "a", "/a.ipynb", "/b.ipynb", &[]),
-        Err(Error::Taken { session_id }) if session_id == "b"
+        Err(Error::Taken { session_id }) if short(&session_id) == "b"
     ));
     assert!(matches!(rebind(&registry, "x", "/a.ipynb", "/c.ipynb", &[]), Err(Error::Missing { .. })));
     assert_eq!(rebind(&registry, "a", "/a.ipynb", "/c.ipynb", &[]).unwrap(), binding("a", 0, "/a.ipynb"));
-    assert_eq!(registry.bindings("a").unwrap(), [binding("a", 0, "/c.ipynb")]);
+    assert_eq!(registry.bindings(&sid("a")).unwrap(), [binding("a", 0, "/c.ipynb")]);
     assert_eq!(registry.binding_by_key("/a.ipynb").unwrap(), None);
     // To where it is: nothing to take, nothing lost.
     rebind(&registry, "a", "/c.ipynb", "/c.ipynb", &[]).unwrap();
@@ -73,35 +80,35 @@ fn a_session_is_rebound_from_where_it_is_expected() {
 #[test]
 fn history_follows_a_notebook_through_its_names() {
     let (_folder, registry) = fresh();
-    start(&registry, "old", "/a.ipynb");
-    end(&registry, "old");
-    start(&registry, "now", "/a.ipynb");
-    assert_eq!(history(&registry, "/a.ipynb"), "now old");
-    rebind(&registry, "now", "/a.ipynb", "/b.ipynb", &[]).unwrap();
+    start(&registry, "past", "/a.ipynb");
+    end(&registry, "past");
+    start(&registry, "new", "/a.ipynb");
+    assert_eq!(history(&registry, "/a.ipynb"), "new past");
+    rebind(&registry, "new", "/a.ipynb", "/b.ipynb", &[]).unwrap();
     assert_eq!(
         (history(&registry, "/a.ipynb"), history(&registry, "/b.ipynb")),
-        ("".into(), "now old".into())
+        ("".into(), "new past".into())
     );
     // Another notebook under the old name begins with none of it.
-    start(&registry, "other", "/a.ipynb");
-    rebind(&registry, "now", "/b.ipynb", "/c.ipynb", &[]).unwrap();
-    assert_eq!(history(&registry, "/a.ipynb"), "other");
-    assert_eq!(history(&registry, "/c.ipynb"), "now old");
+    start(&registry, "next", "/a.ipynb");
+    rebind(&registry, "new", "/b.ipynb", "/c.ipynb", &[]).unwrap();
+    assert_eq!(history(&registry, "/a.ipynb"), "next");
+    assert_eq!(history(&registry, "/c.ipynb"), "new past");
 }
 
 #[test]
 fn a_swap_swaps_the_histories() {
     let (_folder, registry) = fresh();
     for key in ["a", "b"] {
-        start(&registry, &format!("{key}-old"), &format!("/{key}.ipynb"));
-        end(&registry, &format!("{key}-old"));
+        start(&registry, &format!("{key}-past"), &format!("/{key}.ipynb"));
+        end(&registry, &format!("{key}-past"));
         start(&registry, key, &format!("/{key}.ipynb"));
     }
     rebind(&registry, "a", "/a.ipynb", "/b.ipynb", &[("b", 0)]).unwrap();
-    assert!(!registry.bindings("b").unwrap()[0].live);
+    assert!(!registry.bindings(&sid("b")).unwrap()[0].live);
     rebind(&registry, "b", "/b.ipynb", "/a.ipynb", &[]).unwrap();
-    assert_eq!(history(&registry, "/a.ipynb"), "b b-old");
-    assert_eq!(history(&registry, "/b.ipynb"), "a a-old");
+    assert_eq!(history(&registry, "/a.ipynb"), "b bxpast");
+    assert_eq!(history(&registry, "/b.ipynb"), "a axpast");
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn a_release_is_undone_where_the_rebinding_fails() {
         start(&registry, id, &format!("/{id}.ipynb"));
     }
     assert!(rebind(&registry, "a", "/a.ipynb", "/b.ipynb", &[("c", 0)]).is_err());
-    assert!(registry.bindings("c").unwrap()[0].live);
+    assert!(registry.bindings(&sid("c")).unwrap()[0].live);
 }
 
 #[test]
@@ -122,10 +129,10 @@ fn a_shared_kernel_has_several_notebooks() {
     let file = FileIdentity { device: u64::MAX, inode: "/bb.ipynb".len() as u64, born: Some(7) };
     assert_eq!(registry.bindings_by_file(file).unwrap(), [binding("s", 1, "/bb.ipynb")]);
     let saved = FileIdentity { device: 1, inode: 2, born: None };
-    registry.set_file_identity("s", 1, saved).unwrap();
+    registry.set_file_identity(&sid("s"), 1, saved).unwrap();
     assert_eq!(registry.bindings_by_file(file).unwrap(), []);
     assert_eq!(registry.bindings_by_file(saved).unwrap().len(), 1);
-    registry.release_binding("s", 0).unwrap();
+    registry.release_binding(&sid("s"), 0).unwrap();
     assert_eq!(registry.binding_by_key("/a.ipynb").unwrap(), None);
     assert_eq!(history(&registry, "/a.ipynb"), "s");
 }
@@ -161,8 +168,8 @@ fn windows_are_kept() {
     assert!(registry.put_window(&window).unwrap());
     assert_eq!(registry.window("w").unwrap().unwrap().disconnected_at, None);
     let other = Window { id: "v".into(), ..Window::default() };
-    let added = registry.add_window(other.clone(), |w| w.id == "v", |w| w.about = "1".into()).unwrap();
-    let again = registry.add_window(Window { id: "u".into(), ..other }, |w| w.about == "1", |_| ()).unwrap();
+    let added = registry.add_window(&other, |w| w.id == "v", |w| w.about = "1".into()).unwrap();
+    let again = registry.add_window(&Window { id: "u".into(), ..other }, |w| w.about == "1", |_| ()).unwrap();
     assert_eq!((added.id.as_str(), again.id.as_str()), ("v", "v"));
     assert!(registry.remove_window("w").unwrap());
     assert!(!registry.remove_window("w").unwrap());

@@ -144,9 +144,9 @@ impl Sessions {
         }
         match (&subject.session_id, subject.notebook, &subject.key) {
             (Some(session), Some(number), _) => {
-                self.in_store(|store| store.rebind_session(session, number, &now))
+                self.tidy_store(|store| store.rebind_session(session, number, &now))
             }
-            (None, _, Some(key)) => self.in_store(|store| store.rebind(key, &now)),
+            (None, _, Some(key)) => self.tidy_store(|store| store.rebind(key, &now)),
             _ => Ok(()),
         }
     }
@@ -160,7 +160,7 @@ impl Sessions {
         let file = crate::paths::file_identity(Path::new(key)).filter(|_| Path::new(key).is_absolute());
         match file {
             Some(file) if subject.file != Some(file) => {
-                self.in_store(|store| store.rebind(key, &Subject { file: Some(file), ..subject.clone() }))
+                self.tidy_store(|store| store.rebind(key, &Subject { file: Some(file), ..subject.clone() }))
             }
             _ => Ok(()),
         }
@@ -285,13 +285,13 @@ impl Sessions {
         }
         let uri = Some(notebook.uri.clone());
         let now = Subject { key: Some(key.clone()), uri, file: Some(file), ..Subject::default() };
-        self.in_store(|store| store.rebind(&key, &now))
+        self.tidy_store(|store| store.rebind(&key, &now))
     }
 
     fn rename_conversations(&self, from_key: &str, to: &NotebookName) {
         tracing::info!(from = %from_key, to = %to.uri, "its conversations follow");
         let now = self.subject_of_notebook(to);
-        if let Err(e) = self.in_store(|store| store.rebind(from_key, &now)) {
+        if let Err(e) = self.tidy_store(|store| store.rebind(from_key, &now)) {
             tracing::warn!(from = %from_key, "its conversations could not follow: {e}");
         }
     }
@@ -308,7 +308,8 @@ impl Sessions {
         };
         for binding in self.registry().bindings(session_id).unwrap_or_default() {
             let now = Subject { session_id: None, notebook: None, ..subject_of(&binding) };
-            if let Err(e) = self.in_store(|store| store.outlive(session_id, binding.number, &now, ended_at)) {
+            if let Err(e) = self.tidy_store(|store| store.outlive(session_id, binding.number, &now, ended_at))
+            {
                 tracing::warn!(session = session_id, "its conversations keep its name: {e}");
             }
         }
