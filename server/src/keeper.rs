@@ -11,6 +11,7 @@ mod ending;
 pub mod frames;
 mod idling;
 mod kernel;
+mod logs;
 mod machine;
 mod messages;
 mod questions;
@@ -22,7 +23,8 @@ mod snapshots;
 mod spawn;
 mod state;
 
-pub use client::{KeeperClient, KeeperEvent, Reply};
+pub use client::{KeeperClient, KeeperEvent, Reply, session_of};
+pub use logs::KeeperLog;
 pub use questions::read_variables;
 pub use record::{BoundNotebook, KernelLaunch, RebuildFrom, Record, open_registry, rebuild};
 pub use run::run;

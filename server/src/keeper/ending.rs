@@ -176,7 +176,9 @@ impl Keeper {
     /// What the kernel wrote to its own standard error since this start.
     fn stderr_tail(&self) -> String {
         let log = self.folders.kernel_log(&self.record.id);
-        let written = std::fs::metadata(&log).map_or(0, |m| m.len()).saturating_sub(self.log_from);
+        let length = std::fs::metadata(&log).map_or(0, |m| m.len());
+        // Shorter than it was, it was cut back since.
+        let written = length.checked_sub(self.log_from).unwrap_or(length);
         super::spawn::tail(&log, written.min(4_000))
     }
 
@@ -188,6 +190,7 @@ impl Keeper {
         let effects = self.machine.kernel_gone(ExecutionStatus::Lost, now);
         self.carry_out(effects, now);
         self.settle_up();
+        self.folders.remove_kernel_sockets(&self.record.id);
         self.state = SessionState::Ended;
         self.record.ended_at = Some(now);
         self.record.end_reason = Some(reason);

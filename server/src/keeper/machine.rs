@@ -12,7 +12,9 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 
 use self::output::{error_of, event_of};
-use crate::protocol::{CellRef, EventBody, ExecutionError, ExecutionStatus, InputPrompt, Output, Time};
+use crate::protocol::{
+    CellRef, EventBody, ExecutionError, ExecutionStatus, InputPrompt, Output, Time, limits,
+};
 
 /// How long after its reply an execution waits for the kernel's `idle` on iopub, in milliseconds.
 const IDLE_GRACE: i64 = 3_000;
@@ -357,7 +359,12 @@ impl Machine {
         }
         let (status, error) = match m.content["status"].as_str() {
             Some("ok") => (ExecutionStatus::Ok, None),
-            Some("error") => (ExecutionStatus::Error, Some(error_of(m.content))),
+            Some("error") => {
+                let mut error = error_of(m.content);
+                // The cell's output has all of it.
+                error.cut();
+                (ExecutionStatus::Error, Some(error))
+            }
             _ => (ExecutionStatus::Aborted, None),
         };
         if let Some(running) = self.running.as_mut() {
@@ -373,7 +380,9 @@ impl Machine {
         }
         let mut effects = self.begin(None, now);
         let Some(running) = self.running.as_mut() else { return effects };
-        let prompt = m.content["prompt"].as_str().unwrap_or_default().to_owned();
+        let mut prompt = m.content["prompt"].as_str().unwrap_or_default().to_owned();
+        // It is told to every window, whatever the code asks.
+        limits::cut(&mut prompt, limits::PROMPT);
         let password = m.content["password"].as_bool().unwrap_or(false);
         running.input = Some(InputPrompt { prompt: prompt.clone(), password });
         effects.push(Effect::Journal {

@@ -46,6 +46,7 @@ impl Sessions {
         if let Some(name) = kernel_name {
             self.kernelspec(name, notebook)?;
         }
+        self.note_spelling(notebook);
         if let Some(session) = self.by_path_opened(notebook).await? {
             return self.ensure_live(notebook, session, kernel_name, ask).await;
         }

@@ -45,6 +45,7 @@ impl Sessions {
         let Some(lock) = take_lock(&self.folders, id).map_err(store_failed)? else { return Ok(false) };
         let mut record = self.record(id)?;
         if record.ended_at.is_some() {
+            self.folders.remove_kernel_sockets(id);
             return self.end_in_registry(&record).map(|()| true);
         }
         if record.keeper.as_ref().is_some_and(Identity::is_alive) {
@@ -75,6 +76,7 @@ impl Sessions {
             return self.join(id).await.map(|()| true);
         }
         let now = Time::now();
+        self.folders.remove_kernel_sockets(id);
         if let Some(at) = close_journal(&self.folders, id, now) {
             record.last_activity_at = record.last_activity_at.max(at);
         }
