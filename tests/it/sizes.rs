@@ -116,8 +116,12 @@ fn a_session_that_ended_leaves_no_sockets_however_it_ended() {
     }
     // With the keeper killed alone its kernel keeps them.
     let adopted = window.start(&world.notebook("d.ipynb", &["1"]));
-    kill(pid_of(&adopted["keeperPid"]), "KILL");
-    let id = id_of(&adopted["id"]);
+    let (id, keeper) = (id_of(&adopted["id"]), pid_of(&adopted["keeperPid"]));
+    kill(keeper, "KILL");
+    eventually("another keeper has it", PATIENCE, || {
+        let now = window.session(&id);
+        (now["keeperPid"] != keeper && now["state"] == "idle").then_some(())
+    });
     assert_eq!(window.value_of(&id, "40 + 2"), "42");
     assert!(sockets(&world, &id).len() >= 5 && is_alive(pid_of(&adopted["pid"])));
 }

@@ -72,7 +72,7 @@ fn what_no_answer_can_hold_lies_in_files() {
 
     // They are copies: the journal can do without, and makes them anew.
     let before = std::fs::read_dir(dir.path().join("assets")).unwrap().count();
-    journal.limits = Limits { max_bytes: crate::journal::sizes(dir.path()).0 - (1 << 20) };
+    journal.limits = Limits { max_bytes: assets::used_bytes(&journal.db, dir.path()).unwrap() - (1 << 20) };
     journal.grown = true;
     journal.enforce_limits().unwrap();
     assert!(std::fs::read_dir(dir.path().join("assets")).unwrap().count() < before);
