@@ -56,10 +56,10 @@ impl Keeper {
         }
         self.take_sample();
         // What grows fast is looked at each time.
-        if self.ticks % SELDOM == 1 || self.journal.has_grown_much() {
-            if let Err(e) = self.journal.enforce_limits() {
-                tracing::warn!("the journal's limit could not be kept: {e}");
-            }
+        if (self.ticks % SELDOM == 1 || self.journal.has_grown_much())
+            && let Err(e) = self.journal.enforce_limits()
+        {
+            tracing::warn!("the journal's limit could not be kept: {e}");
         }
     }
 
