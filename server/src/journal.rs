@@ -6,6 +6,7 @@
 
 mod assets;
 mod fold;
+mod large;
 mod outputs;
 mod reader;
 mod removed;
@@ -18,7 +19,11 @@ use std::path::PathBuf;
 use crate::protocol::{CellRef, ExecutionError, ExecutionStatus, InputPrompt, Output, Time};
 
 pub use assets::{sizes, sweep_assets};
-pub use reader::Reader;
+/// What the code and the errors of a history may take in an answer, in bytes of JSON.
+pub const HISTORY: u64 = large::Bounds::USUAL.history();
+
+pub use outputs::Standing;
+pub use reader::{Most, Reader};
 pub use writer::{Journal, NewExecution};
 
 /// What every call gives.
@@ -129,6 +134,8 @@ pub struct CellRow {
     pub started_at: Option<Time>,
     pub completed_at: Option<Time>,
     pub outputs: Vec<Output>,
-    /// Bytes of stream text before the cut, and the file that has them all.
+    /// The bytes of what was cut, and the file that has them all.
     pub truncated: Option<(u64, PathBuf)>,
+    /// How many outputs are left out because the answer is full.
+    pub left_out: u64,
 }

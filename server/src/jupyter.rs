@@ -25,6 +25,6 @@ pub use message::{Decoded, Header, Message, Signer, Unreadable};
 pub use running::{Found, connection_files};
 pub use search::Search;
 pub use silent::{
-    ask_for_input, input_of, iopub_without_limit, iopub_without_limit_of, list_variables, restore_snapshot, save_snapshot, snapshot_of,
-    variables_of,
+    ask_for_input, input_of, iopub_without_limit, iopub_without_limit_of, list_variables, restore_snapshot,
+    save_snapshot, snapshot_of, variables_of,
 };

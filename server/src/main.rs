@@ -245,10 +245,9 @@ fn log_to_stderr(command: &Command) {
     // It would write down what agents send, tokens and all.
     let filter = "rmcp=error".parse().map_or(filter.clone(), |only| filter.add_directive(only));
     // On a full disk a line is lost; complaining of it on the same standard error would end the process.
-    tracing_subscriber::fmt()
-        .log_internal_errors(false)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    let log = tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_ansi(false);
+    match command {
+        Command::Keep { .. } => log.with_writer(std::sync::Mutex::new(keeper::KeeperLog::default())).init(),
+        _ => log.with_writer(std::io::stderr).init(),
+    }
 }

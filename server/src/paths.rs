@@ -119,6 +119,25 @@ impl Folders {
         self.run(id).join("kernel")
     }
 
+    /// The kernel's sockets that are there: those of its connection file, and what it made beside them.
+    fn kernel_socket_files(&self, id: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.run(id)).into_iter().flatten().flatten();
+        let is_one = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with("kernel-"));
+        entries.filter(|entry| is_one(&entry.file_name())).map(|entry| entry.path()).collect()
+    }
+
+    /// Whether a session left any.
+    pub fn has_kernel_sockets(&self, id: &str) -> bool {
+        !self.kernel_socket_files(id).is_empty()
+    }
+
+    /// Removes them: the kernel has ended. Only whoever holds the session's lock may.
+    pub fn remove_kernel_sockets(&self, id: &str) {
+        for file in self.kernel_socket_files(id) {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+
     /// Touched after every commit to the registry.
     pub fn bell(&self) -> PathBuf {
         self.runtime.join("bell")

@@ -23,7 +23,8 @@ pub use editor::editor_of;
 pub use environment::{clean, with_interpreter_first};
 pub use gpu::{gpu_bytes, uses_gpu};
 pub use identity::{
-    Identity, boot_id, descends, host, identity_of, is_frozen, leader_started_with, started_at, started_before,
+    Identity, boot_id, descends, host, identity_of, is_frozen, leader_started_with, started_at,
+    started_before,
 };
 pub use owners::{Owner, owners};
 pub use sample::{Sample, Sampler};

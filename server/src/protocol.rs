@@ -7,6 +7,7 @@ mod conversation;
 mod error;
 mod event;
 mod execution;
+pub mod limits;
 mod notebook;
 mod offer;
 mod requests;

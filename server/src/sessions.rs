@@ -37,6 +37,7 @@ mod repository;
 mod save;
 mod settings;
 mod snapshots;
+mod spelling;
 mod start;
 mod stop;
 mod text;
@@ -120,6 +121,8 @@ pub struct Sessions {
     reading: DashMap<String, std::sync::Arc<tokio::sync::Semaphore>>,
     window: RwLock<ThisWindow>,
     settings: RwLock<Settings>,
+    /// How this window spells notebooks that have a kernel under another spelling, by key. Owned by `spelling.rs`.
+    spelt: DashMap<String, crate::protocol::NotebookName>,
     /// Offers that this window shows. Owned by `offers.rs`.
     shown: Mutex<std::collections::BTreeMap<String, Offer>>,
     /// Questions that other windows were asked about notebooks which this one shows, too. Owned by `awaited.rs`.
@@ -164,6 +167,7 @@ impl Sessions {
             reading: DashMap::new(),
             window: RwLock::new(window),
             settings: RwLock::new(settings),
+            spelt: DashMap::new(),
             shown: Mutex::default(),
             awaited: Mutex::default(),
             announced: Mutex::default(),
@@ -245,6 +249,23 @@ fn not_found(id: &str) -> Error {
         format!("there is no session \"{shown}\": list them to see which there are"),
     )
     .with("sessionId", shown)
+}
+
+/// A label as a person gave it; an empty one is none.
+fn label(label: Option<&str>) -> Result<Option<String>, Error> {
+    let label = label.map(str::trim).filter(|label| !label.is_empty());
+    check_length("label", label, crate::protocol::limits::LABEL)?;
+    Ok(label.map(str::to_owned))
+}
+
+/// Refuses a text for people, or a name, that is longer than anybody reads.
+fn check_length(field: &str, text: Option<&str>, most: usize) -> Result<(), Error> {
+    match text {
+        Some(text) if text.chars().nth(most).is_some() => {
+            Err(invalid(field, format!("at most {most} characters")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn invalid(field: &str, message: impl Into<String>) -> Error {

@@ -210,7 +210,7 @@ fn strange_names_are_names() {
 }
 
 #[test]
-fn a_link_is_a_name_of_its_own() {
+fn a_link_and_its_file_are_one_notebook() {
     let world = World::new();
     let notebook = world.notebook("real.ipynb", &["1"]);
     let link = world.work().join("link.ipynb");
@@ -220,9 +220,10 @@ fn a_link_is_a_name_of_its_own() {
     let found = window.ok("keeper/findActiveSession", json!({ "notebookUri": uri(&link) }));
     assert_eq!((&found["match"], &found["session"]["id"]), (&json!("path"), &json!(id)));
     assert_eq!(found["session"]["notebookPath"], link.to_str().unwrap());
-    // The file behind it is not taken for a renamed one while the link is there.
+    // The file behind it is not taken for a renamed one while the link is there: it is this very notebook.
     let target = window.ok("keeper/findActiveSession", json!({ "notebookUri": uri(&notebook) }));
-    assert_eq!(target["found"], false, "{target}");
+    assert_eq!((&target["match"], &target["session"]["id"]), (&json!("path"), &json!(id)), "{target}");
+    assert_eq!(window.session(&id)["notebookPath"], link.to_str().unwrap());
 }
 
 #[test]

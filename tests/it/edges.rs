@@ -34,9 +34,10 @@ fn bursts_of_huge_outputs_leave_the_kernel_alive_and_nothing_out() {
         window.wait_for_long(long, "keeper/executionEvent", |event| {
             event["executionId"] == execution.as_str() && event["event"]["kind"] == "finished"
         });
-        let displays = window.events(&id).into_iter().filter(|event| {
-            event["executionId"] == execution.as_str() && event["event"]["kind"] == "output"
-        });
+        let displays = window
+            .events(&id)
+            .into_iter()
+            .filter(|event| event["executionId"] == execution.as_str() && event["event"]["kind"] == "output");
         assert_eq!(displays.count(), 10);
     }
     // The socket that held them is exchanged meanwhile.
@@ -107,7 +108,8 @@ fn what_a_killed_kernel_had_started_ends_with_it() {
         let start = "import subprocess; own = subprocess.Popen(['sleep', '600'])\n\
                      apart = subprocess.Popen(['sleep', '600'], start_new_session=True)";
         window.run(&id, start);
-        let pid = |window: &mut Window, name: &str| window.value_of(&id, &format!("{name}.pid")).parse().unwrap();
+        let pid =
+            |window: &mut Window, name: &str| window.value_of(&id, &format!("{name}.pid")).parse().unwrap();
         let (own, apart): (u32, u32) = (pid(&mut window, "own"), pid(&mut window, "apart"));
         if keeper_too {
             kill(pid_of(&session["keeperPid"]), "KILL");
@@ -329,7 +331,8 @@ fn what_a_kernel_said_after_its_keeper_and_before_its_end_is_told_as_a_gap() {
     let mut window = world.window();
     let session = window.start(&notebook);
     let id = id_of(&session["id"]);
-    let execution = window.execute(&id, "import time\nwhile True: print('line', flush=True); time.sleep(0.05)");
+    let execution =
+        window.execute(&id, "import time\nwhile True: print('line', flush=True); time.sleep(0.05)");
     eventually("it prints", PATIENCE, || {
         window.execution(&id, &execution)["startedAt"].is_string().then_some(())
     });

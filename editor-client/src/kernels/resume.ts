@@ -7,7 +7,7 @@
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { sameItems, itemsOf } from '../outputs/mime';
-import type { CellOutputs, Execution, Session } from '../protocol/types';
+import type { CellOutputs, CellOutputsParams, Execution, Session } from '../protocol/types';
 import { sameUri } from '../sessions';
 import type { Attachment } from './attachment';
 import type { InputBoxes } from './input';
@@ -22,9 +22,14 @@ export type Resumed = Happened & { readonly isNew: boolean };
 
 const HISTORY = 50;
 
-/** A cell's outputs from the journal, and where they were put. */
-interface Placed {
+/** A cell's outputs from the journal, and the last event that they hold. */
+interface Loaded {
   readonly row: CellOutputs;
+  readonly lastSeq: number;
+}
+
+/** The same, and where they were put. */
+interface Placed extends Loaded {
   readonly cell: vscode.NotebookCell;
 }
 
@@ -34,13 +39,16 @@ export async function resume(sidecar: Sidecar, inputs: InputBoxes, attachment: A
   const notebookUri = notebook.uri.toString();
   // The history first: what begins between the two answers is in the second one.
   const { executions } = await sidecar.request('keeper/executionHistory', { sessionId, limit: HISTORY + session.queued });
-  const { cells, lastSeq } = await sidecar.request('keeper/cellOutputs', { sessionId, notebookUri, maxBytesPerCell: MAX_BYTES_PER_CELL });
+  const params = { sessionId, notebookUri, maxBytesPerCell: MAX_BYTES_PER_CELL };
+  const { cells, lastSeq } = await sidecar.request('keeper/cellOutputs', params);
+  const loaded: Loaded[] = [];
+  for (const row of cells) loaded.push(await whole(sidecar, params, { row, lastSeq }));
   const happened: Resumed[] = [];
   if (hasTab(notebook.uri) && !attachment.isDetached) {
     const codes = new Map(executions.map((execution) => [execution.executionId, execution.code]));
-    for (const placed of place(notebook, cells, codes)) {
+    for (const placed of place(notebook, loaded, codes)) {
       const before = placed.cell.executionSummary?.executionOrder;
-      const differs = show(attachment, placed, lastSeq);
+      const differs = show(attachment, placed);
       const isNew = differs || before !== (placed.row.executionCount ?? undefined);
       happened.push({ ...happenedIn(placed, executions), isNew });
     }
@@ -54,22 +62,31 @@ export async function resume(sidecar: Sidecar, inputs: InputBoxes, attachment: A
 /** Shows one cell's execution again: of a cell that an undo brought back, or whose text was cut while it ran. */
 export async function reload(sidecar: Sidecar, attachment: Attachment, executionId: string): Promise<void> {
   const { sessionId, notebook } = attachment;
-  const params = { sessionId, notebookUri: notebook.uri.toString(), maxBytesPerCell: MAX_BYTES_PER_CELL };
+  const params = { sessionId, notebookUri: notebook.uri.toString(), executionId, maxBytesPerCell: MAX_BYTES_PER_CELL };
   const { cells, lastSeq } = await sidecar.request('keeper/cellOutputs', params);
   if (!hasTab(notebook.uri) || attachment.isDetached) return;
-  const rows = cells.filter((row) => row.executionId === executionId);
-  for (const placed of place(notebook, rows, new Map())) show(attachment, placed, lastSeq);
+  const loaded = cells.filter((row) => row.executionId === executionId).map((row) => ({ row, lastSeq }));
+  for (const placed of place(notebook, loaded, new Map())) show(attachment, placed);
 }
 
-function place(notebook: vscode.NotebookDocument, rows: readonly CellOutputs[], codes: ReadonlyMap<string, string>): Placed[] {
-  return rows.flatMap((row) => {
+/** What an answer about all cells had no room for: asked for alone, a cell has all the room. */
+async function whole(sidecar: Sidecar, params: CellOutputsParams, loaded: Loaded): Promise<Loaded> {
+  if (loaded.row.leftOut === undefined) return loaded;
+  const { executionId } = loaded.row;
+  const { cells, lastSeq } = await sidecar.request('keeper/cellOutputs', { ...params, executionId });
+  const row = cells.find((candidate) => candidate.executionId === executionId);
+  return row ? { row, lastSeq } : loaded;
+}
+
+function place(notebook: vscode.NotebookDocument, loaded: readonly Loaded[], codes: ReadonlyMap<string, string>): Placed[] {
+  return loaded.flatMap(({ row, lastSeq }) => {
     const cell = findCell(notebook, row.cellId, row.cellIndex, codes.get(row.executionId));
-    return cell ? [{ row, cell }] : [];
+    return cell ? [{ row, lastSeq, cell }] : [];
   });
 }
 
 /** True where the cell's outputs were not those of the journal. */
-function show(attachment: Attachment, { row, cell }: Placed, lastSeq: number): boolean {
+function show(attachment: Attachment, { row, lastSeq, cell }: Placed): boolean {
   const { runs } = attachment;
   if (row.truncated) attachment.truncated.set(cell, row.truncated);
   else attachment.truncated.delete(cell);

@@ -131,14 +131,23 @@ score: number, };
  */
 export type CellOutputs = { notebookUri: string, cellId: string, cellIndex: number | null, executionId: string, executionCount: number | null, status: ExecutionStatus, startedAt: Time | null, completedAt: Time | null, outputs: Array<Output>, 
 /**
- * Set where stream text was cut in its middle.
+ * Set where something was cut: stream text in its middle, or an output that no answer can hold.
  */
-truncated: Truncated | null, };
+truncated: Truncated | null, 
+/**
+ * How many outputs, the last of them, are left out because the answer is full: asked for alone, the cell may have
+ * room for them.
+ */
+leftOut?: number, };
 
 /**
  * `keeper/cellOutputs`
  */
 export type CellOutputsParams = { sessionId: string, notebookUri?: string, 
+/**
+ * Of the cell with this execution alone: what an answer about all cells has no room for.
+ */
+executionId?: string, 
 /**
  * Stream text of a cell is cut in its middle beyond this; default 10485760.
  */
@@ -939,11 +948,11 @@ afterSeq?: number, };
 export type SubscribeResult = { lastSeq: number, };
 
 /**
- * Where the whole of a cut stream is.
+ * Where the whole of what was cut is.
  */
 export type Truncated = { 
 /**
- * Bytes of stream text before the cut.
+ * Its bytes before the cut.
  */
 totalBytes: number, 
 /**

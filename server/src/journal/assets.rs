@@ -2,7 +2,8 @@
 //!
 //! A stream over 1 MiB goes into `assets/<execution>-<seq>.txt`, all of it: rows beyond the first MiB only say where in
 //! that file their text is. The file stays as long as the journal; once somebody was given it (`<file>.read` says when),
-//! its lease is 24 hours from the later of that and the session's end. Then head and tail stay.
+//! its lease is 24 hours from the later of that and the session's end. Then head and tail stay. Copies that were made to be
+//! opened lie beside them: the journal can do without.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -22,6 +23,11 @@ const LONG: u64 = 1 << 20;
 const TAIL: u64 = 64 << 10;
 /// Milliseconds for which an asset stays that somebody was given.
 const LEASE: i64 = 24 * 3_600_000;
+
+/// How the name of a copy begins, which the journal can do without.
+pub(super) const COPY: &str = "copy-";
+/// What one row says of an asset is never more: pieces are of 64 KiB.
+const LONGEST_SLICE: u64 = 1 << 20;
 
 /// One stream of one execution, as far as it was written without another output in between.
 #[derive(Clone, Debug)]
@@ -101,16 +107,52 @@ fn write_at(path: &Path, start: u64, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).map_err(failed)
 }
 
-/// A row's text out of its asset; empty where the file is gone.
+/// The file of an asset that a row names. `None` where no asset of ours can be called so: a row can be forged, and names
+/// nothing outside the session's own folder.
+pub(super) fn file_of(dir: &Path, name: &str) -> Option<PathBuf> {
+    let (id, seq) = name.strip_suffix(".txt")?.split_once('-')?;
+    let is_ours = crate::ids::is_id(id) && !seq.is_empty() && seq.bytes().all(|b| b.is_ascii_digit());
+    let path = dir.join("assets").join(name);
+    // A link would lead out of it.
+    let is_file = || fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+    (is_ours && is_file()).then_some(path)
+}
+
+/// A row's text out of its asset; `None` where the file is gone. A forged length takes no memory.
 pub(super) fn read_slice(dir: &Path, name: &str, start: u64, length: u64) -> Option<String> {
+    let path = file_of(dir, name)?;
     let read = || -> io::Result<String> {
-        let mut file = fs::File::open(dir.join("assets").join(name))?;
+        let mut file = fs::File::open(path)?;
         file.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::with_capacity(length as usize);
-        file.take(length).read_to_end(&mut bytes)?;
+        let mut bytes = Vec::new();
+        file.take(length.min(LONGEST_SLICE)).read_to_end(&mut bytes)?;
         Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
     };
     read().ok()
+}
+
+/// How long a file is; `None` where there is none.
+pub(super) fn length(path: &Path) -> Option<u64> {
+    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|found| found.len())
+}
+
+/// Makes a file that is there to be opened, whole or not at all.
+pub(super) fn make_copy(
+    dir: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<PathBuf> {
+    let folder = dir.join("assets");
+    let path = folder.join(name);
+    let failed = |source| Error::Io { path: path.clone(), source };
+    crate::paths::make_private(&folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new().prefix(".whole-").tempfile_in(&folder).map_err(failed)?;
+    let mut buffer = io::BufWriter::new(&mut file);
+    write(&mut buffer).and_then(|()| buffer.flush()).map_err(failed)?;
+    drop(buffer);
+    file.persist(&path).map_err(|e| failed(e.error))?;
+    touch(&path);
+    Ok(path)
 }
 
 /// Notes that somebody is given an asset.
@@ -148,11 +190,41 @@ pub(super) fn remove_copies(dir: &Path) {
     for entry in fs::read_dir(dir.join("assets")).into_iter().flatten().flatten() {
         let path = entry.path();
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-        if crate::ids::is_id(name) && path.extension().is_some_and(|e| e == "txt") {
+        if name.starts_with(COPY) || crate::ids::is_id(name) && path.extension().is_some_and(|e| e == "txt") {
             let _ = fs::remove_file(marker(&path));
             let _ = fs::remove_file(&path);
         }
     }
+}
+
+/// Removes the oldest of the messages that could not be read until about `surplus` bytes are free; how many are.
+pub(super) fn prune_raw(db: &Connection, surplus: u64) -> Result<u64> {
+    let (mut freed, mut last) = (0, None);
+    {
+        let mut statement = db.prepare("SELECT id, length(body) + 64 FROM raw ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        while freed < surplus
+            && let Some(row) = rows.next()?
+        {
+            last = Some(row.get::<_, i64>(0)?);
+            freed += row.get::<_, i64>(1)? as u64;
+        }
+    }
+    db.execute("DELETE FROM raw WHERE id <= ?1", [last])?;
+    Ok(freed)
+}
+
+/// Gives the disk what is free in the file beyond the limit.
+pub(super) fn give_back(db: &Connection, limit: u64) -> Result<()> {
+    let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let beyond = pragma("page_count")? - limit as i64 / pragma("page_size")?;
+    if beyond > 0 {
+        // It gives a row a page. A file that was made by an earlier version gives none, and uses them again.
+        let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({beyond})"))?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
 }
 
 /// Removes the oldest outputs until about `surplus` bytes are free. The names of assets that lost rows.
@@ -167,12 +239,12 @@ pub(super) fn prune_oldest(db: &mut Connection, dir: &Path, surplus: u64) -> Res
     {
         let mut statement = transaction.prepare(
             "SELECT seq, coalesce(length(body), 0) + coalesce(length, 0) + 64, asset FROM events
-             WHERE kind IN (3, 5, 8, 11) ORDER BY seq",
+             WHERE kind IN (3, 4, 5, 6, 7, 8, 11) ORDER BY seq",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             last = row.get(0)?;
-            freed += row.get::<_, i64>(1)? as u64;
+            freed = freed.saturating_add(row.get::<_, i64>(1)?.max(0) as u64);
             touched.extend(row.get::<_, Option<String>>(2)?);
             if freed >= surplus {
                 break;
@@ -194,15 +266,19 @@ pub(super) fn prune_oldest(db: &mut Connection, dir: &Path, surplus: u64) -> Res
         }
         transaction.execute("DELETE FROM events WHERE asset = ?1", [name])?;
     }
-    transaction.execute("DELETE FROM events WHERE seq <= ?1 AND kind IN (3, 5, 8, 11)", [last])?;
+    // Whether a question is open is what its execution's last row of the two says.
+    transaction.execute(
+        "DELETE FROM events WHERE seq <= ?1 AND (kind IN (3, 4, 5, 8, 11) OR kind IN (6, 7) AND seq <
+         (SELECT max(seq) FROM events AS later WHERE later.execution = events.execution AND later.kind IN (6, 7)))",
+        [last],
+    )?;
     if let Some((seq, at)) = before.filter(|before| newest(&transaction).ok() != Some(Some(*before))) {
         // Its number stays taken: who has read so far must not wait for numbers that come again.
         let gap = super::rows::json(&EventBody::Gap { from: at, to: at, lost_at_most: None });
         super::rows::put_event(&transaction, seq as u64, None, kind::GAP, at, &gap, None)?;
     }
     transaction.commit()?;
-    for name in &touched {
-        let path = dir.join("assets").join(name);
+    for path in touched.iter().filter_map(|name| file_of(dir, name)) {
         let _ = fs::remove_file(marker(&path));
         if let Err(e) = fs::remove_file(&path) {
             tracing::warn!("{} could not be removed: {e}", path.display());
@@ -216,7 +292,7 @@ pub fn sweep_assets(dir: &Path, ended_at: Option<Time>, now: Time) -> Result<()>
     let Some(ended_at) = ended_at else { return Ok(()) };
     for entry in fs::read_dir(dir.join("assets")).into_iter().flatten().flatten() {
         let path = entry.path();
-        let Some(name) = path.file_name().and_then(|n| n.to_str()).filter(|n| n.ends_with(".txt")) else {
+        let Some(name) = path.file_name().and_then(|n| n.to_str()).filter(|n| !n.ends_with(".read")) else {
             continue;
         };
         let Ok(read) = fs::metadata(marker(&path)).and_then(|m| m.modified()) else { continue };
@@ -224,7 +300,9 @@ pub fn sweep_assets(dir: &Path, ended_at: Option<Time>, now: Time) -> Result<()>
         if now.0 - read.max(ended_at.0) < LEASE {
             continue;
         }
-        let_go(dir, name)?;
+        if !name.starts_with(COPY) {
+            let_go(dir, name)?;
+        }
         let _ = fs::remove_file(marker(&path));
         fs::remove_file(&path).map_err(|source| Error::Io { path, source })?;
     }
@@ -250,22 +328,22 @@ fn keep_tail(transaction: &Connection, dir: &Path, name: &str, most: u64) -> Res
         })?;
         rows.collect::<rusqlite::Result<_>>()?
     };
-    let (mut kept, mut left_out, mut place) = (0, 0, None);
+    let (mut kept, mut left_out, mut place) = (0, 0_u64, None);
     for (seq, stream, start, length) in rows {
         let stream = if stream == "stderr" { StreamName::Stderr } else { StreamName::Stdout };
         if kept < most {
-            kept += length;
+            kept = kept.saturating_add(length);
             let text = read_slice(dir, name, start, length).unwrap_or_default();
             set_text(transaction, seq, stream, &text)?;
         } else {
-            left_out += length;
+            left_out = left_out.saturating_add(length);
             if let Some((old, _)) = place.replace((seq, stream)) {
                 transaction.execute("DELETE FROM events WHERE seq = ?1", [old])?;
             }
         }
     }
     if let Some((seq, stream)) = place {
-        set_text(transaction, seq, stream, &super::fold::left_out(left_out))?;
+        set_text(transaction, seq, stream, &crate::protocol::limits::left_out(left_out))?;
     }
     Ok(())
 }

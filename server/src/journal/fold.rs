@@ -1,12 +1,8 @@
 //! Folding events into a cell's outputs, as nbformat and Jupyter's front ends have them: streams joined, `\r` and `\b`
 //! carried out, `clear_output`. Pure. A stream that will be cut is never whole in memory.
 
-use crate::protocol::{Output, StreamName};
-
-/// The words in place of what is left out.
-pub(super) fn left_out(bytes: u64) -> String {
-    format!("\n… {bytes} bytes left out …\n")
-}
+use crate::protocol::StreamName;
+use crate::protocol::limits::left_out;
 
 /// Outputs of one execution, as they come about.
 pub(super) struct Fold {
@@ -18,8 +14,14 @@ pub(super) struct Fold {
 
 /// An output, with the number of the event that made it.
 pub(super) enum Folded {
-    Stream { name: StreamName, text: Text },
-    Other { seq: u64, output: Output },
+    Stream {
+        name: StreamName,
+        text: Text,
+    },
+    /// What is no stream is read once it is known to stand: much may be cleared, or left out.
+    Other {
+        seq: u64,
+    },
 }
 
 impl Fold {
@@ -47,12 +49,9 @@ impl Fold {
         self.outputs.push(Folded::Stream { name, text });
     }
 
-    pub fn output(&mut self, seq: u64, output: Output) {
-        if let Output::Stream { name, text } = output {
-            return self.stream(name, &text);
-        }
+    pub fn other(&mut self, seq: u64) {
         self.take_clear();
-        self.outputs.push(Folded::Other { seq, output });
+        self.outputs.push(Folded::Other { seq });
     }
 
     fn take_clear(&mut self) {
@@ -195,7 +194,6 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn stream(pieces: &[&str]) -> String {
         let mut fold = Fold::new(u64::MAX);
@@ -261,16 +259,15 @@ mod tests {
         let kinds = |fold: Fold| -> Vec<String> {
             let name = |o: Folded| match o {
                 Folded::Stream { name, text } => format!("{name:?}:{}", text.into_text(u64::MAX)),
-                Folded::Other { seq, .. } => seq.to_string(),
+                Folded::Other { seq } => seq.to_string(),
             };
             fold.outputs.into_iter().map(name).collect()
         };
-        let display = || Output::DisplayData { data: json!({}), metadata: json!({}), display_id: None };
         let mut fold = Fold::new(u64::MAX);
         fold.stream(StreamName::Stdout, "a");
         fold.stream(StreamName::Stderr, "b");
         fold.stream(StreamName::Stdout, "c");
-        fold.output(7, display());
+        fold.other(7);
         fold.stream(StreamName::Stdout, "d");
         fold.stream(StreamName::Stdout, "e");
         assert_eq!(kinds(fold), ["Stdout:a", "Stderr:b", "Stdout:c", "7", "Stdout:de"]);
@@ -279,7 +276,7 @@ mod tests {
         fold.stream(StreamName::Stdout, "a");
         fold.clear(true);
         assert_eq!(fold.outputs.len(), 1, "with wait the old output stays until the next comes");
-        fold.output(8, display());
+        fold.other(8);
         assert_eq!(kinds(fold), ["8"]);
 
         let mut fold = Fold::new(u64::MAX);

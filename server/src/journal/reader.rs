@@ -8,27 +8,51 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::assets::read_slice;
+use super::large::{self, Bounds};
 use super::outputs::{self, Standing, StoredOutput};
 use super::schema::{self, kind};
 use super::{CellRow, ExecutionRow, Result};
 use crate::paths::FileIdentity;
-use crate::protocol::{CellRef, EventBody, ExecutionStatus, Output, StoredEvent, StreamName, Time};
+use crate::protocol::limits::{self, json_bytes, left_out};
+use crate::protocol::{
+    CellRef, EventBody, ExecutionError, ExecutionStatus, Output, StoredEvent, StreamName, Time,
+};
 
 pub(super) const EXECUTION_COLUMNS: &str = "execution_id, notebook, cell_id, cell_index, code, execution_count, origin, \
      status, queued_at, started_at, completed_at, error, stop_on_error";
+
+/// How much of what stands in cells is wanted.
+#[derive(Clone, Copy, Debug)]
+pub enum Most {
+    /// Stream text of each cell up to so many bytes, and of the rest what an answer can hold.
+    Answer(u64),
+    /// All of it, for a file.
+    All,
+}
+
+impl Most {
+    /// Bytes of stream text a cell, and the room for all.
+    fn room(self, bounds: Bounds) -> (u64, Option<u64>) {
+        match self {
+            Most::Answer(bytes_per_cell) => (bytes_per_cell, Some(bounds.answer)),
+            Most::All => (u64::MAX, None),
+        }
+    }
+}
 
 /// A journal open for reading; one that is not there yet reads as empty.
 pub struct Reader {
     pub(super) dir: PathBuf,
     db: Option<Connection>,
     files: [Option<FileIdentity>; 2],
+    pub(super) bounds: Bounds,
 }
 
 impl Reader {
     /// Opens the journal of a session's folder.
     pub fn open(dir: &Path) -> Result<Reader> {
         let db = schema::open_reader(dir)?;
-        Ok(Reader { dir: dir.to_owned(), db, files: files(dir) })
+        Ok(Reader { dir: dir.to_owned(), db, files: files(dir), bounds: Bounds::USUAL })
     }
 
     /// Whether other files lie in its place by now: a damaged one was set aside, or its log was deleted under it.
@@ -72,7 +96,7 @@ impl Reader {
                 });
             }
             expected = seq + 1;
-            let Some((body, size)) = self.body(row, what)? else { continue };
+            let Some((body, size)) = self.body(row, seq, what)? else { continue };
             let cell_id: Option<String> = row.get(9)?;
             let cell = match cell_id {
                 Some(id) => Some(CellRef { id, index: row.get::<_, Option<u32>>(10)?.unwrap_or(0) }),
@@ -87,29 +111,51 @@ impl Reader {
         Ok(events)
     }
 
-    /// An event's body, text out of its asset; `None` where it cannot be read.
-    fn body(&self, row: &Row<'_>, what: i64) -> Result<Option<(EventBody, usize)>> {
-        let text: String = row.get::<_, Option<String>>(3)?.unwrap_or_default();
+    /// An event's body, text out of its asset, and what is too large for an answer put aside; `None` where it cannot be
+    /// read.
+    fn body(&self, row: &Row<'_>, seq: u64, what: i64) -> Result<Option<(EventBody, usize)>> {
+        let text = row.get_ref(3)?.as_str_or_null().ok().flatten().unwrap_or_default();
         if let (kind::OUTPUT, Some(asset)) = (what, row.get::<_, Option<String>>(4)?) {
             let (start, length) = (row.get::<_, i64>(5)? as u64, row.get::<_, i64>(6)? as u64);
             let name = if text == "stderr" { StreamName::Stderr } else { StreamName::Stdout };
-            let text =
-                read_slice(&self.dir, &asset, start, length).unwrap_or_else(|| super::fold::left_out(length));
+            let text = read_slice(&self.dir, &asset, start, length).unwrap_or_else(|| left_out(length));
             let size = text.len();
             return Ok(Some((EventBody::Output { output: Output::Stream { name, text } }, size)));
         }
         let size = text.len();
-        Ok(serde_json::from_str(&text).ok().map(|body| (body, size)))
+        let body = serde_json::from_str(text).ok();
+        Ok(body.map(|body| (large::event(&self.dir, seq, body, self.bounds), size)))
     }
 
-    /// The latest executions, newest first.
+    /// The latest executions, newest first: fewer than asked for where the answer is full, their code and errors cut.
     pub fn executions(&self, limit: usize, notebook: Option<u32>) -> Result<Vec<ExecutionRow>> {
         let Some(db) = &self.db else { return Ok(Vec::new()) };
         let filter = if notebook.is_some() { "WHERE notebook = ?2" } else { "WHERE ?2 IS NULL" };
         let mut statement = db.prepare_cached(&format!(
             "SELECT {EXECUTION_COLUMNS} FROM executions {filter} ORDER BY ordinal DESC LIMIT ?1"
         ))?;
-        let rows = statement.query_map(params![limit as i64, notebook], execution_of)?;
+        let mut rows = statement.query(params![limit as i64, notebook])?;
+        let (mut executions, mut room) = (Vec::new(), self.bounds.history());
+        while let Some(row) = rows.next()? {
+            let mut execution = execution_of(row)?;
+            limits::cut_code(&mut execution.code);
+            execution.error.iter_mut().for_each(ExecutionError::cut);
+            let bytes = json_bytes(&(&execution.code, &execution.error));
+            if bytes > room {
+                break;
+            }
+            room -= bytes;
+            executions.push(execution);
+        }
+        Ok(executions)
+    }
+
+    /// All executions, in their order, with the moment at which each was queued.
+    pub fn execution_ids(&self) -> Result<Vec<(String, Time)>> {
+        let Some(db) = &self.db else { return Ok(Vec::new()) };
+        let mut statement =
+            db.prepare_cached("SELECT execution_id, queued_at FROM executions ORDER BY ordinal")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, Time(row.get(1)?))))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -157,7 +203,7 @@ impl Reader {
     }
 
     /// What one execution put out, as it stands, and where all of it is when it was cut; `None` of an unknown one.
-    pub fn outputs(&self, execution_id: &str, max_bytes: u64) -> Result<Option<Standing>> {
+    pub fn outputs(&self, execution_id: &str, most: Most) -> Result<Option<Standing>> {
         let Some(db) = &self.db else { return Ok(None) };
         let moment = db.unchecked_transaction()?;
         let row = moment
@@ -166,15 +212,17 @@ impl Reader {
             .optional()?;
         let Some((ordinal, pruned)) = row else { return Ok(None) };
         let stored = StoredOutput { dir: &self.dir, db: &moment, ordinal, pruned };
-        outputs::fold_execution(&stored, execution_id, max_bytes).map(Some)
+        let (per_cell, mut room) = most.room(self.bounds);
+        outputs::fold_execution(&stored, execution_id, per_cell, &mut room, self.bounds).map(Some)
     }
 
     /// For each cell its latest execution that began, outputs as they stand, and the last number that they hold: all of
-    /// one moment.
+    /// one moment. `execution`: of that one alone.
     pub fn cell_outputs(
         &self,
         notebook: Option<u32>,
-        max_bytes_per_cell: u64,
+        execution: Option<&str>,
+        most: Most,
     ) -> Result<(u64, Vec<CellRow>)> {
         let Some(db) = &self.db else { return Ok((0, Vec::new())) };
         let moment = db.unchecked_transaction()?;
@@ -183,15 +231,17 @@ impl Reader {
             "SELECT c.notebook, c.cell_id, x.cell_index, x.execution_id, x.execution_count, x.status, x.started_at,
                     x.completed_at, x.ordinal, x.pruned
              FROM cells c JOIN executions x ON x.ordinal = c.execution
-             WHERE ?1 IS NULL OR c.notebook = ?1 ORDER BY c.notebook, x.cell_index, x.ordinal",
+             WHERE (?1 IS NULL OR c.notebook = ?1) AND (?2 IS NULL OR x.execution_id = ?2)
+             ORDER BY c.notebook, x.cell_index, x.ordinal",
         )?;
-        let mut rows = statement.query([notebook])?;
+        let (per_cell, mut room) = most.room(self.bounds);
+        let mut rows = statement.query(params![notebook, execution])?;
         let mut cells = Vec::new();
         while let Some(row) = rows.next()? {
             let ordinal: i64 = row.get(8)?;
             let execution_id: String = row.get(3)?;
             let stored = StoredOutput { dir: &self.dir, db: &moment, ordinal, pruned: row.get(9)? };
-            let folded = outputs::fold_execution(&stored, &execution_id, max_bytes_per_cell)?;
+            let standing = outputs::fold_execution(&stored, &execution_id, per_cell, &mut room, self.bounds)?;
             cells.push(CellRow {
                 notebook: row.get(0)?,
                 cell_id: row.get(1)?,
@@ -201,8 +251,9 @@ impl Reader {
                 status: status(row, 5)?,
                 started_at: row.get::<_, Option<i64>>(6)?.map(Time),
                 completed_at: row.get::<_, Option<i64>>(7)?.map(Time),
-                outputs: folded.0,
-                truncated: folded.1,
+                outputs: standing.outputs,
+                truncated: standing.truncated,
+                left_out: standing.left_out,
             });
         }
         Ok((last, cells))

@@ -92,6 +92,8 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     let prepare = || -> rusqlite::Result<()> {
         db.pragma_update(None, "page_size", 16_384)?;
+        // Of a new file: what pruning frees can be given back to the disk.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         // Write-ahead logs need shared memory, which file systems of other hosts do not give.
         let mode = if crate::paths::is_remote(&path) { "DELETE" } else { "WAL" };
         db.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))?;

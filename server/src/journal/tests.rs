@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::journal::{Reader, sweep_assets};
+use crate::journal::{Most, Reader, sweep_assets};
 use crate::protocol::ExecutionError;
 
 fn new(id: &str, cell: Option<(&str, u32)>) -> NewExecution {
@@ -38,7 +38,7 @@ fn begun(dir: &Path, limits: Limits) -> Journal {
 }
 
 fn text_of(dir: &Path, most: u64) -> String {
-    let (_, cells) = Reader::open(dir).unwrap().cell_outputs(None, most).unwrap();
+    let (_, cells) = Reader::open(dir).unwrap().cell_outputs(None, None, Most::Answer(most)).unwrap();
     let text = |output: &Output| match output {
         Output::Stream { text, .. } => text.clone(),
         other => format!("{other:?}"),
@@ -49,7 +49,10 @@ fn text_of(dir: &Path, most: u64) -> String {
 #[test]
 fn what_is_written_is_read() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(Reader::open(dir.path()).unwrap().cell_outputs(None, 10).unwrap(), (0, vec![]));
+    assert_eq!(
+        Reader::open(dir.path()).unwrap().cell_outputs(None, None, Most::Answer(10)).unwrap(),
+        (0, vec![])
+    );
     let mut journal = begun(dir.path(), Limits::default());
     journal.append(Some("aaaaaaaaaaaa"), Time(2), stream("a\n"));
     journal.append(Some("aaaaaaaaaaaa"), Time(2), stream("b\n"));
@@ -136,7 +139,7 @@ fn updates_reach_displays_of_other_cells() {
     };
     journal.append(Some("bbbbbbbbbbbb"), Time(4), update);
     journal.commit().unwrap();
-    let (_, cells) = Reader::open(dir.path()).unwrap().cell_outputs(None, 100).unwrap();
+    let (_, cells) = Reader::open(dir.path()).unwrap().cell_outputs(None, None, Most::Answer(100)).unwrap();
     assert_eq!(cells[0].outputs, [display("new")]);
     assert!(cells[1].outputs.is_empty());
 }
@@ -159,7 +162,7 @@ fn a_long_stream_is_whole_in_a_file_and_cut_in_the_cell() {
     assert!(whole.len() > 2 << 20);
     assert_eq!(text_of(dir.path(), 10 << 20), whole);
     let reader = Reader::open(dir.path()).unwrap();
-    let (_, cells) = reader.cell_outputs(None, 10_000).unwrap();
+    let (_, cells) = reader.cell_outputs(None, None, Most::Answer(10_000)).unwrap();
     let (total, asset) = cells[0].truncated.clone().unwrap();
     assert_eq!((total, std::fs::read_to_string(&asset).unwrap()), (whole.len() as u64, whole.clone()));
     let (mut from_events, mut after) = (String::new(), 0);
@@ -252,7 +255,7 @@ fn what_was_made_to_be_opened_goes_before_what_ran() {
         journal.append(Some("aaaaaaaaaaaa"), Time(2), EventBody::Output { output });
     }
     journal.commit().unwrap();
-    let (_, cells) = Reader::open(dir.path()).unwrap().cell_outputs(None, 1_000).unwrap();
+    let (_, cells) = Reader::open(dir.path()).unwrap().cell_outputs(None, None, Most::Answer(1_000)).unwrap();
     let (total, copy) = cells[0].truncated.clone().unwrap();
     assert!(copy.exists() && total > 1_900_000);
     journal.limits = Limits { max_bytes: 3 << 20 };
@@ -296,7 +299,8 @@ fn what_is_taken_back_never_was() {
     let committed = journal.commit().unwrap();
     journal.pretend_full(true);
     let data = json!({ "text/plain": "y".repeat(200_000) });
-    let output = EventBody::Output { output: Output::DisplayData { data, metadata: json!({}), display_id: None } };
+    let output =
+        EventBody::Output { output: Output::DisplayData { data, metadata: json!({}), display_id: None } };
     journal.append(Some("aaaaaaaaaaaa"), Time(2), output);
     assert!(!journal.has_more_than_outputs());
     journal.queue(new("bbbbbbbbbbbb", None));
@@ -344,7 +348,10 @@ fn a_journal_that_is_removed_or_replaced_under_its_keeper_comes_back_whole() {
     };
     check(&|dir| std::fs::remove_file(path(dir, "")).unwrap(), 0);
     check(&|dir| std::fs::remove_file(path(dir, "-wal")).unwrap(), 0);
-    check(&|dir| ["", "-wal", "-shm"].iter().for_each(|end| std::fs::remove_file(path(dir, end)).unwrap()), 0);
+    check(
+        &|dir| ["", "-wal", "-shm"].iter().for_each(|end| std::fs::remove_file(path(dir, end)).unwrap()),
+        0,
+    );
     check(
         &|dir| {
             std::fs::remove_file(path(dir, "")).unwrap();
@@ -387,3 +394,6 @@ fn what_is_no_journal_is_refused() {
     db.pragma_update(None, "user_version", 99).unwrap();
     assert!(Journal::open(dir.path(), Limits::default()).err().unwrap().is_newer());
 }
+
+#[path = "tests/answers.rs"]
+mod answers;

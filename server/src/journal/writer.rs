@@ -95,8 +95,9 @@ pub struct Journal {
     runs: HashMap<i64, Run>,
     /// Dropped while the disk was full: first and last time, messages, and the last one's number.
     dropped: Option<(Time, Time, u64, u64)>,
-    /// Whether anything was committed since the limits were looked at.
+    /// Whether anything was committed since the limits were looked at, and about how many bytes.
     grown: bool,
+    grown_bytes: usize,
 }
 
 impl Journal {
@@ -121,6 +122,7 @@ impl Journal {
             runs: HashMap::new(),
             dropped: None,
             grown: true,
+            grown_bytes: 0,
         })
     }
 
@@ -146,6 +148,9 @@ impl Journal {
             }
             | EventBody::UpdateDisplay { data, .. }
             | EventBody::Comm { message: data } => text_bytes(data),
+            EventBody::Output { output: Output::Error { evalue, traceback, .. } } => {
+                evalue.len() + traceback.iter().map(String::len).sum::<usize>()
+            }
             _ => 0,
         };
         let execution_id = execution_id.map(str::to_owned);
@@ -255,7 +260,9 @@ impl Journal {
         let runs = self.runs.clone();
         match self.write(rows) {
             Ok(()) => {
-                self.waiting_bytes -= self.waiting.drain(..rows).map(|written| written.bytes).sum::<usize>();
+                let written = self.waiting.drain(..rows).map(|written| written.bytes).sum::<usize>();
+                self.waiting_bytes -= written;
+                self.grown_bytes += written;
                 self.dropped = None;
                 self.grown = true;
                 // What is not written has the numbers from the first of it on; a raw row has that of the row before it.
@@ -412,11 +419,17 @@ impl Journal {
         Ok(self.db.query_row(sum, [], |row| row.get(0))?)
     }
 
+    /// Whether so much was written since the limit was looked at that it is to be looked at soon.
+    pub fn has_grown_much(&self) -> bool {
+        self.grown_bytes as u64 > (self.limits.max_bytes / 16).max(1 << 20)
+    }
+
     /// Keeps the journal within its limit: its oldest outputs go, and their cells say so.
     pub fn enforce_limits(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.grown) {
             return Ok(());
         }
+        self.grown_bytes = 0;
         let mut used = assets::used_bytes(&self.db, &self.dir)?;
         if used > self.limits.max_bytes {
             assets::remove_copies(&self.dir);
@@ -425,12 +438,17 @@ impl Journal {
         if used <= self.limits.max_bytes {
             return Ok(());
         }
-        let surplus = used.saturating_sub((self.limits.max_bytes as f64 * LEFT_AFTER_PRUNING) as u64);
+        let left = (self.limits.max_bytes as f64 * LEFT_AFTER_PRUNING) as u64;
+        // What means nothing to anybody goes first.
+        let surplus = used.saturating_sub(left).saturating_sub(assets::prune_raw(&self.db, used - left)?);
+        if surplus == 0 {
+            return assets::give_back(&self.db, self.limits.max_bytes);
+        }
         let pruned = assets::prune_oldest(&mut self.db, &self.dir, surplus)?;
         // What follows a pruned part begins a file of its own.
         self.runs.retain(|_, run| run.asset.as_ref().is_none_or(|(name, _)| !pruned.contains(name)));
         tracing::info!(used, surplus, "the journal reached its limit: its oldest outputs were removed");
-        Ok(())
+        assets::give_back(&self.db, self.limits.max_bytes)
     }
 
     /// Makes the database unable to grow, as a full disk does.

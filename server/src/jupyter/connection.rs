@@ -150,7 +150,8 @@ impl ConnectionFile {
         for port in self.ports() {
             let _ = std::fs::remove_file(self.socket_path(port)); // Not there: as wanted.
         }
-        let unlimited = self.iopub_without_limit.as_deref().and_then(|endpoint| endpoint.strip_prefix("ipc://"));
+        let unlimited =
+            self.iopub_without_limit.as_deref().and_then(|endpoint| endpoint.strip_prefix("ipc://"));
         unlimited.map(std::fs::remove_file);
         let folder = Path::new(&self.ip).parent().filter(|folder| is_short(folder));
         folder.map(std::fs::remove_dir);

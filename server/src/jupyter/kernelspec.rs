@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::search::Search;
+use crate::protocol::limits;
 
 /// A `kernel.json` is a few lines.
 const LARGEST: u64 = 1 << 20;
@@ -125,7 +126,9 @@ fn read(folder: &Path, data: &Path) -> Result<Option<Kernelspec>, String> {
     let broken = |error: String| format!("The kernel in {} cannot be used: {error}.", folder.display());
     let bytes = crate::foreign::read(&file, LARGEST).map_err(|error| broken(error.to_string()))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let json: KernelJson = serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
+    let mut json: KernelJson = serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
+    limits::cut(&mut json.display_name, limits::LABEL);
+    limits::cut(&mut json.language, limits::LABEL);
     if json.argv.is_empty() {
         return Err(broken("its kernel.json names no command (argv)".to_owned()));
     }

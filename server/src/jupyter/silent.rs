@@ -252,10 +252,7 @@ mod tests {
         check(said("tcp://192.0.2.1:4711"), Err("tcp://192.0.2.1:4711"));
         check(said("no answer"), Err("no answer"));
         let failed = json!({ "status": "error", "evalue": "no iopub_thread" });
-        check(
-            json!({ "status": "ok", "user_expressions": { EXPRESSION: failed } }),
-            Err("no iopub_thread"),
-        );
+        check(json!({ "status": "ok", "user_expressions": { EXPRESSION: failed } }), Err("no iopub_thread"));
         check(json!({ "status": "aborted" }), Err("aborted"));
         check(json!(null), Err("no answer in the reply"));
     }

@@ -154,8 +154,8 @@ impl KeeperClient {
                 }
             }
             Err(e) => {
-                let _ = sender
-                    .send(Err(Error::new(ErrorKind::InvalidParams, e.to_string()).with("field", "code")));
+                let what = format!("the request cannot be sent ({e}): send less code at once");
+                let _ = sender.send(Err(Error::new(ErrorKind::InvalidParams, what).with("field", "code")));
             }
         }
         reply
@@ -168,10 +168,17 @@ impl KeeperClient {
 
     /// The same, for the requests that are answered with the session.
     pub async fn call_session(&self, request: Request) -> Result<Session, Error> {
-        let answer = self.call(request).await?;
-        serde_json::from_value(answer["session"].clone())
-            .map_err(|e| Error::new(ErrorKind::Internal, format!("the keeper's answer cannot be read: {e}")))
+        session_of(self.call(request).await?)
     }
+}
+
+/// The session in a keeper's answer.
+pub fn session_of(mut answer: Value) -> Result<Session, Error> {
+    let read: Result<Session, _> = serde_json::from_value(answer["session"].take());
+    let mut session = read
+        .map_err(|e| Error::new(ErrorKind::Internal, format!("the keeper's answer cannot be read: {e}")))?;
+    session.cut();
+    Ok(session)
 }
 
 /// What a keeper of an earlier version cannot do; a restarted kernel has the same keeper.
@@ -205,7 +212,9 @@ async fn read_answers(
         let (id, answer) = match frames::read::<Answer>(&mut read).await {
             Ok(Some(Answer::Ok { id, ok })) => (id, Ok(ok)),
             Ok(Some(Answer::Failed { id, error })) => (id, Err(error.into())),
-            Ok(Some(Answer::Status { status })) => {
+            Ok(Some(Answer::Status { mut status })) => {
+                // A keeper of an earlier version does not.
+                status.cut();
                 let _ = events.send(KeeperEvent::Status(status));
                 continue;
             }

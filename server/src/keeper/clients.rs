@@ -13,7 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 
 use super::frames::{self, Answer, Request, RequestFrame};
-use crate::protocol::AttachedWindow;
+use crate::protocol::{AttachedWindow, Error, ErrorKind};
 
 /// Replies that a face may leave unread.
 const UNREAD_REPLIES: usize = 8_192;
@@ -106,10 +106,15 @@ impl Clients {
     /// Answers a request. One who leaves thousands of replies unread is let go.
     pub fn reply(&mut self, connection: u64, answer: &Answer) {
         let Some(client) = self.connections.get(&connection) else { return };
-        let bytes = match frames::encode(answer) {
-            Ok(bytes) => bytes,
-            Err(e) => return tracing::error!("an answer could not be written: {e}"),
-        };
+        // Whoever asked is told why there is no answer, rather than nothing.
+        let bytes = frames::encode(answer).or_else(|e| {
+            tracing::error!("an answer could not be written: {e}");
+            let (Answer::Ok { id, .. } | Answer::Failed { id, .. }) = answer else { return Err(e) };
+            let error =
+                Error::new(ErrorKind::Internal, format!("the keeper's answer could not be sent: {e}"));
+            frames::encode(&Answer::Failed { id: *id, error: error.into() })
+        });
+        let Ok(bytes) = bytes else { return };
         if client.replies.try_send(bytes).is_err() {
             self.connections.remove(&connection);
         }

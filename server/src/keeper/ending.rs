@@ -84,7 +84,9 @@ impl Keeper {
         }
         match sent {
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-                let what = format!("the system does not let us end process {pid}, which is another user's: end it yourself");
+                let what = format!(
+                    "the system does not let us end process {pid}, which is another user's: end it yourself"
+                );
                 self.ending_refused(what);
             }
             Err(e) => tracing::warn!("the kernel could not be signalled: {e}"),
@@ -228,7 +230,9 @@ impl Keeper {
     /// What the kernel wrote to its own standard error since this start.
     fn stderr_tail(&self) -> String {
         let log = self.folders.kernel_log(&self.record.id);
-        let written = std::fs::metadata(&log).map_or(0, |m| m.len()).saturating_sub(self.log_from);
+        let length = std::fs::metadata(&log).map_or(0, |m| m.len());
+        // Shorter than it was, it was cut back since.
+        let written = length.checked_sub(self.log_from).unwrap_or(length);
         super::spawn::tail(&log, written.min(4_000))
     }
 
@@ -240,6 +244,7 @@ impl Keeper {
         let effects = self.machine.kernel_gone(ExecutionStatus::Lost, now);
         self.carry_out(effects, now);
         self.settle_up();
+        kernel::remove_sockets(&self.folders, &self.record);
         self.state = SessionState::Ended;
         self.record.ended_at = Some(now);
         self.record.end_reason = Some(reason);

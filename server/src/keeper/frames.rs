@@ -210,9 +210,10 @@ pub async fn read<T: for<'a> Deserialize<'a>>(from: &mut (impl AsyncRead + Unpin
 pub fn encode(frame: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 4];
     serde_json::to_writer(&mut bytes, frame)?;
-    let length = u32::try_from(bytes.len() - 4).ok().filter(|n| *n <= LARGEST_FRAME).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, "the request is over 64 MiB: send less code at once")
-    })?;
+    let length = u32::try_from(bytes.len() - 4)
+        .ok()
+        .filter(|n| *n <= LARGEST_FRAME)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is over 64 MiB"))?;
     bytes[..4].copy_from_slice(&length.to_le_bytes());
     Ok(bytes)
 }

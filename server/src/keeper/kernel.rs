@@ -132,7 +132,11 @@ impl From<std::io::Error> for NotSpawned {
 
 /// Starts the kernel's process: a session of its own, so that what is stopped in it does not die with the keeper; output into
 /// kernel.log, the keeper's clean environment and what the session adds to it.
-pub fn spawn(record: &Record, folders: &Folders, way: Way) -> Result<(Child, Identity, ConnectionFile), NotSpawned> {
+pub fn spawn(
+    record: &Record,
+    folders: &Folders,
+    way: Way,
+) -> Result<(Child, Identity, ConnectionFile), NotSpawned> {
     let id = &record.id;
     let failed = |e: jupyter::ConnectionError| std::io::Error::other(e.to_string());
     let mut reserved: Option<PortReservation> = None;
@@ -301,6 +305,16 @@ pub fn close_sockets_to_others(folders: &Folders, id: &str) {
     use std::os::unix::fs::PermissionsExt;
     for entry in std::fs::read_dir(folders.run(id)).into_iter().flatten().flatten() {
         let _ = std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o600));
+    }
+}
+
+/// A kernel that has ended leaves its sockets. Those of another program's lie in that one's folder.
+pub fn remove_sockets(folders: &Folders, record: &Record) {
+    folders.remove_kernel_sockets(&record.id);
+    if let Ok(connection) = ConnectionFile::read(&folders.connection_file(&record.id))
+        && !record.foreign
+    {
+        connection.remove_sockets();
     }
 }
 

@@ -378,7 +378,12 @@ impl Machine {
         }
         let (status, error) = match m.content["status"].as_str() {
             Some("ok") => (ExecutionStatus::Ok, None),
-            Some("error") => (ExecutionStatus::Error, Some(error_of(m.content))),
+            Some("error") => {
+                let mut error = error_of(m.content);
+                // The cell's output has all of it.
+                error.cut();
+                (ExecutionStatus::Error, Some(error))
+            }
             _ => (ExecutionStatus::Aborted, None),
         };
         if let Some(running) = self.running.as_mut() {

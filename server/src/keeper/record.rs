@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::kernel::Way;
 use crate::paths::Folders;
 use crate::process::Identity;
-use crate::protocol::{EndReason, Error, ErrorKind, KernelInfo, NotebookName, NotebookRef, Session, SessionState, Time};
+use crate::protocol::{
+    EndReason, Error, ErrorKind, KernelInfo, NotebookName, NotebookRef, Session, SessionState, Time, limits,
+};
 use crate::registry::{self, Binding, Registry, SessionRow};
 
 /// The format that this build writes. Later ones only add.
@@ -245,7 +247,9 @@ impl Record {
 
     /// What people call it.
     pub fn label(&self) -> String {
-        self.label.clone().unwrap_or_else(|| self.first().file_name())
+        let mut label = self.label.clone().unwrap_or_else(|| self.first().file_name());
+        limits::cut(&mut label, limits::LABEL);
+        label
     }
 
     /// The registry's row of it.
@@ -320,7 +324,7 @@ impl Record {
     /// The session as faces show it, as far as the record knows.
     pub fn to_session(&self, state: SessionState) -> Session {
         let notebooks: Vec<NotebookRef> = self.notebooks.iter().map(|n| n.name().to_ref()).collect();
-        Session {
+        let mut session = Session {
             id: self.id.clone(),
             label: self.label(),
             notebook_uri: notebooks[0].notebook_uri.clone(),
@@ -354,7 +358,9 @@ impl Record {
             stops_at: None,
             ended_at: self.ended_at,
             end_reason: self.end_reason,
-        }
+        };
+        session.cut();
+        session
     }
 }
 

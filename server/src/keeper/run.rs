@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use super::clients::{Clients, FromClient};
 use super::frames::{Answer, Sample};
-use super::writing::{Line, Promise};
 use super::kernel::{Greeted, Way};
 use super::machine::Machine;
 use super::messages::{BATCH_BYTES, BATCH_ROWS};
 use super::record::Record;
 use super::spawn::{Purpose, Word, say};
+use super::writing::{Line, Promise};
 use crate::journal::{Journal, Limits};
 use crate::jupyter::{self, Channel, Channels, Counter, Message};
 use crate::paths::Folders;
@@ -245,6 +245,7 @@ impl Keeper {
 
     async fn serve(&mut self, mut requests: Receiver<FromClient>) {
         self.tick();
+        tokio::spawn(super::logs::keep_short(self.folders.kernel_log(&self.record.id)));
         let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
         let mut terminate = terminate.ok();
         let mut lingering: Option<Instant> = None;
@@ -342,7 +343,8 @@ impl Keeper {
         !self.is_waited_for()
             && !self.urgent
             && !self.over
-            && self.journal.pending_rows() < BATCH_ROWS && self.journal.pending_bytes() < BATCH_BYTES
+            && self.journal.pending_rows() < BATCH_ROWS
+            && self.journal.pending_bytes() < BATCH_BYTES
     }
 
     /// Whether more is waiting for its commit than one transaction takes.

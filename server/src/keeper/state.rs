@@ -9,14 +9,12 @@ use super::run::Keeper;
 use crate::process;
 use crate::protocol::{CurrentExecution, EventBody, Session, SessionState, Time};
 
-/// Every so many ticks: limits, and what grew too large.
+/// Every so many ticks: the journal's limit.
 const SELDOM: u64 = 5;
 /// How often the graphics card's driver is asked at most.
 const GPU_EVERY: Duration = Duration::from_secs(10);
 /// A gap is noticed this long after it came about at most, in milliseconds.
 const GAP_NOTICED: i64 = 4_000;
-/// A kernel that floods its own standard output: the log starts again.
-const LONGEST_KERNEL_LOG: u64 = 10 << 20;
 
 impl Keeper {
     pub(super) fn tick(&mut self) {
@@ -64,15 +62,11 @@ impl Keeper {
             Err(e) => tracing::error!("the socket cannot be made anew: {e}"),
         }
         self.take_sample();
-        if self.ticks % SELDOM != 1 {
-            return;
-        }
-        if let Err(e) = self.journal.enforce_limits() {
+        // What grows fast is looked at each time.
+        if (self.ticks % SELDOM == 1 || self.journal.has_grown_much())
+            && let Err(e) = self.journal.enforce_limits()
+        {
             tracing::warn!("the journal's limit could not be kept: {e}");
-        }
-        let log = self.folders.kernel_log(&self.record.id);
-        if std::fs::metadata(&log).is_ok_and(|m| m.len() > LONGEST_KERNEL_LOG) {
-            let _ = std::fs::File::options().write(true).open(&log).and_then(|f| f.set_len(0));
         }
     }
 
@@ -159,6 +153,7 @@ impl Keeper {
                 input: None,
             });
         }
+        session.cut();
         session
     }
 }

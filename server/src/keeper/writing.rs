@@ -93,7 +93,8 @@ impl Keeper {
     fn cannot_write(&mut self, e: crate::journal::Error) {
         tracing::error!("the journal cannot be written: {e}");
         let what = if e.is_full() { "The disk is full" } else { "The journal cannot be written" };
-        let what = format!("{what}: nothing more is run, and output may be lost, until that is mended ({e}).");
+        let what =
+            format!("{what}: nothing more is run, and output may be lost, until that is mended ({e}).");
         self.status_changed |= !self.disk_full;
         self.warnings.insert("disk", what);
         self.disk_full = true;

@@ -66,7 +66,13 @@ pub(super) fn of_session(leader: u32) -> Vec<u32> {
     let Ok(mut system) = System::new() else { return Vec::new() };
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind_of_own());
     let is_in_it = |process: &&sysinfo::Process| process.session_id() == Some(Pid::from_u32(leader));
-    system.processes().values().filter(is_own).filter(is_in_it).map(|process| process.pid().as_u32()).collect()
+    system
+        .processes()
+        .values()
+        .filter(is_own)
+        .filter(is_in_it)
+        .map(|process| process.pid().as_u32())
+        .collect()
 }
 
 /// Milliseconds since the boot; whether those of a sleep count depends on the system.
@@ -110,7 +116,12 @@ pub(super) fn own_commands() -> Vec<(u32, Vec<String>)> {
     let words = |process: &sysinfo::Process| {
         process.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect()
     };
-    system.processes().values().filter(is_own).map(|process| (process.pid().as_u32(), words(process))).collect()
+    system
+        .processes()
+        .values()
+        .filter(is_own)
+        .map(|process| (process.pid().as_u32(), words(process)))
+        .collect()
 }
 
 pub(super) fn parent(pid: u32) -> Option<u32> {
@@ -132,7 +143,9 @@ pub(super) fn variable(pid: u32, name: &str) -> Option<String> {
     let kind = kind().with_environ(sysinfo::UpdateKind::Always);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
     let variables = system.process(pid)?.environ().iter().map(|variable| variable.to_string_lossy());
-    variables.into_iter().find_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+    variables
+        .into_iter()
+        .find_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }
 
 /// Not known here.

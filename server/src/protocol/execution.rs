@@ -147,16 +147,21 @@ pub struct CellOutputs {
     pub started_at: Option<Time>,
     pub completed_at: Option<Time>,
     pub outputs: Vec<Output>,
-    /// Set where stream text was cut in its middle.
+    /// Set where something was cut: stream text in its middle, or an output that no answer can hold.
     pub truncated: Option<Truncated>,
+    /// How many outputs, the last of them, are left out because the answer is full: asked for alone, the cell may have
+    /// room for them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub left_out: Option<u64>,
 }
 
-/// Where the whole of a cut stream is.
+/// Where the whole of what was cut is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Truncated {
-    /// Bytes of stream text before the cut.
+    /// Its bytes before the cut.
     #[cfg_attr(test, ts(type = "number"))]
     pub total_bytes: u64,
     /// A `file:` URI of all of it.

@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::URI;
+
 /// A notebook as results name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -35,6 +37,7 @@ pub struct NotebookName {
 impl NotebookName {
     /// Checks a URI. The error says what is wrong with it, for a person.
     pub fn parse(uri: &str) -> Result<NotebookName, String> {
+        check_length(uri)?;
         if let Some(rest) = uri.strip_prefix("untitled:") {
             if rest.is_empty() {
                 return Err("an untitled: URI needs a name".into());
@@ -48,6 +51,7 @@ impl NotebookName {
 
     /// The same for a file of any name: a folder that was renamed, a notebook that lost its extension.
     pub fn any_file(uri: &str) -> Result<NotebookName, String> {
+        check_length(uri)?;
         let url = url::Url::parse(uri).map_err(|_| format!("\"{}\" is not a URI", shorten(uri)))?;
         if url.scheme() != "file" {
             return Err(format!("only file: and untitled: URIs name notebooks here, not {}:", url.scheme()));
@@ -114,6 +118,14 @@ impl NotebookName {
     }
 }
 
+fn check_length(uri: &str) -> Result<(), String> {
+    if uri.len() <= URI {
+        Ok(())
+    } else {
+        Err(format!("a URI has at most {URI} bytes, and this one has {}", uri.len()))
+    }
+}
+
 fn check_extension(path: &Path) -> Result<(), String> {
     let right =
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ipynb")) && path.file_name().is_some();
@@ -173,6 +185,8 @@ mod tests {
         check("http://x/b.ipynb", Err("http"));
         check("file:///a/%FF.ipynb", Err("UTF-8"));
         check("file:///a/%00.ipynb", Err("NUL"));
+        check(&format!("file:///{}b.ipynb", "./".repeat(9_000)), Err("at most"));
+        check(&format!("untitled:{}", "b".repeat(17_000)), Err("at most"));
     }
 
     #[test]

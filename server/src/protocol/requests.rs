@@ -178,6 +178,8 @@ wire! {
     CellOutputsParams {
         session_id: String,
         notebook_uri: Option<String>,
+        /// Of the cell with this execution alone: what an answer about all cells has no room for.
+        execution_id: Option<String>,
         /// Stream text of a cell is cut in its middle beyond this; default 10485760.
         #[cfg_attr(test, ts(optional, type = "number"))]
         max_bytes_per_cell: Option<u64>,

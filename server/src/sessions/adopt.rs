@@ -59,6 +59,7 @@ impl Sessions {
     /// `NotFound`: it is gone, or kept already; `NotebookHasSession`; `InvalidParams` where no notebook is named and none
     /// is known; `KernelFailed` where it cannot be reached.
     pub async fn adopt(self: &Arc<Self>, asked: &AdoptKernelParams) -> Result<Session, Error> {
+        let label = super::label(asked.label.as_deref())?;
         // One at a time over all windows: a kernel has one keeper.
         let _turn = self.turn().await?;
         let wanted = Path::new(&asked.connection_file);
@@ -81,7 +82,7 @@ impl Sessions {
         let bound = BoundNotebook::new(1, &notebook, &self.window_id());
         let mut record = Record::new(id.clone(), bound, launch_of(&other), Time::now());
         record.foreign = true;
-        record.label = asked.label.clone().filter(|label| !label.trim().is_empty());
+        record.label = label;
         record.journal_max_bytes = self.settings().journal_max_bytes;
         record.kernel_process = Some(other.owner.process.clone());
         record.started_at = other.shown.started_at;

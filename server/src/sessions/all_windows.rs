@@ -9,6 +9,7 @@ use super::windows::{Document, Said, sidecar};
 use super::{Sessions, invalid, repository, store_failed};
 use crate::protocol::{
     AboutWindow, Error, ErrorKind, ListWindowsParams, Session, Time, Window, WindowChange, WindowState,
+    limits,
 };
 use crate::registry::{Event, Window as WindowRow};
 
@@ -59,6 +60,8 @@ impl Sessions {
         if folder.is_empty() {
             return Err(invalid("folder", "a window needs a folder"));
         }
+        super::check_length("folder", Some(folder), limits::URI)?;
+        check(&change)?;
         let now = Time::now();
         let about = AboutWindow { folder: Some(folder.to_owned()), ..AboutWindow::default() };
         let new = WindowRow {
@@ -93,6 +96,7 @@ impl Sessions {
 
     /// Changes what a window is said to be. `NotFound`.
     pub async fn change_window(&self, id: &str, change: &WindowChange) -> Result<Window, Error> {
+        check(change)?;
         let change = |row: &mut WindowRow| {
             apply(row, change, None);
             if !row.has_sidecar {
@@ -213,6 +217,20 @@ impl Sessions {
 /// earlier version, is not held against it.
 pub(super) fn silence(seen_awake: Option<i64>, now_awake: i64) -> i64 {
     seen_awake.map_or(0, |seen| now_awake - seen)
+}
+
+/// Every window is told what one is said to be: no text of it may be large.
+fn check(change: &WindowChange) -> Result<(), Error> {
+    let texts = [
+        ("folder", &change.folder, limits::URI),
+        ("repo", &change.repo, limits::NAME),
+        ("status", &change.status, limits::NAME),
+        ("editorName", &change.editor_name, limits::NAME),
+    ];
+    for (field, text, most) in texts {
+        super::check_length(field, text.as_ref().and_then(Option::as_deref), most)?;
+    }
+    Ok(())
 }
 
 /// Carries out a change. A PID is that of the process that has it now; one that began after the window is another's.

@@ -72,10 +72,8 @@ impl Sessions {
         let key = self.key(notebook);
         let id = self.live.iter().find_map(|live| {
             let session = &live.session;
-            let is_here = session
-                .notebooks
-                .iter()
-                .any(|n| NotebookName::parse(&n.notebook_uri).is_ok_and(|name| self.key(&name) == key));
+            let is_its = |uri: &str| NotebookName::parse(uri).is_ok_and(|name| self.own_key(&name) == key);
+            let is_here = session.notebooks.iter().any(|notebook| is_its(&notebook.notebook_uri));
             (is_here && session.state == SessionState::Idle && self.attached.contains(live.key()))
                 .then(|| live.key().clone())
         })?;

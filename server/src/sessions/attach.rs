@@ -29,6 +29,7 @@ impl Sessions {
         if let Some(path) = target.path.as_deref() {
             check_target(path)?;
         }
+        self.note_spelling(&target);
         self.keeper(&id).await?;
         let before = self.get(&id)?;
         let bound = self.bound(&id);
@@ -113,7 +114,7 @@ impl Sessions {
             number: named.or(bound.first()).map_or(1, |binding| binding.number),
             expected_key: expected_key.map(str::to_owned),
             uri: target.uri.clone(),
-            key: self.key(target),
+            key: self.own_key(target),
             path: target.path.clone(),
             release,
         };

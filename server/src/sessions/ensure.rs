@@ -1,6 +1,7 @@
 //! "This notebook needs its kernel": taken up where that is clear, asked where it is not, started where there is none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::question::{DISMISS, NewOffer};
 use super::start::Start;
@@ -11,6 +12,10 @@ use crate::protocol::{
     EndReason, EnsureResult, Error, ErrorKind, Execution, NotebookName, Offer, OfferKind, Session,
     SessionState, actions,
 };
+
+/// How long a kernel's death takes to be known at most. It may also be restarting.
+const DEATH_LOOK: Duration = Duration::from_millis(20);
+const DEATH_LOOKS: u32 = 150;
 
 /// How a question was settled without asking, or by an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +48,23 @@ impl Sessions {
         kernel_name: Option<&str>,
         ask: bool,
     ) -> Result<EnsureResult, Error> {
+        match self.ensure_once(notebook, kernel_name, ask).await {
+            // It ended while it was being taken up: what is so now is another question.
+            Err(e) if e.kind == ErrorKind::SessionEnded => self.ensure_once(notebook, kernel_name, ask).await,
+            done => done,
+        }
+    }
+
+    async fn ensure_once(
+        self: &Arc<Self>,
+        notebook: &NotebookName,
+        kernel_name: Option<&str>,
+        ask: bool,
+    ) -> Result<EnsureResult, Error> {
         if let Some(name) = kernel_name {
             self.kernelspec(name, notebook).await?;
         }
+        self.note_spelling(notebook);
         if let Some(session) = self.by_path_opened(notebook).await? {
             return self.ensure_live(notebook, session, kernel_name, ask).await;
         }
@@ -106,6 +125,7 @@ impl Sessions {
         kernel_name: Option<&str>,
         ask: bool,
     ) -> Result<EnsureResult, Error> {
+        self.until_death_is_known(&session.id).await?;
         let other = kernel_name.is_some_and(|name| !name.eq_ignore_ascii_case(&session.kernel.name));
         if self.attached.contains(&session.id) && !(other && ask) {
             return Ok(self.settled(Outcome::Attached, session));
@@ -121,6 +141,19 @@ impl Sessions {
         }
         let new = NewOffer::resume(notebook.clone(), session, kernel_name);
         Ok(self.asked(self.raise(new).await?))
+    }
+
+    /// A kernel that died a moment ago is taken up by nobody: its keeper is about to say so.
+    async fn until_death_is_known(&self, id: &str) -> Result<(), Error> {
+        for _ in 0..DEATH_LOOKS {
+            let kernel = self.record(id)?.kernel_process;
+            if kernel.is_none_or(|kernel| kernel.is_alive()) {
+                break;
+            }
+            self.known(id)?;
+            tokio::time::sleep(DEATH_LOOK).await;
+        }
+        Ok(())
     }
 
     /// Starts a kernel, and before that stops the old one: a person's answer, or setting.

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use super::{Sessions, invalid};
+use super::{Sessions, check_length, invalid};
 use crate::keeper::Reply;
 use crate::keeper::frames::{Execute, Request};
+use crate::protocol::limits::NAME;
 use crate::protocol::{AGENT, Error, ErrorKind, ExecuteParams, Execution, NotebookName};
 
 /// Code that is on its way to the keeper.
@@ -26,6 +27,8 @@ impl Sessions {
                 self.number_of(&asked.session_id, &name)?
             }
         };
+        check_length("cell.id", asked.cell.as_ref().map(|cell| cell.id.as_str()), NAME)?;
+        check_length("batch", asked.batch.as_deref(), NAME)?;
         let execute = Execute {
             code: asked.code,
             notebook: number,

@@ -118,9 +118,7 @@ impl Sessions {
             if let Some(session) = self.by_path(&notebook).await? {
                 return Ok(by_name(session.id));
             }
-            let sessions =
-                self.registry().sessions_of_notebook(&self.key(&notebook)).map_err(store_failed)?;
-            if let Some((id, _)) = sessions.into_iter().next() {
+            if let Some((id, _)) = self.sessions_with(&notebook)?.into_iter().next() {
                 return Ok(by_name(id));
             }
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::{Sessions, invalid, not_found, store_failed};
-use crate::journal::{ExecutionRow, Reader};
+use crate::journal::{ExecutionRow, Most, Reader};
+use crate::protocol::limits::json_bytes;
 use crate::protocol::{
     CellOutputs, CellOutputsResult, Error, ErrorKind, Execution, NotebookName, Output, Truncated,
 };
@@ -18,7 +19,7 @@ impl Sessions {
     /// The present names of a session's notebooks.
     pub(super) fn names(&self, session_id: &str) -> Names {
         let bindings = self.registry().bindings(session_id).unwrap_or_default();
-        bindings.into_iter().map(|binding| (binding.number, binding.uri)).collect()
+        bindings.iter().map(|binding| (binding.number, self.uri_here(binding))).collect()
     }
 
     /// A session's executions, newest first.
@@ -48,12 +49,12 @@ impl Sessions {
                 }
             };
             executions.extend(rows.into_iter().map(|row| self.execution_of(&id, &names, row)));
+            executions.sort_by_key(|execution| std::cmp::Reverse(execution.queued_at));
+            executions.truncate(fitting(&executions).min(limit as usize));
         }
         if let Some(e) = unreadable.filter(|_| executions.is_empty()) {
             return Err(e);
         }
-        executions.sort_by_key(|execution| std::cmp::Reverse(execution.queued_at));
-        executions.truncate(limit as usize);
         Ok(executions)
     }
 
@@ -86,7 +87,7 @@ impl Sessions {
     }
 
     pub(super) fn execution_of(&self, session_id: &str, names: &Names, row: ExecutionRow) -> Execution {
-        Execution {
+        let mut execution = Execution {
             execution_id: row.execution_id,
             session_id: session_id.to_owned(),
             notebook_uri: names.get(&row.notebook).cloned().unwrap_or_default(),
@@ -100,7 +101,9 @@ impl Sessions {
             started_at: row.started_at,
             completed_at: row.completed_at,
             error: row.error,
-        }
+        };
+        execution.cut();
+        execution
     }
 
     /// For each cell its latest execution that began, outputs as they stand. Reads off this thread: it may be much.
@@ -110,11 +113,24 @@ impl Sessions {
         notebook: Option<&NotebookName>,
         max_bytes_per_cell: u64,
     ) -> Result<CellOutputsResult, Error> {
+        self.cell_outputs_of(session_id, notebook, None, max_bytes_per_cell).await
+    }
+
+    /// The same; where an execution is named, of its cell alone, with all the room that an answer has.
+    pub async fn cell_outputs_of(
+        self: &Arc<Self>,
+        session_id: &str,
+        notebook: Option<&NotebookName>,
+        execution_id: Option<&str>,
+        max_bytes_per_cell: u64,
+    ) -> Result<CellOutputsResult, Error> {
         self.must_exist(session_id)?;
         let number = notebook.map(|name| self.number_of(session_id, name)).transpose()?;
         let names = self.names(session_id);
         let dir = self.folders.session(session_id);
-        let read = move || Reader::open(&dir)?.cell_outputs(number, max_bytes_per_cell);
+        let execution = execution_id.map(str::to_owned);
+        let most = Most::Answer(max_bytes_per_cell);
+        let read = move || Reader::open(&dir)?.cell_outputs(number, execution.as_deref(), most);
         let (last_seq, rows) = self.read_beside(session_id, read).await?;
         let cells = rows.into_iter().map(|row| CellOutputs {
             notebook_uri: names.get(&row.notebook).cloned().unwrap_or_default(),
@@ -127,11 +143,13 @@ impl Sessions {
             completed_at: row.completed_at,
             outputs: row.outputs,
             truncated: row.truncated.map(truncated_at),
+            left_out: (row.left_out > 0).then_some(row.left_out),
         });
         Ok(CellOutputsResult { last_seq, cells: cells.collect() })
     }
 
-    /// One execution, and its outputs as they stand; where stream text beyond that many bytes was cut, all of it.
+    /// One execution, and its outputs as they stand; where stream text beyond that many bytes, or what no answer can hold,
+    /// was cut, all of it.
     pub async fn execution_outputs(
         self: &Arc<Self>,
         session_id: &str,
@@ -140,9 +158,9 @@ impl Sessions {
     ) -> Result<(Execution, Vec<Output>, Option<Truncated>), Error> {
         let execution = self.execution(session_id, execution_id)?;
         let (dir, id) = (self.folders.session(session_id), execution.execution_id.clone());
-        let read = move || Reader::open(&dir)?.outputs(&id, max_bytes);
-        let (outputs, truncated) = self.read_beside(session_id, read).await?.unwrap_or_default();
-        Ok((execution, outputs, truncated.map(truncated_at)))
+        let read = move || Reader::open(&dir)?.outputs(&id, Most::Answer(max_bytes));
+        let standing = self.read_beside(session_id, read).await?.unwrap_or_default();
+        Ok((execution, standing.outputs, standing.truncated.map(truncated_at)))
     }
 
     /// Reads of a journal what may be much, on a thread beside. Of one session two at most at once: whatever its cells
@@ -181,6 +199,18 @@ impl Sessions {
             None => Ok(50),
         }
     }
+}
+
+/// How many of the executions an answer can hold: of many sessions as of one.
+fn fitting(executions: &[Execution]) -> usize {
+    let mut room = crate::journal::HISTORY;
+    let mut fits = |execution: &&Execution| {
+        let bytes = json_bytes(&(&execution.code, &execution.error));
+        let fits = bytes <= room;
+        room = room.saturating_sub(bytes);
+        fits
+    };
+    executions.iter().take_while(&mut fits).count()
 }
 
 fn truncated_at((total_bytes, path): (u64, std::path::PathBuf)) -> Truncated {

@@ -111,8 +111,8 @@ impl Sessions {
             return Ok(());
         };
         let answer = answer?;
-        let session: Session = serde_json::from_value(answer["session"].clone()).map_err(store_failed)?;
         let last_seq = answer["lastSeq"].as_u64().unwrap_or(0);
+        let session = crate::keeper::session_of(answer)?;
         self.position(id).send_modify(|seq| *seq = last_seq.max(*seq));
         self.live.insert(id.to_owned(), Live { session, client: Some(client.clone()) });
         self.tell_keeper(&client);
@@ -270,6 +270,7 @@ impl Sessions {
             window.this_window = window.window_id == own;
         }
         session.responding &= !super::frozen::is_stopped(&session);
+        self.spell(&mut session);
         for notebook in &mut session.notebooks {
             let path = notebook.notebook_path.as_deref().map(std::path::Path::new);
             notebook.notebook_exists = path.is_none_or(std::path::Path::exists);

@@ -54,6 +54,13 @@ impl Sessions {
         }
         let Ok(rows) = self.registry().sessions(true) else { return };
         for row in rows.into_iter().filter(|row| row.ended_at.is_some()) {
+            // An earlier version left them. The lock keeps a restart out.
+            if self.folders.has_kernel_sockets(&row.id)
+                && let Ok(Some(_lock)) = take_lock(&self.folders, &row.id)
+                && self.record(&row.id).is_ok_and(|record| record.ended_at.is_some())
+            {
+                self.folders.remove_kernel_sockets(&row.id);
+            }
             if let Err(e) = journal::sweep_assets(&self.folders.session(&row.id), row.ended_at, now) {
                 tracing::warn!(session = %row.id, "its assets could not be swept: {e}");
             }

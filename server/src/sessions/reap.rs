@@ -49,6 +49,7 @@ impl Sessions {
         let Some(lock) = take_lock(&self.folders, id).map_err(store_failed)? else { return Ok(false) };
         let mut record = self.record(id)?;
         if record.ended_at.is_some() {
+            crate::keeper::remove_sockets(&self.folders, &record);
             return self.end_in_registry(&record).await.map(|()| true);
         }
         if record.keeper.as_ref().is_some_and(Identity::is_alive) {
@@ -83,6 +84,7 @@ impl Sessions {
         }
         crate::keeper::release(&self.folders.reserve(id));
         let now = Time::now();
+        crate::keeper::remove_sockets(&self.folders, &record);
         if let Some(at) = close_journal(&self.folders, id, now) {
             record.last_activity_at = record.last_activity_at.max(at);
         }

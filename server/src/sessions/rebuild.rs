@@ -9,9 +9,6 @@ use crate::journal::Reader;
 use crate::keeper::RebuildFrom;
 use crate::protocol::{Error, Execution, NotebookName, Rebuild, Session};
 
-/// More executions than anybody queued.
-const MOST: usize = 10_000_000;
-
 impl Sessions {
     /// The question about a notebook whose kernel is gone.
     pub(super) fn recovery(
@@ -48,8 +45,8 @@ impl Sessions {
         // Queued by its keeper, before the kernel is there: nothing of it is lost should this process end meanwhile.
         let start = Start { kernel_name, rebuild_from: Some(from), ..Start::default() };
         let session = self.start(notebook, start).await?;
-        let rows = self.reader(&session.id)?.executions(MOST, None).map_err(store_failed)?;
-        let execution_ids: Vec<String> = rows.into_iter().rev().map(|row| row.execution_id).collect();
+        let rows = self.reader(&session.id)?.execution_ids().map_err(store_failed)?;
+        let execution_ids: Vec<String> = rows.into_iter().map(|(id, _)| id).collect();
         tracing::info!(session = %session.id, from = %old.id, executions = execution_ids.len(), "rebuilding");
         Ok((session, Rebuild { execution_ids }))
     }

@@ -74,13 +74,9 @@ impl Sessions {
                 return Err(e);
             }
         };
-        let rows = self.reader(&session.id)?.executions(usize::MAX >> 1, None).map_err(store_failed)?;
-        let execution_ids: Vec<String> = rows
-            .into_iter()
-            .rev()
-            .take_while(|row| row.queued_at <= fresh.started_at)
-            .map(|row| row.execution_id)
-            .collect();
+        let rows = self.reader(&session.id)?.execution_ids().map_err(store_failed)?.into_iter();
+        let execution_ids: Vec<String> =
+            rows.take_while(|(_, queued_at)| *queued_at <= fresh.started_at).map(|(id, _)| id).collect();
         tracing::info!(session = %session.id, from = %id, executions = execution_ids.len(), "replaying");
         Ok((session, Rebuild { execution_ids }))
     }

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use super::notebook_file::{NotebookFile, cell_id, text};
 use super::{Sessions, invalid, store_failed};
+use crate::journal::{Most, Reader};
+use crate::paths::FileIdentity;
 use crate::protocol::{Error, ErrorKind, ExecutionStatus, NotebookName, Output};
 
 /// What was written, and what was not.
@@ -46,7 +48,7 @@ impl Sessions {
             let what = format!("{key} is open in an editor with edits that are not saved: save it there");
             return Err(invalid("notebook", what));
         }
-        let sessions = self.registry().sessions_of_notebook(&key).map_err(store_failed)?;
+        let sessions = self.sessions_with(notebook)?;
         let newest =
             sessions.into_iter().max_by_key(|(id, _)| self.record(id).map(|r| r.started_at.0).unwrap_or(0));
         let Some((id, number)) = newest else {
@@ -59,8 +61,8 @@ impl Sessions {
         // Off this thread: the notebook may be large, and what is written into it.
         let (mut file, path) = beside(move || Ok((NotebookFile::read(&path)?, path))).await?;
         let read = move || {
-            let reader = crate::journal::Reader::open(&dir)?;
-            let (_, cells) = reader.cell_outputs(Some(number), u64::MAX)?;
+            let reader = Reader::open(&dir)?;
+            let (_, cells) = reader.cell_outputs(Some(number), None, Most::All)?;
             let with_code = cells.into_iter().map(|cell| {
                 let code = reader.execution(&cell.execution_id)?.map(|row| row.code).unwrap_or_default();
                 Ok::<_, crate::journal::Error>((cell, code))
@@ -89,12 +91,23 @@ impl Sessions {
                 report.written += 1;
             }
         }
+        let before = crate::paths::file_identity(&path);
         let failed = |e| io::Error::other(format!("it could not be written: {e}"));
         beside(move || file.write(&path).map_err(failed)).await?;
-        if let Ok(Some(binding)) = self.registry().binding_by_key(&report.notebook_path) {
-            self.note_file(&binding);
-        }
+        self.wrote_anew(notebook, before);
         Ok(report)
+    }
+
+    /// A notebook that we wrote anew is the same notebook: whoever knew its file knows the new one, whatever it holds. So a
+    /// rename in the next moment is known for one.
+    fn wrote_anew(&self, notebook: &NotebookName, before: Option<FileIdentity>) {
+        let Some(now) = notebook.path.as_deref().and_then(crate::paths::file_identity) else { return };
+        let known = before.map(|before| self.registry().bindings_by_file(before).unwrap_or_default());
+        let own = self.registry().binding_by_key(&self.key(notebook)).ok().flatten();
+        for binding in known.into_iter().flatten().chain(own) {
+            let _ = self.registry().set_file_identity(&binding.session_id, binding.number, now);
+        }
+        self.note_history(notebook);
     }
 }
 

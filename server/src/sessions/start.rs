@@ -35,6 +35,7 @@ impl Sessions {
     /// # Errors
     /// `NotebookHasSession`, `KernelspecNotFound`, `KernelFailed`, `StoreFailed`.
     pub async fn start(self: &Arc<Self>, notebook: &NotebookName, start: Start) -> Result<Session, Error> {
+        let label = super::label(start.label.as_deref())?;
         let launch = self.launch_of(notebook, &start).await?;
         if let Some(session) = self.by_path(notebook).await? {
             return Err(has_session(notebook, Some(session)));
@@ -49,7 +50,7 @@ impl Sessions {
         let mut record = Record::new(id.clone(), bound, launch, Time::now());
         record.agent = self.this_window().is_agent;
         record.rebuild_from = start.rebuild_from;
-        record.label = start.label.filter(|label| !label.trim().is_empty());
+        record.label = label;
         record.journal_max_bytes = self.settings().journal_max_bytes;
         let lock = take_lock(&self.folders, &id).map_err(store_failed)?;
         let Some(lock) = lock else { return Err(store_failed("a new session's lock is held already")) };

@@ -75,12 +75,16 @@ pub(super) struct Said {
 }
 
 impl Said {
-    pub fn new(about: AboutWindow) -> Said {
+    pub fn new(mut about: AboutWindow) -> Said {
+        about.cut();
         Said { editor: about.editor_pid.and_then(crate::process::editor_of), about }
     }
 
     pub fn of(row: &WindowRow) -> Said {
-        serde_json::from_str(&row.about).unwrap_or_default()
+        let mut said: Said = serde_json::from_str(&row.about).unwrap_or_default();
+        // An earlier version took in what came.
+        said.about.cut();
+        said
     }
 
     pub fn to_json(&self) -> String {
@@ -109,8 +113,13 @@ impl Sessions {
         window.id != CLI && !window.is_agent
     }
 
-    /// A notebook's key, from this window's point of view.
-    pub(super) fn key(&self, name: &NotebookName) -> String {
+    /// A notebook's key, from this window's point of view: of one that lives under another spelling that one's.
+    pub fn key(&self, name: &NotebookName) -> String {
+        self.spelt_otherwise(name).map_or_else(|| self.own_key(name), |binding| binding.key)
+    }
+
+    /// The key of this spelling.
+    pub(super) fn own_key(&self, name: &NotebookName) -> String {
         name.key(&self.window_id())
     }
 

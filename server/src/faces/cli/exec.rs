@@ -39,8 +39,14 @@ pub async fn run_notebook(
 ) -> Result<ExitCode, Error> {
     let notebook = name(path)?;
     let file = NotebookCode::read(path).map_err(|e| Error::new(ErrorKind::InvalidParams, e.to_string()))?;
-    let found =
-        sessions.find_active(&notebook).await?.session.filter(|s| s.notebook_path == notebook.path_text());
+    sessions.note_spelling(&notebook);
+    let found = sessions.find_active(&notebook).await?;
+    let found = match found.r#match.as_deref() {
+        // It was renamed: its kernel is this one's, and no other is started.
+        Some("file") => sessions.ensure(&notebook, None, false).await?.session,
+        _ => found.session,
+    };
+    let found = found.filter(|session| session.notebook_path == notebook.path_text());
     let session = match found {
         Some(session) => {
             if kernel.as_ref().is_some_and(|kernel| !kernel.eq_ignore_ascii_case(&session.kernel.name)) {

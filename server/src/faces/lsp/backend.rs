@@ -95,6 +95,7 @@ impl Backend {
             Some(window) if !window.is_null() => params::parse(window.clone())?,
             _ => AboutWindow::default(),
         };
+        about.cut();
         let editor = about.editor_pid;
         about.editor_pid = editor.or(asked.process_id);
         let named = asked.workspace_folders.iter().flatten().map(|folder| folder.uri.as_str().to_owned());

@@ -14,7 +14,8 @@ impl Backend {
     /// A notebook was opened: its kernel may live.
     pub(super) async fn opened(&self, uri: &str) {
         let (Ok(sessions), Ok(name)) = (self.sessions(), NotebookName::parse(uri)) else { return };
-        let key = name.key(&sessions.window_id());
+        sessions.note_spelling(&name);
+        let key = sessions.shown_key(&name);
         let registered = sessions.update_window(|window| {
             if !window.open.contains(&key) {
                 window.open.push(key.clone());
@@ -33,7 +34,7 @@ impl Backend {
     /// It has edits that are not saved, or none any more.
     pub(super) fn edited(&self, uri: &str, unsaved: bool) {
         let (Ok(sessions), Ok(name)) = (self.sessions(), NotebookName::parse(uri)) else { return };
-        let key = name.key(&sessions.window_id());
+        let key = sessions.shown_key(&name);
         if sessions.has_unsaved(&key) == unsaved {
             return;
         }
@@ -60,7 +61,7 @@ impl Backend {
     /// It was closed: this window lets its kernel go, which runs on.
     pub(super) async fn closed(&self, uri: &str) {
         let (Ok(sessions), Ok(name)) = (self.sessions(), NotebookName::parse(uri)) else { return };
-        let key = name.key(&sessions.window_id());
+        let key = sessions.shown_key(&name);
         let registered = sessions.update_window(|window| {
             window.open.retain(|k| *k != key);
             window.unsaved.retain(|k| *k != key);
@@ -69,6 +70,7 @@ impl Backend {
             tracing::warn!("{e}");
         }
         sessions.closed(&name).await;
+        sessions.forget_spelling(&name);
     }
 }
 

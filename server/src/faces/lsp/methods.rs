@@ -15,7 +15,7 @@ use super::backend::Backend;
 use super::conversations::*;
 use super::methods_snapshots::{list_snapshots, remove_snapshot, replay_to, restore_snapshot, save_snapshot};
 use super::params::{notebook, optional_notebook, parse, to_rpc};
-use super::{outgoing, params};
+use super::{outgoing, params, transport};
 use crate::protocol::*;
 use crate::sessions::{Sessions, Start};
 
@@ -34,7 +34,7 @@ macro_rules! table {
             async fn guarded(backend: &Backend, params: Value) -> jsonrpc::Result<$answer> {
                 // A fault in one request must not end the window's sidecar.
                 match AssertUnwindSafe($handler(backend, params)).catch_unwind().await {
-                    Ok(answer) => answer.map_err(to_rpc),
+                    Ok(answer) => answer.and_then(|answer| transport::fitting($name, answer)).map_err(to_rpc),
                     Err(_) => {
                         tracing::error!(method = $name, "the handler panicked");
                         let what = concat!($name, " failed by a fault of Kernel Keeper; its log has more");
@@ -240,7 +240,8 @@ async fn cell_outputs(backend: &Backend, params: Value) -> Answer<CellOutputsRes
     let asked: CellOutputsParams = parse(params)?;
     let name = optional_notebook("notebookUri", asked.notebook_uri.as_deref())?;
     let most = asked.max_bytes_per_cell.unwrap_or(BYTES_PER_CELL);
-    backend.sessions()?.cell_outputs(&asked.session_id, name.as_ref(), most).await
+    let one = asked.execution_id.as_deref();
+    backend.sessions()?.cell_outputs_of(&asked.session_id, name.as_ref(), one, most).await
 }
 
 async fn subscribe(backend: &Backend, params: Value) -> Answer<SubscribeResult> {

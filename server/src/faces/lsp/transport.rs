@@ -8,11 +8,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tower_lsp::jsonrpc;
+
+use crate::protocol::limits::json_bytes;
+use crate::protocol::{Error, ErrorKind};
 
 /// A message over this is refused.
 const LARGEST: usize = 256 << 20;
@@ -128,6 +132,18 @@ fn is_message(body: &[u8]) -> bool {
         || serde_json::from_slice::<jsonrpc::Response>(body).is_ok()
 }
 
+/// An answer, if it fits into a message; else the error that this request gets in its place.
+pub fn fitting<T: Serialize>(method: &str, answer: T) -> Result<T, Error> {
+    let bytes = json_bytes(&answer);
+    if bytes < LARGEST as u64 - 1_024 {
+        return Ok(answer);
+    }
+    let what = format!(
+        "the answer to {method} would take {bytes} bytes, more than a message can: ask for less at once"
+    );
+    Err(Error::new(ErrorKind::Internal, what))
+}
+
 /// Requests of ours may come without `params`, which the library refuses where there may be some. Sees `exit`, too.
 fn complete(body: Vec<u8>, told_to_exit: &AtomicBool) -> Vec<u8> {
     // Neither is longer.
@@ -148,7 +164,15 @@ async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io:
     let (bodies, mut outgoing) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut from = BufReader::new(from);
-        while let Ok(Some(Ok(body))) = frame(&mut from).await {
+        while let Ok(Some(body)) = frame(&mut from).await {
+            let body = match body {
+                Ok(body) => body,
+                // Answers are measured before (`fitting`), and events are cut: whatever it is, the next goes on.
+                Err(bytes) => {
+                    tracing::error!(bytes, "a message is too large to be sent, and left out");
+                    continue;
+                }
+            };
             if bodies.send(body).await.is_err() {
                 return;
             }
@@ -250,6 +274,13 @@ mod tests {
         assert!(!exit.load(Ordering::Relaxed));
         completed(r#"{"jsonrpc":"2.0","method":"exit"}"#);
         assert!(exit.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn an_answer_that_fits_no_message_is_an_error() {
+        assert!(fitting("a", "x".repeat(1_000)).is_ok());
+        let error = fitting("keeper/x", "\u{1}".repeat(LARGEST / 6 + 1)).unwrap_err();
+        assert!(error.message.contains("keeper/x") && error.message.contains("ask for less"), "{error}");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Lines that what runs asks for: the question, its answer, and what becomes of either while no keeper listens.
 
 use super::{Effect, Incoming, Machine, Running};
-use crate::protocol::{EventBody, InputPrompt, Time};
+use crate::protocol::{EventBody, InputPrompt, Time, limits};
 
 impl Machine {
     /// The user's line is about to go to the kernel: the question that it answers. `None`: none is waited for.
@@ -34,7 +34,9 @@ impl Machine {
         if m.kind != "input_request" {
             return Vec::new();
         }
-        let prompt = m.content["prompt"].as_str().unwrap_or_default().to_owned();
+        let mut prompt = m.content["prompt"].as_str().unwrap_or_default().to_owned();
+        // It is told to every window, whatever the code asks.
+        limits::cut(&mut prompt, limits::PROMPT);
         let password = m.content["password"].as_bool().unwrap_or(false);
         self.asks(InputPrompt { prompt, password }, now)
     }
@@ -60,4 +62,3 @@ pub(super) fn close_input(running: &mut Running, effects: &mut Vec<Effect>) {
         effects.push(Effect::Journal { execution_id, body: EventBody::InputReplied {} });
     }
 }
-

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::Incoming;
 use crate::protocol::{EventBody, ExecutionError, Output, StreamName};
 
+/// The exception as the kernel told it, whole.
 pub(super) fn error_of(content: &Value) -> ExecutionError {
     let text = |name: &str| content[name].as_str().unwrap_or_default().to_owned();
     ExecutionError { ename: text("ename"), evalue: text("evalue"), traceback: lines(&content["traceback"]) }
