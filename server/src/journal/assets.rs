@@ -197,8 +197,8 @@ pub(super) fn remove_copies(dir: &Path) {
     }
 }
 
-/// Removes the oldest of the messages that could not be read until about `surplus` bytes are free; how many are.
-pub(super) fn prune_raw(db: &Connection, surplus: u64) -> Result<u64> {
+/// Removes the oldest of the messages that could not be read until about `surplus` bytes are free.
+pub(super) fn prune_raw(db: &Connection, surplus: u64) -> Result<()> {
     let (mut freed, mut last) = (0, None);
     {
         let mut statement = db.prepare("SELECT id, length(body) + 64 FROM raw ORDER BY id")?;
@@ -211,7 +211,7 @@ pub(super) fn prune_raw(db: &Connection, surplus: u64) -> Result<u64> {
         }
     }
     db.execute("DELETE FROM raw WHERE id <= ?1", [last])?;
-    Ok(freed)
+    Ok(())
 }
 
 /// Gives the disk what is free in the file beyond the limit.
@@ -223,6 +223,8 @@ pub(super) fn give_back(db: &Connection, limit: u64) -> Result<()> {
         let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({beyond})"))?;
         let mut rows = statement.query([])?;
         while rows.next()?.is_some() {}
+        // Until the log is written back the file is as long as it was. Nobody who reads is waited for.
+        db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
     }
     Ok(())
 }

@@ -440,10 +440,12 @@ impl Journal {
         }
         let left = (self.limits.max_bytes as f64 * LEFT_AFTER_PRUNING) as u64;
         // What means nothing to anybody goes first.
-        let surplus = used.saturating_sub(left).saturating_sub(assets::prune_raw(&self.db, used - left)?);
-        if surplus == 0 {
+        assets::prune_raw(&self.db, used.saturating_sub(left))?;
+        used = assets::used_bytes(&self.db, &self.dir)?;
+        if used <= self.limits.max_bytes {
             return assets::give_back(&self.db, self.limits.max_bytes);
         }
+        let surplus = used.saturating_sub(left);
         let pruned = assets::prune_oldest(&mut self.db, &self.dir, surplus)?;
         // What follows a pruned part begins a file of its own.
         self.runs.retain(|_, run| run.asset.as_ref().is_none_or(|(name, _)| !pruned.contains(name)));

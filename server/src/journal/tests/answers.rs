@@ -196,3 +196,21 @@ fn a_forged_row_leads_nowhere_else_and_takes_no_memory() {
     journal.enforce_limits().unwrap();
     assert_eq!(std::fs::read_to_string(dir.path().join("secret.txt")).unwrap(), "secret");
 }
+
+#[test]
+fn what_nobody_reads_goes_before_any_output_and_the_disk_has_its_room_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = begun(dir.path(), Limits { max_bytes: 2 << 20 });
+    journal.append(Some("aaaaaaaaaaaa"), Time(2), stream("precious\n"));
+    journal.append(Some("aaaaaaaaaaaa"), Time(3), finished(ExecutionStatus::Ok));
+    for _ in 0..20 {
+        journal.append_raw(Time(4), "iopub", &json!("A".repeat(500_000)));
+        journal.commit().unwrap();
+    }
+    assert!(journal.has_grown_much());
+    journal.enforce_limits().unwrap();
+    assert!(!journal.has_grown_much());
+    assert_eq!(text_of(dir.path(), 1_000), "precious\n");
+    let length = std::fs::metadata(dir.path().join("journal.db")).unwrap().len();
+    assert!(length <= 2 << 20, "{length}");
+}
