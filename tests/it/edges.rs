@@ -56,7 +56,7 @@ fn keepers_that_die_young_take_no_kernel_along() {
     let id = id_of(&session["id"]);
     window.run(&id, "x = 41");
     let mut random = Random::new("keepers that die young");
-    for _ in 0..(60.0 * stress()).ceil() as u32 {
+    for _ in 0..(40.0 * stress()).ceil() as u32 {
         let keeper = eventually("a keeper", PATIENCE, || {
             let keeper = pid_of(&world.record(&id)["keeper"]["pid"]);
             is_alive(keeper).then_some(keeper)

@@ -139,6 +139,8 @@ pub fn spawn(
 ) -> Result<(Child, Identity, ConnectionFile), NotSpawned> {
     let id = &record.id;
     let failed = |e: jupyter::ConnectionError| std::io::Error::other(e.to_string());
+    // Those of the kernel before: waiting for the next one's is to mean something.
+    remove_sockets(folders, record);
     let mut reserved: Option<PortReservation> = None;
     let name = &record.kernel.name;
     let connection = match way {
@@ -151,9 +153,6 @@ pub fn spawn(
         }
     };
     let path = folders.connection_file(id);
-    if way != Way::ShortIpc {
-        connection.remove_sockets();
-    }
     connection.write(&path).map_err(failed)?;
     let kernel = &record.kernel;
     let argv = kernel.command(&path);

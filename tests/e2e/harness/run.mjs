@@ -11,7 +11,8 @@ import { modules } from '../../../scripts/lib/build.mjs';
 import { endServer, freePort, installExtension, makeProfile, serve, servedCommand } from '../../../scripts/lib/editor.mjs';
 import { logs } from '../../../scripts/lib/paths.mjs';
 import { writeNotebook } from './notebook.mjs';
-import { Workbench, eventually } from './workbench.mjs';
+import { eventually, patience } from './wait.mjs';
+import { Workbench } from './workbench.mjs';
 
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
 export const shots = join(here, 'shots');
@@ -45,6 +46,7 @@ export class Run {
     run.port = await freePort();
     run.browser = await chromium.launch({
       executablePath: required('CHROME_PATH'),
+      timeout: patience,
       args: [
         '--no-sandbox',
         '--disable-gpu',
@@ -92,6 +94,7 @@ export class Run {
       this.context = await this.browser.newContext({
         viewport: { width: 1400, height: 900 },
         permissions: ['clipboard-read', 'clipboard-write'],
+        reducedMotion: 'reduce',
       });
     }
     return this.window();
@@ -100,7 +103,7 @@ export class Run {
   /** Opens the workspace in one more window. */
   async window() {
     const page = await this.context.newPage();
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(patience);
     await page.goto(`http://127.0.0.1:${this.port}/?folder=${encodeURI(this.workspace)}`, { waitUntil: 'domcontentloaded' });
     const workbench = new Workbench(page);
     await workbench.ready();
@@ -127,7 +130,7 @@ export class Run {
     const { status, stdout, stderr } = spawnSync(required('KERNEL_KEEPER_BINARY'), words, {
       encoding: 'utf8',
       env: { ...process.env, ...this.environment },
-      timeout: 60_000,
+      timeout: patience,
     });
     if (status !== 0) throw new Error(`kernel-keeper ${words.join(' ')}: exit ${status}\n${stdout}${stderr}`);
     return stdout;

@@ -2,6 +2,7 @@
 // Guarantees: a picture after every step; after a failed step the rest fails at once instead of waiting. Leaves out: retries.
 import { after, before, describe, it } from 'node:test';
 import { Run } from './run.mjs';
+import { patience } from './wait.mjs';
 
 /** `steps`: title → what is done and seen, given the run. */
 export function story(name, title, steps) {
@@ -15,7 +16,7 @@ export function story(name, title, steps) {
     for (const [step, work] of Object.entries(steps)) {
       number += 1;
       const shot = `${number}-${step}`.slice(0, 60);
-      it(step, { timeout: 180_000 }, async () => {
+      it(step, { timeout: 10 * patience }, async () => {
         if (failed) throw new Error(`"${failed}" failed before`);
         try {
           await work(run);

@@ -1,22 +1,9 @@
 // What a person does in VS Code's workbench, by the selectors that hold in it.
 // Guarantees: every wait ends, with a message that names what was not seen. Leaves out: what it means to the product.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readNotebook } from './notebook.mjs';
+import { click, clickNow, eventually, moment, patience, settled } from './wait.mjs';
 
-/** Tries until `look` answers something true. */
-export async function eventually(what, look, milliseconds = 30_000) {
-  let last;
-  for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await sleep(100)) {
-    try {
-      const found = await look();
-      if (found) return found;
-      last = undefined;
-    } catch (error) {
-      last = error;
-    }
-  }
-  throw new Error(`not seen within ${milliseconds / 1000} s: ${what}${last ? ` (${last.message})` : ''}`);
-}
+export { click, eventually } from './wait.mjs';
 
 export class Workbench {
   constructor(page) {
@@ -24,32 +11,46 @@ export class Workbench {
   }
 
   async ready() {
-    await this.page.locator('.monaco-workbench .part.statusbar').waitFor({ timeout: 60_000 });
+    await this.page.locator('.monaco-workbench .part.statusbar').waitFor();
     // Until what extensions contribute is known, a notebook would open as plain text.
-    await this.activity('Kernel Keeper').waitFor({ timeout: 60_000 });
+    await this.activity('Kernel Keeper').waitFor();
   }
 
-  /** Runs a command by its title. F1 works wherever the focus is, but inside an output. */
+  get list() {
+    return this.page.locator('.quick-input-widget:visible .quick-input-list .monaco-list-row');
+  }
+
+  /** Runs a command by its title. F1 works wherever the focus is, but inside an output. VS Code closes the list where the focus goes elsewhere. */
   async command(title) {
     const input = this.page.locator('.quick-input-widget:visible .quick-input-box input');
-    // Resting on a line of the list it would bring up a hover, which covers other lines.
-    await this.page.mouse.move(0, 0);
-    for (let attempt = 0; ; attempt += 1) {
+    const label = this.page.locator('.label-name', { hasText: exactly(title) });
+    await eventually(`the command ${title}`, async () => {
+      // Resting on a line of the list it would bring up a hover, which covers other lines.
+      await this.page.mouse.move(0, 0);
       await this.page.keyboard.press('F1');
-      try {
-        await input.waitFor({ timeout: 3_000 });
-        break;
-      } catch (error) {
-        if (attempt >= 3) throw error;
-      }
-    }
-    await input.fill(`>${title}`);
-    const label = this.page.locator('.label-name', { hasText: title });
-    await this.page.locator('.quick-input-list .monaco-list-row').filter({ has: label }).first().click();
+      await input.fill(`>${title}`, { timeout: moment });
+      return this.pickNow(this.list.filter({ has: label }));
+    });
+  }
+
+  /** Chooses a line of the list that is open. */
+  async pickNow(line) {
+    await line.first().waitFor({ timeout: moment });
+    await settled('the list', () => this.list.allInnerTexts());
+    return clickNow(line.first());
   }
 
   async pick(label) {
-    await this.page.locator('.quick-input-widget:visible .quick-input-list .monaco-list-row').filter({ hasText: label }).first().click();
+    await eventually(`${label} in a list`, () => this.pickNow(this.list.filter({ hasText: label })));
+  }
+
+  /** Chooses lines of the lists that a command brings up one after the other; again where VS Code closed one as the focus went elsewhere. */
+  async choose(title, ...labels) {
+    await eventually(`${title}: ${labels.join(', ')}`, async () => {
+      await this.command(title);
+      for (const label of labels) await this.pickNow(this.list.filter({ hasText: label }));
+      return true;
+    });
   }
 
   /** Answers an input box, such as a cell's input(). */
@@ -67,14 +68,17 @@ export class Workbench {
 
   /** Opens a notebook. VS Code draws its cells once their webview answers; where it never does, the notebook is opened again. */
   async openFile(name) {
-    const drawn = () => this.notebook.locator('.cell-list-container .monaco-list-row').first().waitFor({ timeout: 45_000 });
+    const drawn = () => this.notebook.locator('.cell-list-container .monaco-list-row').first().waitFor({ timeout: patience / 2 });
     for (let attempt = 1; ; attempt += 1) {
-      await this.entry(name).dblclick();
-      await this.tab(name).waitFor();
+      await eventually(`${name} is opened`, async () => {
+        await this.entry(name).dblclick({ timeout: moment });
+        return true;
+      });
+      await this.inFront(name).waitFor();
       try {
         return await drawn();
       } catch (error) {
-        if (attempt === 2) throw error;
+        if (attempt === 3) throw error;
         console.log(`VS Code did not draw the cells of ${name}: it is opened again`);
         await this.closeUnchanged(name);
       }
@@ -93,16 +97,31 @@ export class Workbench {
 
   /** Renames a file or a folder in the explorer, with F2. */
   async rename(name, to) {
-    await this.entry(name).click();
-    await this.page.keyboard.press('F2');
     const box = this.page.locator('.explorer-folders-view .monaco-inputbox input');
-    await box.fill(to);
-    await box.press('Enter');
+    // The click opens a notebook, too: where that takes the keyboard, the box is gone, and what was in it is the name.
+    await eventually(`${name} gets another name`, async () => {
+      if (await this.entry(to).isVisible()) return true;
+      await clickNow(this.entry(name));
+      await this.page.keyboard.press('F2');
+      await box.fill(to, { timeout: moment });
+      await box.press('Enter', { timeout: moment });
+      return true;
+    });
     await this.entry(to).waitFor();
   }
 
   tab(name) {
     return this.page.locator('.tab', { hasText: name }).first();
+  }
+
+  inFront(name) {
+    return this.page.locator('.tab.active', { hasText: name }).first();
+  }
+
+  /** Goes to a tab. */
+  async show(name) {
+    await click(this.tab(name));
+    await this.inFront(name).waitFor();
   }
 
   /** A notebook in that folder has taken the place of one of the same name: until then the old one is in front. */
@@ -122,7 +141,7 @@ export class Workbench {
       await this.command('View: Close Editor');
       await this.confirm(answer);
       try {
-        return await this.tab(name).waitFor({ state: 'detached', timeout: 5_000 });
+        return await this.tab(name).waitFor({ state: 'detached', timeout: patience / 4 });
       } catch (error) {
         if (attempt === 2) throw error;
         console.log(`VS Code left ${name} open: it is closed once more`);
@@ -149,21 +168,21 @@ export class Workbench {
     // the kernels were known, it closes itself or offers other things: it is opened again.
     const source = rows.filter({ hasText: /^(Kernel Keeper|Select Another Kernel)/ }).first();
     await eventually(`${name} in the picker`, async () => {
-      if (!(await picker.isVisible())) await label.click({ timeout: 2_000 });
+      if (!(await picker.isVisible())) await clickNow(label);
       await kernel
         .or(source)
         .first()
-        .waitFor({ timeout: 2_000 })
+        .waitFor({ timeout: moment })
         .catch(() => this.page.keyboard.press('Escape'));
       if (!(await kernel.isVisible())) {
-        if (await source.isVisible()) await source.click({ timeout: 2_000 });
+        if (await source.isVisible()) await clickNow(source);
         return false;
       }
-      await kernel.click({ timeout: 2_000 });
+      await this.pickNow(kernel);
       // What was clicked may have been exchanged for something else just then.
       return label
         .filter({ hasText: name })
-        .waitFor({ timeout: 3_000 })
+        .waitFor({ timeout: moment })
         .then(() => true);
     });
   }
@@ -172,20 +191,31 @@ export class Workbench {
     return this.notebook.locator('.kernel-label').filter({ hasText: name });
   }
 
+  /** Clicks into a cell, and has the keyboard in it. */
   async focusCell(index) {
+    const cell = this.cell(index);
+    await eventually(`the keyboard is in cell ${index}`, async () => {
+      if (!(await this.scrollTowards(index))) return false;
+      await clickNow(cell.locator('.monaco-editor .view-lines').first());
+      return cell.evaluate((row) => row.contains(row.ownerDocument.activeElement), undefined, { timeout: moment });
+    });
+  }
+
+  /** Whether a cell is in view; if not, one turn of the wheel brings it closer. Only what is in view, or close to it, is drawn, and the keyboard does not scroll to the rest. */
+  async scrollTowards(index) {
+    const list = await this.notebook.locator('.cell-list-container').first().boundingBox({ timeout: moment });
     const lines = this.cell(index).locator('.monaco-editor .view-lines').first();
-    // Only what is in view, or close to it, is drawn, and the keyboard does not scroll to the rest.
-    const list = await eventually('the notebook', () => this.notebook.locator('.cell-list-container').first().boundingBox());
-    const inView = async () => {
-      const box = (await lines.isVisible()) && (await lines.boundingBox());
-      return box && box.y >= list.y && box.y + box.height / 2 < list.y + list.height;
-    };
+    const box = (await lines.isVisible()) ? await lines.boundingBox({ timeout: moment }) : null;
+    if (box && box.y >= list.y && box.y + box.height / 2 < list.y + list.height) return true;
+    const rows = this.notebook.locator('.cell-list-container .monaco-list-row[data-index]');
+    const places = () => rows.evaluateAll((all) => all.map((row) => [Number(row.dataset.index), row.getBoundingClientRect().y]));
+    const before = await places();
+    const isAbove = box ? box.y < list.y : Math.min(...before.map(([one]) => one)) > index;
     await this.page.mouse.move(list.x + 20, list.y + 100);
-    for (const way of [300, 300, 300, 300, -300, -300, -300, -300, -300, -300, -300, -300]) {
-      if (await eventually('the cell', inView, 300).catch(() => false)) break;
-      await this.page.mouse.wheel(0, way);
-    }
-    await lines.click();
+    await this.page.mouse.wheel(0, isAbove ? -300 : 300);
+    // Where it was at its end, nothing moves.
+    await eventually('it moved', async () => `${await places()}` !== `${before}`, 1_000).catch(() => {});
+    return false;
   }
 
   /** Deletes a cell that runs, which VS Code asks about. */
@@ -208,7 +238,7 @@ export class Workbench {
   }
 
   /** Waits for the mark of a cell that has ended. */
-  async ended(index, how = 'success', milliseconds = 30_000) {
+  async ended(index, how = 'success', milliseconds = patience) {
     await this.cell(index).locator(`.codicon-notebook-state-${how}`).first().waitFor({ timeout: milliseconds });
   }
 
@@ -221,7 +251,7 @@ export class Workbench {
   }
 
   /** An element within the notebook's outputs, which are drawn in frames of their own. */
-  output(selector, text, milliseconds = 30_000) {
+  output(selector, text, milliseconds = patience) {
     return eventually(
       `output ${selector} ${text ?? ''}`,
       async () => {
@@ -256,31 +286,78 @@ export class Workbench {
     });
   }
 
+  /** A notification on the screen, or in the list of those that have left it, where that is open. */
   toast(text) {
-    return this.page.locator('.notifications-toasts .notification-list-item').filter({ hasText: text }).last();
+    const both = ['.notifications-toasts', '.notifications-center.visible'].map((place) => `${place} .notification-list-item`);
+    return this.page.locator(both.join(', ')).filter({ hasText: text }).last();
+  }
+
+  get bell() {
+    return this.page.locator('.statusbar-item[id="status.notifications"]');
+  }
+
+  get notices() {
+    return this.page.locator('.notifications-center.visible');
+  }
+
+  /** Does something with a notification. VS Code takes it from the screen after ten seconds; then it is in the list under the bell. */
+  async onNotice(what, text, act) {
+    let look = Date.now() + moment;
+    await eventually(what, async () => {
+      if (await this.toast(text).isVisible()) return act();
+      if (await act.isDone?.()) return true;
+      if (Date.now() < look) return false;
+      look = Date.now() + moment;
+      await this.turnBell(true);
+      if (await this.toast(text).isVisible()) return act();
+      await this.turnBell(false);
+      return false;
+    });
+    await this.turnBell(false);
+  }
+
+  /** Opens the list of notifications, if there are any, or closes it. */
+  async turnBell(open) {
+    if ((await this.notices.isVisible()) === open) return;
+    if (open && /No Notifications/.test(await this.bell.getAttribute('aria-label'))) return;
+    await clickNow(this.bell.locator('a').first());
+    await this.notices.waitFor({ state: open ? 'visible' : 'hidden', timeout: moment });
+  }
+
+  /** That a notification has come: it may have left the screen since. */
+  said(text) {
+    return this.onNotice(`a notification: ${text}`, text, () => true);
   }
 
   /** Presses a button of a notification. */
   async press(text, button) {
-    const pressed = this.toast(text).locator('.monaco-button', { hasText: button });
-    await pressed.waitFor();
-    // One that moves up just then, because another goes, is not hit.
-    await eventually(`${button} is pressed`, async () => {
-      if (await pressed.isVisible()) await pressed.click({ timeout: 1_000 });
-      return pressed.waitFor({ state: 'hidden', timeout: 1_000 }).then(() => true);
-    });
+    const target = this.toast(text).locator('.monaco-button', { hasText: button });
+    let isPressed = false;
+    const act = async () => {
+      isPressed = await clickNow(target);
+      await target.waitFor({ state: 'hidden', timeout: moment });
+      return true;
+    };
+    act.isDone = () => isPressed;
+    await this.onNotice(`${button} is pressed`, text, act);
   }
 
   /** Closes a notification without an answer. */
   async close(text) {
-    await this.toast(text).hover();
-    await this.toast(text).locator('.action-label.codicon-notifications-clear').click();
-    await this.toast(text).waitFor({ state: 'detached' });
+    let isPressed = false;
+    const act = async () => {
+      await this.toast(text).hover({ timeout: moment });
+      isPressed = await clickNow(this.toast(text).locator('.action-label.codicon-notifications-clear'));
+      await this.toast(text).waitFor({ state: 'detached', timeout: moment });
+      return true;
+    };
+    act.isDone = () => isPressed;
+    await this.onNotice(`${text} is closed`, text, act);
   }
 
   /** Presses a button of a modal dialog. */
   async confirm(button) {
-    await this.page.locator('.monaco-dialog-box').getByRole('button', { name: button, exact: true }).click();
+    await click(this.page.locator('.monaco-dialog-box').getByRole('button', { name: button, exact: true }));
   }
 
   /** An item in a cell's own status bar. */
@@ -290,7 +367,7 @@ export class Workbench {
 
   /** Presses a button of the notebook's toolbar. */
   async tool(label) {
-    await this.notebook.locator('.notebook-toolbar-container .action-item').filter({ hasText: label }).first().click();
+    await click(this.notebook.locator('.notebook-toolbar-container .action-item').filter({ hasText: label }).first());
   }
 
   status(text) {
@@ -301,24 +378,43 @@ export class Workbench {
     return this.page.locator('.activitybar .action-item').filter({ has: this.page.locator(`[aria-label^="${title}"]`) });
   }
 
+  /** A click on what is shown already would hide it. */
   async showView(title) {
     const item = this.activity(title);
-    if (!(await item.getAttribute('class')).includes('checked')) await item.click();
+    const shown = item.and(this.page.locator('.checked'));
+    await eventually(`${title} is shown`, async () => {
+      if (await shown.isVisible()) return true;
+      await clickNow(item);
+      return shown.waitFor({ timeout: moment }).then(() => true);
+    });
   }
 
   row(text) {
     return this.page.locator('.pane-body .monaco-list-row', { hasText: text }).first();
   }
 
-  /** Chooses from the menu of a line in a tree. */
+  /** Chooses from the menu of a line in a tree; VS Code closes it where the focus goes elsewhere. */
   async rowMenu(row, item) {
-    await row.click({ button: 'right' });
     const chosen = this.page.locator('.monaco-menu .action-item', { hasText: item }).first();
-    await chosen.waitFor();
-    // A menu takes no click in its first moment.
+    let isChosen = false;
     await eventually(`${item} is chosen`, async () => {
-      if (await chosen.isVisible()) await chosen.click({ timeout: 1_000 });
-      return chosen.waitFor({ state: 'hidden', timeout: 500 }).then(() => true);
+      if (!(await chosen.isVisible())) {
+        if (isChosen) return true;
+        await clickNow(row, { button: 'right' });
+        await chosen.waitFor({ timeout: moment });
+      }
+      // A menu takes no click in its first moment.
+      await settled('the menu', () => chosen.boundingBox({ timeout: moment }));
+      isChosen = await clickNow(chosen);
+      return chosen.waitFor({ state: 'hidden', timeout: moment }).then(() => true);
+    });
+  }
+
+  /** Presses a button that a line shows while the mouse is on it. */
+  async rowButton(row, label) {
+    await eventually(`${label} is pressed`, async () => {
+      await row.hover({ timeout: moment });
+      return clickNow(row.locator(`.action-label[aria-label^="${label}"]`).first());
     });
   }
 
@@ -338,8 +434,8 @@ export class Workbench {
     await box.fill(path);
     // Until it has looked at the path, it takes no Enter.
     await eventually('the dialog is closed', async () => {
-      await box.press('Enter', { timeout: 1_000 }).catch(() => {});
-      return box.waitFor({ state: 'hidden', timeout: 1_000 }).then(() => true);
+      await box.press('Enter', { timeout: moment }).catch(() => {});
+      return box.waitFor({ state: 'hidden', timeout: moment }).then(() => true);
     });
   }
 
@@ -349,3 +445,6 @@ export class Workbench {
     await this.page.keyboard.type(text);
   }
 }
+
+/** A title, also where it ends in dots since it asks for more. */
+const exactly = (title) => new RegExp(`^${title.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')}(…|\\.\\.\\.)?$`);
