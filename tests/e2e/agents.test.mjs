@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { Agent } from './harness/agent.mjs';
 import { story } from './harness/story.mjs';
-import { eventually } from './harness/workbench.mjs';
+import { click, eventually } from './harness/workbench.mjs';
 
 const python = 'Python 3 (ipykernel)';
 const cells = { setup: 'value = 6 * 7', show: "print('value is', value)" };
@@ -38,11 +38,10 @@ story('agents', 'an agent works on the same kernels', {
     await append('user', 'Why is value 42?');
     await append('assistant', 'Because of this:\n\n```python\nvalue = 6 * 7\n```\n');
     const line = editor.row('draft.ipynb');
-    await line.locator('.monaco-tl-twistie.collapsible').waitFor();
-    await line.locator('.monaco-tl-twistie').click();
+    await click(line.locator('.monaco-tl-twistie.collapsible'));
     await editor.row(/Why is value 42\?.*2 turns/).waitFor();
     await run.shot('conversation-in-the-tree');
-    await editor.row('Why is value 42?').click();
+    await click(editor.row('Why is value 42?'));
     const page = await editor.webview('body.vscode-body h1');
     await page.getByText('Because of this').waitFor();
     await append('user', 'I see.');
@@ -54,10 +53,7 @@ story('agents', 'an agent works on the same kernels', {
     const box = editor.page.locator('.quick-input-widget:visible .quick-input-box input');
     await eventually('a proposed name', async () => (await box.inputValue()).endsWith('.json'));
     await box.fill(run.path('talk.md'));
-    await eventually('the dialog is closed', async () => {
-      await box.press('Enter', { timeout: 1_000 }).catch(() => {});
-      return box.waitFor({ state: 'hidden', timeout: 1_000 }).then(() => true);
-    });
+    await editor.enter(box);
     await eventually('the file', () => /I see\./.test(readFileSync(run.path('talk.md'), 'utf8')));
     await editor.rowMenu(editor.row('Why is value 42?'), 'Clear Conversation');
     await run.shot('clear-question');
@@ -75,7 +71,7 @@ story('agents', 'an agent works on the same kernels', {
     await list.locator('.monaco-list-row', { hasText: 'left.ipynb' }).waitFor();
     await run.shot('left-by-agents');
     assert.equal(await list.locator('.monaco-list-row').count(), 1);
-    await list.getByRole('button', { name: 'OK' }).click();
+    await click(list.getByRole('button', { name: 'OK' }));
     await eventually('it was stopped', () => !run.session('left.ipynb'));
     assert.equal(run.session('draft.ipynb').pid, run.kernel.pid);
   },

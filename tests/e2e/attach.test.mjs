@@ -34,7 +34,7 @@ story('attach', 'a kernel is attached to another notebook', {
   'the first one keeps its tab and what was typed': async (run) => {
     const { workbench: editor } = run;
     assert.equal(readFileSync(run.path('first.ipynb'), 'utf8'), run.files[0]);
-    await editor.tab('first.ipynb').click();
+    await editor.show('first.ipynb');
     await editor.page.locator('.tab.active.dirty', { hasText: 'first.ipynb' }).waitFor();
     await editor.cell(1).locator('.view-line', { hasText: '# typed, not saved' }).waitFor();
     const saved = await editor.save(run.path('first.ipynb'));

@@ -79,7 +79,7 @@ story('breaks', 'sidecar, keeper and kernel are killed', {
   'a kernel that dies says so in its cell, and a fresh start is offered': async (run) => {
     const { workbench: editor } = run;
     await editor.runCell(index.crash);
-    await editor.toast('draft.ipynb').waitFor();
+    await editor.said('draft.ipynb');
     await editor.output('.output', 'the kernel ended while this cell was running');
   },
   'started fresh, it runs, without its variables': async (run) => {

@@ -32,7 +32,7 @@ story('cells', 'cells run as they do in Jupyter', {
   },
   'a plot': async ({ workbench: editor }) => {
     await editor.runCell(index.plot);
-    const image = await editor.output('.output img', undefined, 60_000);
+    const image = await editor.output('.output img');
     const [width, height] = await image.evaluate((element) => [element.naturalWidth, element.naturalHeight]);
     assert.ok(width > 100 && height > 100, `${width} × ${height}`);
   },

@@ -30,13 +30,13 @@ story('guess', 'notebooks are renamed while no editor is open', {
   },
   'one whose file was renamed is asked about as that': async (run) => {
     const editor = await run.open();
-    await editor.toast('moved.ipynb is now by mv.ipynb').waitFor();
+    await editor.said('moved.ipynb is now by mv.ipynb');
     await follows(run, 'moved.ipynb is now by mv.ipynb', 'by mv.ipynb', run.kernels.moved);
   },
   'one that was written anew is asked about as a guess': async (run) => {
     const { workbench: editor } = run;
     await editor.openFile('by git.ipynb');
-    await editor.toast('by git.ipynb looks like written.ipynb, which is gone').waitFor();
+    await editor.said('by git.ipynb looks like written.ipynb, which is gone');
     await run.shot('looks-like');
     await follows(run, 'by git.ipynb looks like written.ipynb', 'by git.ipynb', run.kernels.written);
     assert.equal(run.sessions().length, 2);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { story } from './harness/story.mjs';
-import { eventually } from './harness/workbench.mjs';
+import { click, eventually } from './harness/workbench.mjs';
 
 const cells = { setup: 'value = 6 * 7\nvalue', after: "print('value is', value)" };
 const python = 'Python 3 (ipykernel)';
@@ -19,7 +19,7 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
     for (let index = 0; index < 20; index += 1) run.notebook(join('lot', `other-${index}.ipynb`), cells);
     run.kernels = names.map((name) => run.session(join('lot', name)).pid);
     const editor = await run.open();
-    await editor.entry('lot').click();
+    await click(editor.entry('lot'));
     for (const name of ['third.ipynb', 'second.ipynb']) {
       await editor.openFile(name);
       await editor.press(`${name}'s kernel`, 'Resume Session');
@@ -29,7 +29,7 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
   'one question is asked about all three': async (run) => {
     const { workbench: editor } = run;
     renameSync(run.path('lot'), run.path('moved'));
-    await editor.toast('3 notebooks were moved').waitFor();
+    await editor.said('3 notebooks were moved');
     assert.equal(await editor.toast('is now').count(), 0);
     // Who looks at the list and leaves it has not answered.
     await editor.press('3 notebooks were moved', 'Choose…');
@@ -46,7 +46,7 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
       run.kernels,
     );
     for (const name of ['third.ipynb', 'second.ipynb']) {
-      await editor.page.locator(`.tab[aria-label*="${name}"]`).first().click();
+      await editor.show(name);
       await editor.isNowIn('moved', name);
     }
     await editor.kernelLabel(python).waitFor();
@@ -65,11 +65,10 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
   },
   'it can be attached later, by hand, and is not asked about again': async (run) => {
     const { workbench: editor } = run;
-    await editor.activity('Explorer').click();
+    await editor.showView('Explorer');
     await editor.openFile('final.ipynb');
     assert.equal(await editor.toast('is now final.ipynb').count(), 0);
-    await editor.command('Kernel Keeper: Attach to Current Notebook');
-    await editor.pick('first.ipynb');
+    await editor.choose(() => editor.command('Kernel Keeper: Attach to Current Notebook'), 'first.ipynb');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'Migrate from first.ipynb to final.ipynb?' }).waitFor();
     await run.shot('migrate-from-to');
     await editor.confirm('Migrate');
@@ -80,10 +79,9 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
   },
   'where the notebook has a kernel, what would be stopped is asked': async (run) => {
     const { workbench: editor } = run;
-    await editor.command('Kernel Keeper: Attach to Current Notebook');
-    await editor.pick('third.ipynb');
+    await editor.choose(() => editor.command('Kernel Keeper: Attach to Current Notebook'), 'third.ipynb');
     await editor.confirm('Migrate');
-    await editor.toast('has a kernel of its own').waitFor();
+    await editor.said('has a kernel of its own');
     await run.shot('replace');
     await editor.press('has a kernel of its own', 'Replace');
     await eventually('it is the third one', () => run.session('final.ipynb')?.pid === run.kernels[2]);

@@ -31,9 +31,9 @@ story('moves', 'a notebook is renamed in the editor', {
   },
   'renamed with F2, it stays on its kernel and goes on printing in the new tab': async (run) => {
     const { workbench: editor } = run;
-    await editor.rename('draft.ipynb', 'final.ipynb');
-    await editor.status('The kernel follows to final.ipynb').waitFor();
-    await run.shot('status-bar');
+    // It stands there for five seconds.
+    const said = editor.status('The kernel follows to final.ipynb').waitFor();
+    await Promise.all([said.then(() => run.shot('status-bar')), editor.rename('draft.ipynb', 'final.ipynb')]);
     await editor.tab('final.ipynb').waitFor();
     await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
     await editor.running(1).waitFor();

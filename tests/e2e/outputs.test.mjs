@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { story } from './harness/story.mjs';
+import { click } from './harness/workbench.mjs';
 
 const count = 200_000;
 const python = 'Python 3 (ipykernel)';
@@ -43,7 +44,7 @@ story('outputs', 'long and late outputs, and cells without ids', {
   'of 200,000 lines the cell shows head, tail and a link': async (run) => {
     const { workbench: editor } = run;
     await editor.runCell(index.flood);
-    await editor.ended(index.flood, 'success', 60_000);
+    await editor.ended(index.flood);
     await editor.link(index.flood, 'Open all').waitFor();
     const { stdout } = (await editor.save(run.path('draft.ipynb'))).flood;
     assert.match(stdout, /^line 0\nline 1\n/);
@@ -53,9 +54,9 @@ story('outputs', 'long and late outputs, and cells without ids', {
   },
   'the link opens all of it, to be read': async (run) => {
     const { workbench: editor } = run;
-    await editor.link(index.flood, 'Open all').click();
+    await click(editor.link(index.flood, 'Open all'));
     const line = (number) => editor.page.locator('.editor-instance .view-line', { hasText: new RegExp(`^line.${number}$`) }).first();
-    await line(0).click();
+    await click(line(0));
     await editor.page.keyboard.press('Control+End');
     await line(count - 1).waitFor();
     await editor.page.keyboard.type('x');

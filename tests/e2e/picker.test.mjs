@@ -1,7 +1,7 @@
 // Kernels are found again: headings in the tree, the list of sessions, labels, the status item, and the keys of the tree.
 import assert from 'node:assert/strict';
 import { story } from './harness/story.mjs';
-import { eventually } from './harness/workbench.mjs';
+import { click, eventually } from './harness/workbench.mjs';
 
 const cells = { setup: 'value = 6 * 7', after: "print('value is', value)" };
 const python = 'Python 3 (ipykernel)';
@@ -24,13 +24,12 @@ story('picker', 'kernels are found again', {
     const editor = await run.open();
     await editor.status('3 kernels kept running').waitFor();
     await run.shot('kept');
-    await editor.status('3 kernels kept running').click();
+    await click(editor.status('3 kernels kept running'));
     await line(run, 'first.ipynb').waitFor();
     assert.match(await line(run, 'first.ipynb').innerText(), /just started · idle · [\d.]+ MB/);
     assert.equal(await line(run, 'New Session').count(), 0, 'there is no notebook for one');
     await run.shot('three');
-    await line(run, 'fourth.ipynb').hover();
-    await line(run, 'fourth.ipynb').locator('.action-label[aria-label^="Stop"]').click();
+    await editor.rowButton(line(run, 'fourth.ipynb'), 'Stop');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'Stop the kernel of fourth.ipynb?' }).waitFor();
     await editor.confirm('Stop');
     await eventually('it is stopped', () => !run.session('fourth.ipynb'));
@@ -46,7 +45,7 @@ story('picker', 'kernels are found again', {
     await editor.page.keyboard.press('k');
     await line(run, 'New Session').waitFor();
     await run.shot('list');
-    await line(run, 'second.ipynb').click();
+    await click(line(run, 'second.ipynb'));
     await editor.page.locator('.monaco-dialog-box', { hasText: 'Migrate from second.ipynb to third.ipynb?' }).waitFor();
     await editor.confirm('Migrate');
     await editor.kernelLabel(python).waitFor();
@@ -66,27 +65,26 @@ story('picker', 'kernels are found again', {
   'a label is given in the list, and taken back in the tree': async (run) => {
     const { workbench: editor } = run;
     await editor.command('Kernel Keeper: Sessions');
-    await line(run, 'first.ipynb').hover();
-    await line(run, 'first.ipynb').locator('.action-label[aria-label^="Rename Label"]').click();
+    await editor.rowButton(line(run, 'first.ipynb'), 'Rename Label');
     await editor.asked('A label for this kernel').locator('input').first().fill('nightly job');
     await editor.page.keyboard.press('Enter');
     // The list is there again.
     await line(run, 'nightly job').waitFor();
     await editor.page.keyboard.press('Escape');
-    await editor.row('nightly job').click();
+    await click(editor.row('nightly job'));
     await editor.page.keyboard.press('F2');
     await editor.answer('', 'A label for this kernel');
     await editor.row('first.ipynb').waitFor();
   },
   'Enter opens its notebook, Delete stops it after a question': async (run) => {
     const { workbench: editor } = run;
-    await editor.row('first.ipynb').click();
+    await click(editor.row('first.ipynb'));
     await editor.page.keyboard.press('Enter');
     // Once it is drawn it has the keyboard, and asks.
     await editor.tab('first.ipynb').waitFor();
     await editor.cell(1).waitFor();
-    await editor.toast('has been running since').waitFor();
-    await editor.row('third.ipynb').click();
+    await editor.said('has been running since');
+    await click(editor.row('third.ipynb'));
     await editor.page.keyboard.press('Delete');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'Stop the kernel of third.ipynb?' }).waitFor();
     await editor.confirm('Stop');
@@ -95,12 +93,12 @@ story('picker', 'kernels are found again', {
   },
   'the last is stopped in the list, and a new session takes its place': async (run) => {
     const { workbench: editor } = run;
-    await editor.tab('third.ipynb').click();
+    await editor.show('third.ipynb');
     await editor.command('Kernel Keeper: Sessions');
-    await line(run, 'Stop All and Start Fresh').click();
+    await click(line(run, 'Stop All and Start Fresh'));
     await editor.page.locator('.monaco-dialog-box', { hasText: 'Stop the one kernel that runs' }).waitFor();
     await editor.confirm('Stop All and Start Fresh');
-    await line(run, python).click();
+    await click(line(run, python));
     await eventually('third.ipynb alone has a kernel', () => run.session('third.ipynb')?.pid && !run.session('first.ipynb'));
   },
 });

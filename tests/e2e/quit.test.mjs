@@ -51,7 +51,6 @@ story('quit', 'the editor is closed in the middle of a cell', {
     await run.quit();
     const editor = await run.open();
     await editor.openFile('draft.ipynb');
-    await editor.toast(offer).waitFor();
     await editor.press(offer, 'Start Fresh');
     await eventually('another kernel', () => {
       const live = run.sessions().filter((session) => session.state !== 'ended');

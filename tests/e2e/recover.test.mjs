@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { story } from './harness/story.mjs';
-import { eventually } from './harness/workbench.mjs';
+import { click, eventually } from './harness/workbench.mjs';
 
 const python = 'Python 3 (ipykernel)';
 const history = (run) => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json'));
@@ -30,18 +30,17 @@ story('recover', 'a kernel dies while nobody looks', {
     for (const pid of [run.kernel.keeperPid, run.kernel.pid]) process.kill(pid, 'SIGKILL');
     const editor = await run.open({ again: true });
     if (!(await editor.tab('draft.ipynb').count())) await editor.openFile('draft.ipynb');
-    await editor.toast('was lost').waitFor();
-    assert.match(await editor.toast('was lost').innerText(), /Last, cell 4 had finished/);
+    await editor.said(/was lost[^]*Last, cell 4 had finished/);
   },
   'Rebuild from History can be cancelled': async (run) => {
     const { workbench: editor } = run;
     writeFileSync(join(run.folder, 'slow'), '');
     await editor.press('was lost', 'Rebuild from History');
-    await editor.toast('Rebuilding draft.ipynb from history').waitFor();
+    await editor.said('Rebuilding draft.ipynb from history');
     await editor.running(3).waitFor();
     await run.shot('rebuilding');
     await editor.press('Rebuilding draft.ipynb', 'Cancel');
-    await editor.toast('was rebuilt in part: 3 of 4 cells').waitFor();
+    await editor.said('was rebuilt in part: 3 of 4 cells');
     await editor.runCell(4);
     await editor.output('.output', 'sum is 5');
   },
@@ -56,19 +55,19 @@ story('recover', 'a kernel dies while nobody looks', {
   },
   'a click goes to the cell, or shows the code where that is gone': async (run) => {
     const { workbench: editor } = run;
-    await rows(editor).filter({ hasText: 'ZeroDivisionError' }).first().click();
+    await click(rows(editor).filter({ hasText: 'ZeroDivisionError' }).first());
     await editor.cell(2).and(editor.page.locator('.focused')).waitFor();
     await editor.page.keyboard.press('Escape');
     await editor.command('Notebook: Delete Cell');
     await editor.notebook.locator('.view-line', { hasText: '1 / 0' }).waitFor({ state: 'detached' });
-    await rows(editor).filter({ hasText: 'ZeroDivisionError' }).first().click();
+    await click(rows(editor).filter({ hasText: 'ZeroDivisionError' }).first());
     await editor.tab('Cell 3').waitFor();
     await editor.page.locator('.editor-instance .view-line', { hasText: '1 / 0' }).first().waitFor();
   },
   'renamed, the notebook keeps its history, and the view goes along': async (run) => {
     const { workbench: editor } = run;
     const before = await rows(editor).count();
-    await editor.tab('draft.ipynb').click();
+    await editor.show('draft.ipynb');
     await editor.kernelLabel(python).waitFor();
     renameSync(run.path('draft.ipynb'), run.path('final.ipynb'));
     await editor.press('draft.ipynb is now final.ipynb', 'Attach & Migrate');

@@ -18,7 +18,6 @@ const begin = async (run) => {
 const migrate = async (run) => {
   const { workbench: editor } = run;
   renameSync(run.path('draft.ipynb'), run.path('final.ipynb'));
-  await editor.toast('final.ipynb').waitFor();
   await editor.press('final.ipynb', 'Attach & Migrate');
   await editor.tab('final.ipynb').waitFor();
   await editor.tab('draft.ipynb').waitFor({ state: 'detached' });

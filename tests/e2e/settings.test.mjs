@@ -21,8 +21,7 @@ story('settings', 'settings decide instead of a question', {
     run.kernel = kept(run, 'first.ipynb');
     const editor = await run.open();
     await editor.openFile('first.ipynb');
-    await editor.press(offer, "Don't Ask Again");
-    await editor.pick('Always resume');
+    await editor.choose(() => editor.press(offer, "Don't Ask Again"), 'Always resume');
     await editor.kernelLabel(python).waitFor();
     await editor.output('.output', '42');
     await eventually('it is a setting', () => run.settings()['kernelKeeper.onOpen'] === 'resume');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { story } from './harness/story.mjs';
-import { eventually } from './harness/workbench.mjs';
+import { click, eventually } from './harness/workbench.mjs';
 
 const python = 'Python 3 (ipykernel)';
 const both = ['first.ipynb', 'second.ipynb'];
@@ -17,7 +17,7 @@ async function followed(run, folder) {
     return both.every((name) => session.notebooks.some(({ notebookPath }) => notebookPath === run.path(join(folder, name))));
   });
   for (const name of both) {
-    await editor.tab(name).click();
+    await editor.show(name);
     await editor.isNowIn(folder, name);
     await editor.kernelLabel(python).waitFor();
   }
@@ -31,7 +31,7 @@ story('share', 'two notebooks share one kernel', {
     run.notebook(join('pair', 'first.ipynb'), { one: "value = 6 * 7\nprint('first has', value)" });
     run.notebook(join('pair', 'second.ipynb'), { one: "print('second has', value)" });
     const editor = await run.open();
-    await editor.entry('pair').click();
+    await click(editor.entry('pair'));
     await editor.openFile('first.ipynb');
     await editor.selectKernel(python);
     await editor.runCell(0);
@@ -42,9 +42,7 @@ story('share', 'two notebooks share one kernel', {
   'shared with the second, which has its variables and its own cells': async (run) => {
     const { workbench: editor } = run;
     await editor.openFile('second.ipynb');
-    await editor.command('Kernel Keeper: Share with Another Notebook');
-    await editor.pick('first.ipynb');
-    await editor.pick('second.ipynb');
+    await editor.choose(() => editor.command('Kernel Keeper: Share with Another Notebook'), 'first.ipynb', 'second.ipynb');
     await editor.kernelLabel(python).waitFor();
     assert.equal(await editor.cell(0).locator('.codicon-notebook-state-success').count(), 0, 'it has run nothing yet');
     await editor.runCell(0);
@@ -66,7 +64,7 @@ story('share', 'two notebooks share one kernel', {
   },
   'their folder is renamed in a shell: one question, and both tabs follow': async (run) => {
     const { workbench: editor } = run;
-    await editor.activity('Explorer').click();
+    await editor.showView('Explorer');
     renameSync(run.path('pair'), run.path('moved'));
     await editor.press('2 notebooks were moved', 'Attach & Migrate All');
     await followed(run, 'moved');
@@ -96,10 +94,10 @@ story('share', 'two notebooks share one kernel', {
   },
   'it lets go, and the other goes on': async (run) => {
     const { workbench: editor } = run;
-    await editor.rowMenu(line(run, 'second.ipynb'), 'Stop Sharing');
-    await editor.status('second.ipynb let its kernel go').waitFor();
+    const said = editor.status('second.ipynb let its kernel go').waitFor();
+    await Promise.all([said, editor.rowMenu(line(run, 'second.ipynb'), 'Stop Sharing')]);
     await eventually('one notebook has it', () => run.sessions()[0].notebooks.length === 1);
-    await editor.activity('Explorer').click();
+    await editor.showView('Explorer');
     await editor.openFile('first.ipynb');
     await editor.kernelLabel(python).waitFor();
     await editor.runCell(0);

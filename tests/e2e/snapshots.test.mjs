@@ -27,11 +27,10 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
     const line = editor.page.locator('.pane-body .monaco-list-row[aria-label*="succeeded"]', { hasText: 'Cell 1' }).first();
     await line.hover();
     await run.shot('history');
-    await line.locator('.action-label[aria-label^="Replay to Here"]').click();
+    await editor.rowButton(line, 'Replay to Here');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'the present kernel stays' }).waitFor();
     await run.shot('replay-question');
-    await editor.confirm('Replay');
-    await editor.status('was rebuilt').waitFor();
+    await Promise.all([editor.status('was rebuilt').waitFor(), editor.confirm('Replay')]);
     await editor.row(/before replay.*its notebook has another kernel/).waitFor();
     await editor.runCell(show);
     await editor.output('.output', 'value is 42');
@@ -45,7 +44,7 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
     await editor.asked('A name for it').waitFor();
     await run.shot('name');
     await editor.answer('before the change', 'A name for it');
-    await editor.toast('“before the change” was saved').waitFor();
+    await editor.said('“before the change” was saved');
     await run.shot('saved');
     await editor.press('“before the change” was saved', 'Show Details');
     await editor.asked('Not in the snapshot').locator('.monaco-list-row', { hasText: 'later' }).waitFor();
@@ -63,8 +62,7 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
     await editor.pick('before the change');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'has variables already' }).waitFor();
     await run.shot('question');
-    await editor.confirm('Restart and Restore');
-    await editor.status('Restored “before the change”').waitFor();
+    await Promise.all([editor.status('Restored “before the change”').waitFor(), editor.confirm('Restart and Restore')]);
     assert.equal(live(run).filter(({ pid }) => !before.includes(pid)).length, 1);
     await editor.runCell(show);
     await eventually('it ran', () => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json'))[0].executionCount === 1);
@@ -73,10 +71,9 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
   'after a crash it is offered': async (run) => {
     const { workbench: editor } = run;
     process.kill(run.session('draft.ipynb').pid, 'SIGKILL');
-    await editor.toast('crashed').waitFor();
+    await editor.said('crashed');
     await run.shot('offered');
-    await editor.press('crashed', 'Restore Snapshot');
-    await editor.status('Restored the latest snapshot').waitFor();
+    await Promise.all([editor.status('Restored the latest snapshot').waitFor(), editor.press('crashed', 'Restore Snapshot')]);
     await editor.runCell(show);
     await eventually('it ran', () => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json')).length === 7);
     await editor.output('.output', 'value is 42');
@@ -85,8 +82,7 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
     const { workbench: editor } = run;
     await editor.command('Kernel Keeper: Restore Snapshot');
     const line = editor.asked('Restore Snapshot').locator('.monaco-list-row', { hasText: 'before the change' });
-    await line.hover();
-    await line.locator('.action-label[aria-label^="Remove Snapshot"]').click();
+    await editor.rowButton(line, 'Remove Snapshot');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'cannot be brought back' }).waitFor();
     await run.shot('remove-question');
     await editor.confirm('Remove');

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { story } from './harness/story.mjs';
 import { untilTold } from './harness/told.mjs';
 import { eventually } from './harness/workbench.mjs';
@@ -57,7 +56,7 @@ story('steer', 'a kernel is interrupted, restarted, exchanged', {
     await editor.ended(setup);
     const { pid } = run.session('draft.ipynb');
     await editor.selectKernel('Deno');
-    await editor.toast('has been running since').waitFor();
+    await editor.said('has been running since');
     assert.equal(run.session('draft.ipynb').pid, pid);
     await editor.press('has been running since', 'Resume Session');
     await editor.kernelLabel(python).waitFor();
@@ -74,7 +73,7 @@ story('steer', 'a kernel is interrupted, restarted, exchanged', {
   },
   'stopped and refreshed, Restart in the toolbar starts its own kernel again': async (run) => {
     const { workbench: editor } = run;
-    await sleep(2_000); // until the notebook shows it
+    await eventually('the notebook is on it', () => run.session('draft.ipynb').windows.length === 1);
     const { id } = run.session('draft.ipynb');
     run.cli('stop', id);
     await editor.command('Kernel Keeper: Refresh');

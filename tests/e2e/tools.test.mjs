@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { story } from './harness/story.mjs';
-import { eventually } from './harness/workbench.mjs';
+import { click, eventually } from './harness/workbench.mjs';
 
 const cells = { setup: 'value = 6 * 7', show: "print('value is', value)" };
 
@@ -17,7 +17,7 @@ async function call(run, name, input = { notebookPath: run.path('draft.ipynb') }
     await editor.page.locator('.monaco-dialog-box').waitFor();
     await run.shot(`${name}-asks`);
     const asked = await editor.page.locator('.monaco-dialog-box').innerText();
-    await editor.page.locator('.monaco-dialog-box').getByRole('button', { name: answers }).first().click();
+    await click(editor.page.locator('.monaco-dialog-box').getByRole('button', { name: answers }).first());
     return { asked, ...(await answer(run)) };
   }
   return answer(run);

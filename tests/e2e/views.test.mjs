@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { story } from './harness/story.mjs';
 import { tell, untilTold } from './harness/told.mjs';
-import { eventually } from './harness/workbench.mjs';
+import { click, eventually } from './harness/workbench.mjs';
 
 const python = 'Python 3 (ipykernel)';
 const cells = (run) => ({
@@ -44,7 +44,7 @@ story('views', 'the variables of a notebook, and how all kernels are', {
   'they are sorted by a header, and filtered': async (run) => {
     const { workbench: editor } = run;
     const view = await variables(editor);
-    await view.getByRole('button', { name: 'Name' }).click();
+    await click(view.getByRole('button', { name: 'Name' }));
     assert.deepEqual(await names(editor), ['numbers', 'table', 'x2', 'x10']);
     await view.getByRole('button', { name: 'Size' }).press('Enter');
     await view.getByRole('button', { name: 'Size' }).press('Enter');
@@ -105,14 +105,14 @@ story('views', 'the variables of a notebook, and how all kernels are', {
     await eventually('it has ended', async () => (await counts(panel)).includes('Ended 1'), 5_000);
     await panel.locator('.recent tr', { hasText: 'kernel ended' }).waitFor();
     const prune = async (answer) => {
-      await panel.getByRole('button', { name: 'Prune' }).click();
+      await click(panel.getByRole('button', { name: 'Prune' }));
       await editor.page.locator('.monaco-dialog-box', { hasText: 'Remove the kernel that has ended?' }).waitFor();
       await editor.confirm(answer);
     };
     await prune('Cancel');
     assert.equal(JSON.parse(run.cli('list', '--all', '--json')).length, 1);
     await prune('Prune');
-    await editor.toast('1 ended kernel was removed').waitFor();
+    await editor.said('1 ended kernel was removed');
     assert.deepEqual(JSON.parse(run.cli('list', '--all', '--json')), []);
     await eventually('none is left', async () => (await counts(panel)).includes('Ended 0'));
   },

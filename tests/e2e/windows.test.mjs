@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { story } from './harness/story.mjs';
-import { eventually } from './harness/workbench.mjs';
+import { click, eventually } from './harness/workbench.mjs';
 
 const cells = {
   first: "word = 'from the first window'\nprint(word)",
@@ -86,7 +86,7 @@ story('restricted', 'a workspace is not trusted', {
   },
   'nothing runs: no kernel is offered, and a run has none': async (run) => {
     const { workbench: editor } = run;
-    await editor.activity('Explorer').click();
+    await editor.showView('Explorer');
     await editor.openFile('draft.ipynb');
     const before = run.cli('history', run.path('draft.ipynb'), '--json');
     await editor.focusCell(0);
@@ -107,7 +107,7 @@ story('restricted', 'a workspace is not trusted', {
   'trusted later, its kernel is offered, and resumed': async (run) => {
     const { workbench: editor } = run;
     await editor.command('Workspaces: Manage Workspace Trust');
-    await editor.page.locator('.workspace-trust-editor .monaco-button', { hasText: 'Trust' }).first().click();
+    await click(editor.page.locator('.workspace-trust-editor .monaco-button', { hasText: 'Trust' }).first());
     await editor.press('has been running since', 'Resume Session');
     // The editor about trust lies over all others.
     await eventually('the editor about trust is closed', async () => {

@@ -16,7 +16,7 @@ export function story(name, title, steps) {
     for (const [step, work] of Object.entries(steps)) {
       number += 1;
       const shot = `${number}-${step}`.slice(0, 60);
-      it(step, { timeout: 10 * patience }, async () => {
+      it(step, { timeout: 5 * patience }, async () => {
         if (failed) throw new Error(`"${failed}" failed before`);
         try {
           await work(run);

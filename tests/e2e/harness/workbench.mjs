@@ -44,10 +44,10 @@ export class Workbench {
     await eventually(`${label} in a list`, () => this.pickNow(this.list.filter({ hasText: label })));
   }
 
-  /** Chooses lines of the lists that a command brings up one after the other; again where VS Code closed one as the focus went elsewhere. */
-  async choose(title, ...labels) {
-    await eventually(`${title}: ${labels.join(', ')}`, async () => {
-      await this.command(title);
+  /** Chooses lines of the lists that come one after the other; anew where VS Code closed one as the focus went elsewhere. */
+  async choose(open, ...labels) {
+    await eventually(`lists with ${labels.join(', ')}`, async () => {
+      await open();
       for (const label of labels) await this.pickNow(this.list.filter({ hasText: label }));
       return true;
     });
@@ -68,7 +68,11 @@ export class Workbench {
 
   /** Opens a notebook. VS Code draws its cells once their webview answers; where it never does, the notebook is opened again. */
   async openFile(name) {
-    const drawn = () => this.notebook.locator('.cell-list-container .monaco-list-row').first().waitFor({ timeout: patience / 2 });
+    const drawn = () =>
+      this.notebook
+        .locator('.cell-list-container .monaco-list-row')
+        .first()
+        .waitFor({ timeout: patience / 2 });
     for (let attempt = 1; ; attempt += 1) {
       await eventually(`${name} is opened`, async () => {
         await this.entry(name).dblclick({ timeout: moment });
@@ -126,10 +130,14 @@ export class Workbench {
 
   /** A notebook in that folder has taken the place of one of the same name: until then the old one is in front. */
   async isNowIn(folder, name) {
-    const inFront = this.page.locator('.monaco-breadcrumb-item', { hasText: folder }).first();
-    await inFront.waitFor();
+    const path = this.page.locator('.monaco-breadcrumb-item', { hasText: folder }).first();
     const tabs = this.page.locator('.tab', { hasText: name });
-    await eventually(`one tab of ${name}`, async () => (await tabs.count()) === 1 && (await inFront.isVisible()));
+    await eventually(`one tab of ${name}, in ${folder}`, async () => {
+      if ((await tabs.count()) !== 1) return false;
+      // Where the old one was in front, its end may have brought another to the front.
+      if (!(await this.inFront(name).isVisible())) await clickNow(tabs);
+      return (await this.inFront(name).isVisible()) && (await path.isVisible());
+    });
   }
 
   /**
@@ -432,10 +440,14 @@ export class Workbench {
     // The dialog fills in a name of its own, a little later.
     await eventually('a proposed name', async () => (await box.inputValue()).endsWith('.ipynb'));
     await box.fill(path);
-    // Until it has looked at the path, it takes no Enter.
+    await this.enter(box);
+  }
+
+  /** Accepts the path in a dialog about files: until it has looked at that, it takes no Enter. */
+  async enter(box) {
     await eventually('the dialog is closed', async () => {
       await box.press('Enter', { timeout: moment }).catch(() => {});
-      return box.waitFor({ state: 'hidden', timeout: moment }).then(() => true);
+      return box.waitFor({ state: 'hidden', timeout: 1_000 }).then(() => true);
     });
   }
 
