@@ -258,9 +258,10 @@ impl Keeper {
     /// The session is over once its end is on record: else whoever looks next would take it for lost.
     pub(super) fn record_the_end(&mut self) {
         self.unrecorded = self.record.write(&self.folders).is_err();
-        if std::mem::replace(&mut self.over, !self.unrecorded) || self.unrecorded {
+        if self.unrecorded {
             return tracing::error!(session = %self.record.id, "its end cannot be written yet");
         }
+        self.over = true;
         self.tell_end();
         let _ = crate::paths::ring(&self.folders.bell());
     }

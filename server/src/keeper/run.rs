@@ -304,6 +304,10 @@ impl Keeper {
                 self.settle_some();
             }
             self.send_outbox().await;
+            if self.urgent {
+                // A line was sent: whoever waits for it is told now.
+                self.settle_up();
+            }
             if self.huge_at.is_some_and(|at| at.elapsed() >= HUGE_OVER) {
                 self.exchange_iopub().await;
             }
