@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What a person does or sees has this long to come about. */
-export const patience = 120_000;
+export const patience = 180_000;
 /** After this long something is tried anew, in a loop that ends with the patience. */
 export const moment = 8_000;
 
