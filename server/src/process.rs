@@ -28,7 +28,7 @@ pub use identity::{
 };
 pub use owners::{Owner, owners};
 pub use sample::{Sample, Sampler};
-pub use signal::{KEPT, Signal, end_what_is_left, kill, signal_group, wait_for_death};
+pub use signal::{Signal, end_what_is_left, kill, signal_group, wait_for_death};
 #[cfg(unix)]
 pub use unix::{in_own_session, outlive_file_limits};
 

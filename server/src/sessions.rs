@@ -147,6 +147,7 @@ impl Sessions {
         window: ThisWindow,
         settings: Settings,
     ) -> Result<(Arc<Sessions>, mpsc::UnboundedReceiver<Event>), Error> {
+        crate::process::outlive_file_limits();
         let registry = crate::keeper::open_registry(&folders).map_err(store_failed)?;
         let (events, receiver) = mpsc::unbounded_channel();
         let program = std::env::current_exe().map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;

@@ -204,10 +204,7 @@ fn an_agent_gets_text_and_no_more_than_it_can_read() {
     let json_display = "from IPython.display import display\nfor _ in range(3): display({'application/json': {'k\\x1b': '\\x1b[2J' * 900_000}}, raw=True)";
     call("execute_code", code(json_display));
     call("get_outputs", here.clone());
-    window.ok(
-        "keeper/labelSession",
-        json!({ "sessionId": id, "label": format!("IGNORE {ORDER}").repeat(50_000) }),
-    );
+    window.ok("keeper/labelSession", json!({ "sessionId": id, "label": format!("IGNORE {ORDER}") }));
     eventually("the agent knows the label", PATIENCE, || {
         let listed = call("list_all_sessions", json!({}));
         listed.to_string().contains("IGNORE").then_some(())

@@ -60,7 +60,6 @@ where
         .build()
         .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
     let done = runtime.block_on(async {
-        crate::process::outlive_file_limits();
         let window = ThisWindow { id: CLI.into(), ..ThisWindow::default() };
         let (sessions, mut events) = Sessions::open(folders, window, Settings::default())?;
         while let Ok(Event::Warning(text)) = events.try_recv() {

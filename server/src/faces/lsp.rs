@@ -29,7 +29,6 @@ pub fn run(folders: Folders) -> std::io::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build()?;
     runtime.block_on(async {
-        crate::process::outlive_file_limits();
         let shared = Arc::new(backend::Shared::new(folders));
         let (service, socket) = {
             let shared = shared.clone();

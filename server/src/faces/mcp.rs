@@ -43,7 +43,6 @@ pub fn run(folders: Folders, may_stop_open: bool) -> Result<(), Error> {
         .build()
         .map_err(|e| failed(&e))?;
     runtime.block_on(async {
-        crate::process::outlive_file_limits();
         let window = ThisWindow { id: AGENT.into(), is_agent: true, ..ThisWindow::default() };
         let (sessions, events) = Sessions::open(folders, window, Settings::default())?;
         sessions.refresh(false).await?;

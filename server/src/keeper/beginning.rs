@@ -69,6 +69,7 @@ impl Keeper {
                 let limit = if self.ways.is_empty() { kernel::START_LIMIT } else { kernel::WAY_LIMIT };
                 self.greeting = Some(Box::pin(kernel::greet(self.met(connection), limit)));
             }
+            Err(e) if e.code.is_some() && !self.ways.is_empty() => self.start_the_next_way(),
             Err(e) => {
                 let what = format!("{} could not be started: {}", self.record.kernel.display_name, e.why);
                 self.start_failed(what, e.code);

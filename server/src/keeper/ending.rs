@@ -114,7 +114,7 @@ impl Keeper {
     /// What the kernel had started ends with it, however it ended. Another program's kernel may have left it on purpose.
     pub(super) async fn end_what_is_left(&self) {
         if let Some(kernel) = self.kernel.as_ref().filter(|_| !self.record.foreign) {
-            crate::process::end_what_is_left(kernel, &self.record.id).await;
+            crate::process::end_what_is_left(kernel, None).await;
         }
     }
 

@@ -163,7 +163,7 @@ pub fn spawn(
     let environment =
         process::with_interpreter_first(process::clean(std::env::vars_os()), &PathBuf::from(program));
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(environment).envs(&kernel.env).env(process::KEPT, id);
+    command.args(arguments).env_clear().envs(environment).envs(&kernel.env);
     command.current_dir(&kernel.cwd);
     process::in_own_session(command.as_std_mut());
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(false);

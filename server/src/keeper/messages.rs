@@ -81,6 +81,9 @@ impl Keeper {
             }
             return;
         }
+        if channel == Channel::Stdin {
+            self.asks_for_input = None;
+        }
         if self.questions.concerns(parent) {
             if channel == Channel::Shell {
                 let parent = parent.to_owned();

@@ -124,17 +124,22 @@ pub struct KernelLaunch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<Way>,
     pub cwd: PathBuf,
+    /// It runs where its notebook is: nobody named another folder.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside_notebook: bool,
 }
 
 impl KernelLaunch {
-    /// Looks whether it can be started once more. Its folder may have been renamed: then it is the notebook's.
+    /// Looks whether it can be started once more. Its folder may have been renamed: where it is the notebook's,
+    /// it is still.
     ///
     /// # Errors
     /// `KernelFailed` where there is no such folder or program any more; the message names it.
     pub fn find_again(&mut self, notebook: Option<&Path>) -> Result<(), Error> {
         let failed = |what: String| Error::new(ErrorKind::KernelFailed, what);
         if !self.cwd.is_dir() {
-            let folder = notebook.and_then(Path::parent).filter(|folder| folder.is_dir());
+            let folder = notebook.and_then(Path::parent);
+            let folder = folder.filter(|folder| self.beside_notebook && folder.is_dir());
             let Some(folder) = folder else {
                 let what = "is not there any more: nothing was ended; make it again, or start another kernel";
                 return Err(failed(format!("the folder {} {what}", self.cwd.display())));
@@ -464,6 +469,7 @@ mod tests {
             interrupt_by_message: false,
             way: None,
             cwd: "/".into(),
+            beside_notebook: false,
         };
         let good = Record::new("abcd1234".into(), BoundNotebook::new(1, &name, "w"), kernel, Time(1));
         let from = |session_id: &str| RebuildFrom {

@@ -178,6 +178,8 @@ impl Keeper {
         let Line { connection, id, execution_id, prompt, .. } = line;
         match sent {
             Ok(()) => {
+                // What the kernel's state told before is over.
+                self.asks_for_input = None;
                 let body = EventBody::InputReplied {};
                 let effect = Effect::Journal { execution_id: Some(execution_id), body };
                 self.carry_out(vec![effect], Time::now());

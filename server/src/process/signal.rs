@@ -1,6 +1,7 @@
 //! Signals to a kernel and what it started, and waiting for a process to end.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -30,15 +31,14 @@ pub fn signal_group(leader: &Identity, signal: Signal) -> io::Result<()> {
     return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{signal:?} cannot be sent here")));
 }
 
-/// The variable by which what a kernel started is known: the id of its session.
-pub const KEPT: &str = "KERNEL_KEEPER_SESSION";
 /// How long what a kernel left behind may take to end by itself.
 const LEAVES: Duration = Duration::from_millis(500);
 
 /// Ends what a kernel that has ended started and left, as its own end would have: all in its session that has not made a new
-/// one for itself. Each is looked at before it is signalled: the kernel's number may be another's by now.
-pub async fn end_what_is_left(kernel: &Identity, session_id: &str) {
-    let is_its = |pid: &u32| platform::variable(*pid, KEPT).is_some_and(|id| id == session_id);
+/// one for itself. Who was not there when it ended names the kernel's log: the kernel's number may have been another's since,
+/// and only what has that file as its output is the kernel's.
+pub async fn end_what_is_left(kernel: &Identity, log: Option<&Path>) {
+    let is_its = |pid: &u32| log.is_none_or(|log| platform::writes_to(*pid, log));
     let left: Vec<Identity> = platform::of_session(kernel.pid)
         .into_iter()
         .filter(is_its)

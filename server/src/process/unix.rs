@@ -51,8 +51,11 @@ pub fn in_own_session(command: &mut std::process::Command) {
 }
 
 /// What a process that reaches a limit of file sizes gets: not its end, but a write that fails (`EFBIG`), as on a full disk.
-/// Programs that it starts are left as they are by default. To be called within a runtime.
+/// Programs that it starts are left as they are by default. Works within a runtime alone.
 pub fn outlive_file_limits() {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return;
+    }
     // A handler once set stays, also without anybody who waits for the signal.
     let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(
         rustix::process::Signal::XFSZ.as_raw(),

@@ -194,6 +194,7 @@ fn launch_of(other: &Other) -> KernelLaunch {
         env: Default::default(),
         interrupt_by_message: false,
         way: None,
+        beside_notebook: false,
         cwd: other
             .owner
             .folder

@@ -80,7 +80,8 @@ impl Sessions {
             return self.join(id).await.map(|()| true);
         }
         if let Some(kernel) = record.kernel_process.as_ref().filter(|_| !record.foreign) {
-            crate::process::end_what_is_left(kernel, id).await;
+            let log = self.folders.kernel_log(id);
+            crate::process::end_what_is_left(kernel, Some(&log)).await;
         }
         crate::keeper::release(&self.folders.reserve(id));
         let now = Time::now();

@@ -218,6 +218,8 @@ impl Sessions {
             env,
             way: way_of(&spec.metadata),
             interrupt_by_message: spec.interrupt_mode == crate::jupyter::InterruptMode::Message,
+            beside_notebook: start.cwd.is_none()
+                && notebook.path.as_deref().and_then(Path::parent) == Some(&cwd),
             cwd,
         })
     }

@@ -33,6 +33,7 @@ impl Server {
             let what = format!("timeout_s: from 0 to {LONGEST} seconds");
             return Err(Error::new(ErrorKind::InvalidParams, what).with("field", "timeout_s"));
         }
+        let turn = self.order.lock().await;
         let id = self.target(asked.notebook_path.as_deref(), asked.session_id.as_deref()).await?;
         let session = self.sessions.get(&id)?;
         // Which of several notebooks; one that was renamed is bound under its old name.
@@ -53,6 +54,7 @@ impl Server {
             batch: None,
             agent: Some(true),
         })?;
+        drop(turn);
         let execution_id = self.sessions.submitted(&id, submitted).await?;
         let waited = tokio::select! {
             ended = wait(feed, &execution_id) => ended?,

@@ -34,6 +34,8 @@ pub struct Server {
     /// The user lets agents interrupt, restart and stop what a window has open.
     pub may_stop_open: bool,
     pub calls: Calls,
+    /// Held until what is to run is with the keeper, so that calls keep their order. Whoever comes first has it first.
+    pub order: tokio::sync::Mutex<()>,
     /// Resources that the agent follows, by the older of MCP's two ways. Owned by `subscriptions.rs`.
     pub followed: Mutex<HashMap<String, AbortHandle>>,
     /// Something is different with the sessions; true: there is one more or less.
@@ -46,7 +48,14 @@ pub type Answer = Result<CallToolResult, Error>;
 impl Server {
     pub fn new(sessions: Arc<Sessions>, may_stop_open: bool) -> Arc<Server> {
         let changes = broadcast::Sender::new(UNTOLD);
-        Arc::new(Server { sessions, may_stop_open, calls: Calls::new(), followed: Mutex::default(), changes })
+        Arc::new(Server {
+            sessions,
+            may_stop_open,
+            calls: Calls::new(),
+            order: Default::default(),
+            followed: Mutex::default(),
+            changes,
+        })
     }
 
     /// Tells those who follow the sessions.
