@@ -33,9 +33,8 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
     assert.equal(await editor.toast('is now').count(), 0);
     // Who looks at the list and leaves it has not answered.
     await editor.press('3 notebooks were moved', 'Choose…');
-    await editor.asked('lot/first.ipynb').waitFor();
-    await editor.page.keyboard.press('Escape');
-    await editor.toast('3 notebooks were moved').waitFor();
+    await editor.leave('lot/first.ipynb');
+    await editor.said('3 notebooks were moved');
   },
   'one click, and all follow; only those that were open are': async (run) => {
     const { workbench: editor } = run;

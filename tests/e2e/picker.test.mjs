@@ -1,6 +1,7 @@
 // Kernels are found again: headings in the tree, the list of sessions, labels, the status item, and the keys of the tree.
 import assert from 'node:assert/strict';
 import { story } from './harness/story.mjs';
+import { moment } from './harness/wait.mjs';
 import { click, eventually } from './harness/workbench.mjs';
 
 const cells = { setup: 'value = 6 * 7', after: "print('value is', value)" };
@@ -57,8 +58,15 @@ story('picker', 'kernels are found again', {
     await editor.showView('Kernel Keeper');
     await eventually('headings', async () => `${await tree(run)}`.startsWith('This window,third.ipynb,Detached,first.ipynb'));
     assert.match(await editor.row('first.ipynb').innerText(), /PID \d+ · since [\d:]+ · idle/);
-    await editor.row('first.ipynb').hover();
-    await editor.page.locator('.monaco-hover', { hasText: 'Cell 2, succeeded' }).waitFor();
+    // Where the line is drawn anew meanwhile, none comes.
+    await eventually('its tooltip', async () => {
+      await editor.page.mouse.move(0, 0);
+      await editor.row('first.ipynb').hover();
+      return editor.page
+        .locator('.monaco-hover', { hasText: 'Cell 2, succeeded' })
+        .waitFor({ timeout: moment })
+        .then(() => true);
+    });
     await run.shot('tooltip');
     await editor.page.mouse.move(0, 0);
   },

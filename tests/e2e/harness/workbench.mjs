@@ -57,13 +57,25 @@ export class Workbench {
   async answer(text, prompt) {
     const box = this.page.locator('.quick-input-widget:visible');
     if (prompt) await box.filter({ hasText: prompt }).waitFor();
-    await box.locator('.quick-input-box input').fill(text);
-    await this.page.keyboard.press('Enter');
+    const input = box.locator('.quick-input-box input');
+    await input.fill(text);
+    await input.press('Enter');
     await box.waitFor({ state: 'hidden' });
   }
 
   asked(prompt) {
     return this.page.locator('.quick-input-widget:visible').filter({ hasText: prompt });
+  }
+
+  /** Leaves a list without an answer. One that stays where the focus goes elsewhere may not have the keyboard. */
+  async leave(prompt) {
+    const list = this.asked(prompt);
+    await list.waitFor();
+    await eventually(`${prompt} is left`, async () => {
+      const input = list.locator('.quick-input-box input').last();
+      if (await input.isVisible()) await input.press('Escape', { timeout: moment });
+      return list.waitFor({ state: 'hidden', timeout: moment }).then(() => true);
+    });
   }
 
   /** Opens a notebook. VS Code draws its cells once their webview answers; where it never does, the notebook is opened again. */
