@@ -44,7 +44,11 @@ export async function clickNow(target, options = {}) {
     await target.click({ timeout: moment, ...options });
   } catch (error) {
     const did = error.message.lastIndexOf('performing click action');
-    if (did < 0 || error.message.lastIndexOf('intercepts pointer events') > did) throw error;
+    if (did < 0 || error.message.lastIndexOf('intercepts pointer events') > did) {
+      // What the mouse rests on may have brought up a hover, which covers it.
+      await target.page().mouse.move(0, 0);
+      throw error;
+    }
   }
   return true;
 }

@@ -343,6 +343,8 @@ export class Workbench {
   async turnBell(open) {
     if ((await this.notices.isVisible()) === open) return;
     await clickNow(this.bell.locator('a').first());
+    // The bell's hover would cover the buttons above it.
+    await this.page.mouse.move(0, 0);
     await this.notices.waitFor({ state: open ? 'visible' : 'hidden', timeout: moment });
   }
 
