@@ -136,11 +136,6 @@ pub(super) fn working_folder(_pid: u32) -> Option<std::path::PathBuf> {
     None
 }
 
-/// Not known here.
-pub(super) fn writes_to(_pid: u32, _file: &std::path::Path) -> bool {
-    false
-}
-
 /// A variable of a process's environment, as it was started.
 pub(super) fn variable(pid: u32, name: &str) -> Option<String> {
     let mut system = System::new().ok()?;

@@ -168,13 +168,6 @@ pub(super) fn of_session(leader: u32) -> Vec<u32> {
     own_pids().filter(|pid| stat(*pid).is_some_and(|stat| stat.session == leader)).collect()
 }
 
-/// Whether a process has a file as its standard output or error.
-pub(super) fn writes_to(pid: u32, file: &std::path::Path) -> bool {
-    let file = fs::canonicalize(file).ok();
-    let has = |number: u32| fs::read_link(format!("/proc/{pid}/fd/{number}")).ok() == file;
-    file.is_some() && (has(1) || has(2))
-}
-
 /// What another user's process says of itself is nothing to go by.
 fn own_pids() -> impl Iterator<Item = u32> {
     use std::os::unix::fs::MetadataExt;

@@ -1,13 +1,13 @@
 //! Signals to a kernel and what it started, and waiting for a process to end.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::identity::{Identity, identity_of};
+use super::identity::{Identity, identity_of, started_at};
 use super::platform;
+use crate::protocol::Time;
 
 const POLL_EVERY: Duration = Duration::from_millis(250);
 
@@ -31,18 +31,20 @@ pub fn signal_group(leader: &Identity, signal: Signal) -> io::Result<()> {
     return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{signal:?} cannot be sent here")));
 }
 
+/// Milliseconds by which the start of a process is known.
+const GRAIN: i64 = 1_000;
 /// How long what a kernel left behind may take to end by itself.
 const LEAVES: Duration = Duration::from_millis(500);
 
 /// Ends what a kernel that has ended started and left, as its own end would have: all in its session that has not made a new
-/// one for itself. Who was not there when it ended names the kernel's log: the kernel's number may have been another's since,
-/// and only what has that file as its output is the kernel's.
-pub async fn end_what_is_left(kernel: &Identity, log: Option<&Path>) {
-    let is_its = |pid: &u32| log.is_none_or(|log| platform::writes_to(*pid, log));
+/// one for itself. Who was not there when it ended says when it surely lived: its number may have been another's since, and
+/// what began later is left alone.
+pub async fn end_what_is_left(kernel: &Identity, lived_at: Option<Time>) {
+    let began_by_then = |found: &Identity| lived_at.is_none_or(|at| started_at(found).0 <= at.0 + GRAIN);
     let left: Vec<Identity> = platform::of_session(kernel.pid)
         .into_iter()
-        .filter(is_its)
         .filter_map(identity_of)
+        .filter(began_by_then)
         .filter(|found| found.boot == kernel.boot && found.start >= kernel.start)
         .collect();
     if left.is_empty() || kernel.is_alive() {

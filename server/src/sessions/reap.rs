@@ -79,15 +79,14 @@ impl Sessions {
             }
             return self.join(id).await.map(|()| true);
         }
-        if let Some(kernel) = record.kernel_process.as_ref().filter(|_| !record.foreign) {
-            let log = self.folders.kernel_log(id);
-            crate::process::end_what_is_left(kernel, Some(&log)).await;
-        }
         crate::keeper::release(&self.folders.reserve(id));
         let now = Time::now();
         crate::keeper::remove_sockets(&self.folders, &record);
         if let Some(at) = close_journal(&self.folders, id, now) {
             record.last_activity_at = record.last_activity_at.max(at);
+        }
+        if let Some(kernel) = record.kernel_process.as_ref().filter(|_| !record.foreign) {
+            crate::process::end_what_is_left(kernel, Some(record.last_activity_at)).await;
         }
         record.ended_at = Some(now);
         record.end_reason = Some(EndReason::Lost);
