@@ -20,7 +20,7 @@ export class Workbench {
     return this.page.locator('.quick-input-widget:visible .quick-input-list .monaco-list-row');
   }
 
-  /** Runs a command by its title. F1 works wherever the focus is, but inside an output. VS Code closes the list where the focus goes elsewhere. */
+  /** Runs a command by its title. F1 works wherever the focus is, but inside an output; again where VS Code closed the list as the focus went elsewhere. */
   async command(title) {
     const input = this.page.locator('.quick-input-widget:visible .quick-input-box input');
     const label = this.page.locator('.label-name', { hasText: exactly(title) });
@@ -80,11 +80,7 @@ export class Workbench {
 
   /** Opens a notebook. VS Code draws its cells once their webview answers; where it never does, the notebook is opened again. */
   async openFile(name) {
-    const drawn = () =>
-      this.notebook
-        .locator('.cell-list-container .monaco-list-row')
-        .first()
-        .waitFor({ timeout: patience / 2 });
+    const drawn = () => this.notebook.locator('.cell-list-container .monaco-list-row').first().waitFor();
     for (let attempt = 1; ; attempt += 1) {
       await eventually(`${name} is opened`, async () => {
         await this.entry(name).dblclick({ timeout: moment });
@@ -221,7 +217,10 @@ export class Workbench {
     });
   }
 
-  /** Whether a cell is in view; if not, one turn of the wheel brings it closer. Only what is in view, or close to it, is drawn, and the keyboard does not scroll to the rest. */
+  /**
+   * Whether a cell is in view; if not, one turn of the wheel brings it closer. Only what is in view, or close to it, is drawn, and the
+   * keyboard does not scroll to the rest.
+   */
   async scrollTowards(index) {
     const list = await this.notebook.locator('.cell-list-container').first().boundingBox({ timeout: moment });
     const lines = this.cell(index).locator('.monaco-editor .view-lines').first();
