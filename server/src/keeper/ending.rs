@@ -118,6 +118,14 @@ impl Keeper {
         }
     }
 
+    /// The same of a kernel that ended before we came.
+    pub(super) async fn end_what_was_left(&self) {
+        let kernel = self.record.kernel_process.as_ref().filter(|kernel| !kernel.is_alive());
+        if let Some(kernel) = kernel.filter(|_| !self.record.foreign) {
+            crate::process::end_what_is_left(kernel, Some(self.record.last_activity_at)).await;
+        }
+    }
+
     /// The kernel's process is gone.
     pub(super) fn kernel_died(&mut self, code: Option<i32>) {
         self.death = None;

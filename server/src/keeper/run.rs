@@ -125,7 +125,10 @@ pub fn run(folders: Folders, session_id: &str, purpose: Purpose) -> Result<(), E
                 keeper.rebuild();
                 keeper.start_kernel();
             }
-            Purpose::Adopt | Purpose::Join => keeper.adopt_kernel(),
+            Purpose::Adopt | Purpose::Join => {
+                keeper.end_what_was_left().await;
+                keeper.adopt_kernel();
+            }
         }
         keeper.serve(requests).await;
         keeper.clients.close().await;
