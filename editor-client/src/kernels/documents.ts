@@ -65,10 +65,8 @@ export async function takePlace(notebook: vscode.NotebookDocument, old: vscode.N
   if (place && isInFront(notebook)) {
     await vscode.commands.executeCommand('moveActiveEditor', { to: 'position', by: 'tab', value: place.position });
   }
-  if (!old.isDirty) {
-    await vscode.window.tabGroups.close(tabsOf(old.uri));
-    return;
-  }
+  // VS Code leaves one open that is written to meanwhile.
+  if (!old.isDirty && (await vscode.window.tabGroups.close(tabsOf(old.uri)))) return;
   // Outputs come from the journal: only what the person typed is carried over.
   const cells = old.getCells().map(copyOf);
   if (sameSources(notebook, cells) || (!notebook.isDirty && (await carryOver(notebook, cells)))) {
