@@ -309,7 +309,8 @@ fn what_is_taken_back_never_was() {
     assert!(journal.has_more_than_outputs());
     assert!(journal.commit().is_err_and(|e| e.is_full()));
     journal.unsend("bbbbbbbbbbbb");
-    journal.take_back("bbbbbbbbbbbb");
+    assert!(journal.take_back("bbbbbbbbbbbb"));
+    assert!(!journal.take_back("aaaaaaaaaaaa"), "it is written");
     assert_eq!(journal.last_seq(), committed + 2);
     // How it ended is small, and is written where room is found for it.
     journal.drop_outputs();

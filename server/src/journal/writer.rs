@@ -350,14 +350,19 @@ impl Journal {
         self.number_anew();
     }
 
-    /// An execution that waits to be written was never asked for.
-    pub fn take_back(&mut self, execution_id: &str) {
+    /// An execution that waits to be written was never asked for. False: it is written.
+    pub fn take_back(&mut self, execution_id: &str) -> bool {
+        let is_it = |row: &Pending| matches!(row, Pending::Queue(new) if new.execution_id == execution_id);
+        if !self.waiting.iter().any(|waiting| is_it(&waiting.row)) {
+            return false;
+        }
         self.take_out(|row| match row {
             Pending::Queue(new) => new.execution_id == execution_id,
             Pending::Event { execution_id: id, .. } => id.as_deref() == Some(execution_id),
             Pending::Sent(id) => id == execution_id,
             Pending::Raw(_) => false,
         });
+        true
     }
 
     /// It does not go to the kernel yet.

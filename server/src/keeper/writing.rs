@@ -128,8 +128,11 @@ impl Keeper {
     /// An execution that is not in the journal was never asked for.
     fn take_back(&mut self, promise: Promise) {
         let Promise { connection, id, execution_id } = promise;
+        if !self.journal.take_back(&execution_id) {
+            // It was written with the first of what waited: it is asked for, and waits.
+            return self.answer(connection, id, serde_json::json!({ "executionId": execution_id }));
+        }
         self.machine.take_back(&execution_id);
-        self.journal.take_back(&execution_id);
         self.outbox.retain(|(_, message)| message.header.msg_id != execution_id);
         self.answers.push((connection, Answer::Failed { id, error: cannot_run().into() }));
     }
