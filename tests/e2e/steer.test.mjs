@@ -73,7 +73,10 @@ story('steer', 'a kernel is interrupted, restarted, exchanged', {
   },
   'stopped and refreshed, Restart in the toolbar starts its own kernel again': async (run) => {
     const { workbench: editor } = run;
-    await eventually('the notebook is on it', () => run.session('draft.ipynb').windows.length === 1);
+    await eventually('the notebook is on it', () => {
+      const { state, windows } = run.session('draft.ipynb');
+      return state === 'idle' && windows.length === 1;
+    });
     const { id } = run.session('draft.ipynb');
     run.cli('stop', id);
     await editor.command('Kernel Keeper: Refresh');

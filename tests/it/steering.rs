@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::driver::{PATIENCE, eventually};
-use crate::world::{World, id_of, is_alive, kill, pid_of};
+use crate::kernels;
+use crate::world::{World, id_of, is_alive, kill, pid_of, uri};
 
 #[test]
 fn code_sent_during_a_restart_runs_on_the_new_kernel() {
@@ -30,6 +31,31 @@ fn code_sent_during_a_restart_runs_on_the_new_kernel() {
     let restart = window.begin("keeper/restartSession", json!({ "sessionId": id }));
     window.ok("keeper/interruptSession", json!({ "sessionId": id }));
     assert_ne!(window.finish(restart).unwrap()["session"]["pid"], restarted["pid"]);
+}
+
+#[test]
+fn a_session_that_is_stopped_while_it_starts_ends_in_plain_words() {
+    let world = World::new();
+    kernels::install_other(&world.jupyter());
+    let mut window = world.window();
+    for (round, kernel) in [kernels::PYTHON, kernels::OTHER].iter().cycle().take(12).enumerate() {
+        let notebook = world.notebook(&format!("draft-{round}.ipynb"), &["1"]);
+        let params = json!({ "notebookUri": uri(&notebook), "kernelName": kernel });
+        let start = window.begin("keeper/startSession", params);
+        let id = eventually("a session", PATIENCE, || {
+            let sessions = window.ok("keeper/listSessions", json!({}))["sessions"].clone();
+            let found = sessions.as_array()?.iter().find(|one| one["notebookPath"] == json!(notebook))?;
+            Some(id_of(&found["id"]))
+        });
+        // In whatever moment of the start it comes.
+        std::thread::sleep(Duration::from_millis(60 * round as u64));
+        let stopped = window.ok("keeper/stopSession", json!({ "sessionId": id }));
+        assert_eq!(stopped["session"]["endReason"], "stopped", "{stopped}");
+        if let Err(failure) = window.finish(start) {
+            let message = &failure.message;
+            assert!(message.ends_with("was stopped while it was starting"), "{message}");
+        }
+    }
 }
 
 #[test]

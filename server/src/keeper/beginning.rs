@@ -126,6 +126,8 @@ impl Keeper {
         let adopted = self.adopting;
         let greeted = match greeted {
             Ok(greeted) => greeted,
+            // It ends for it is to end, which its death will tell.
+            Err(_) if self.ending.is_some() => return,
             Err(why) if adopted || self.rejoining => {
                 let what = format!("the kernel runs on, but does not answer ({why}): stop it, or try again");
                 self.owe_no_more(Err(Error::new(ErrorKind::KernelFailed, what)));
