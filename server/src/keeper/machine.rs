@@ -84,6 +84,8 @@ pub struct Running {
     pub started_at: Option<Time>,
     pub input: Option<InputPrompt>,
     reply: Option<(ExecutionStatus, Option<ExecutionError>, Time)>,
+    /// The exception that it told last, and nothing since.
+    raised: Option<ExecutionError>,
     idle: bool,
     /// Ticks since its `idle`, without a reply.
     unanswered: u32,
@@ -142,6 +144,7 @@ impl Machine {
             started_at,
             input,
             reply: None,
+            raised: None,
             idle: false,
             unanswered: 0,
         });
@@ -251,8 +254,11 @@ impl Machine {
         (self.settling, self.overdue, self.held) = (None, None, false);
         let mut effects = self.others_gone(now);
         if let Some(mut gone) = self.running.take() {
-            // A reply that came before the end tells how it ended, whatever became of the kernel.
-            let (status, error, at) = gone.reply.take().unwrap_or((running, None, now));
+            // A reply that came before the end tells how it ended, whatever became of the kernel; so does an exception, where the
+            // kernel was asked to end and did so before its reply.
+            let raised = gone.raised.take().filter(|_| running == ExecutionStatus::Aborted);
+            let end = raised.map_or((running, None, now), |e| (ExecutionStatus::Error, Some(e), now));
+            let (status, error, at) = gone.reply.take().unwrap_or(end);
             close_input(&mut gone, &mut effects);
             effects.push(finished(&gone.job.execution_id, status, error, at));
             effects.push(Effect::Busy(gone.started_at.map_or(0, |t| now.since(t))));
@@ -329,6 +335,9 @@ impl Machine {
         if m.kind == "execute_input" {
             return effects;
         }
+        if ours && let Some(running) = self.running.as_mut() {
+            running.raised = (m.kind == "error").then(|| cell_error_of(m.content));
+        }
         match event_of(m) {
             Some(body) => effects.push(Effect::Journal { execution_id, body }),
             None => effects.push(Effect::Raw),
@@ -378,12 +387,7 @@ impl Machine {
         }
         let (status, error) = match m.content["status"].as_str() {
             Some("ok") => (ExecutionStatus::Ok, None),
-            Some("error") => {
-                let mut error = error_of(m.content);
-                // The cell's output has all of it.
-                error.cut();
-                (ExecutionStatus::Error, Some(error))
-            }
+            Some("error") => (ExecutionStatus::Error, Some(cell_error_of(m.content))),
             _ => (ExecutionStatus::Aborted, None),
         };
         if let Some(running) = self.running.as_mut() {
@@ -446,11 +450,19 @@ impl Machine {
             started_at: None,
             input: None,
             reply: None,
+            raised: None,
             idle: false,
             unanswered: 0,
         });
         vec![Effect::Send(job)]
     }
+}
+
+/// The exception that ended an execution: the cell's output has all of it.
+fn cell_error_of(content: &Value) -> ExecutionError {
+    let mut error = error_of(content);
+    error.cut();
+    error
 }
 
 fn finished(id: &str, status: ExecutionStatus, error: Option<ExecutionError>, at: Time) -> Effect {

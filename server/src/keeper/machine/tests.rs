@@ -279,6 +279,23 @@ fn a_dead_kernel_loses_what_ran_and_aborts_what_waited() {
 }
 
 #[test]
+fn who_raised_before_its_kernel_was_ended_failed() {
+    let error = || json!({"ename": "ValueError", "evalue": "x", "traceback": []});
+    let stream = || json!({"name": "stdout", "text": "on"});
+    let told = [(From::Iopub, "error", A, error())];
+    let goes_on = [(From::Iopub, "error", A, error()), (From::Iopub, "stream", A, stream())];
+    for (script, asked, end) in
+        [(&told[..], true, "error"), (&told[..], false, "lost"), (&goes_on[..], true, "aborted")]
+    {
+        let mut machine = ready_with(&[job(A, 0)]);
+        play(&mut machine, script);
+        let running = if asked { ExecutionStatus::Aborted } else { ExecutionStatus::Lost };
+        let ends = machine.kernel_gone(running, Time(9)).iter().map(short).collect::<Vec<_>>();
+        assert_eq!(ends[0], format!("{A} {end}"));
+    }
+}
+
+#[test]
 fn what_comes_during_a_restart_is_the_next_kernels() {
     let mut machine = ready_with(&[job(A, 0), job(B, 0)]);
     let words = |effects: Vec<Effect>| effects.iter().map(short).collect::<Vec<_>>();
