@@ -16,13 +16,15 @@ const LONGEST_KEEPER_LOG: u64 = 2 << 20;
 const LEFT: u64 = 128 << 10;
 /// How often the kernel's log is looked at: no kernel tells that it writes. A look costs microseconds.
 const LOOK: Duration = Duration::from_millis(500);
+/// The same of a kernel that does nothing: a hundred of them must not be felt.
+const LOOK_AT_QUIET: Duration = Duration::from_secs(2);
 /// The same while it grows fast.
 const LOOK_AT_FLOOD: Duration = Duration::from_millis(50);
 /// What it grows by between two looks in a flood.
 const FLOOD: u64 = 1 << 20;
 
-/// Keeps the kernel's log within its bound, for ever.
-pub async fn keep_short(log: PathBuf) {
+/// Keeps the kernel's log within its bound, for ever. `is_quiet`: the kernel is known to do nothing.
+pub async fn keep_short(log: PathBuf, is_quiet: impl Fn() -> bool) {
     let mut before = 0;
     loop {
         let length = std::fs::metadata(&log).map_or(0, |found| found.len());
@@ -34,7 +36,11 @@ pub async fn keep_short(log: PathBuf) {
                 Err(e) => tracing::warn!("{} could not be cut back: {e}", log.display()),
             }
         }
-        let wait = if length > before + FLOOD { LOOK_AT_FLOOD } else { LOOK };
+        let wait = match length > before + FLOOD {
+            true => LOOK_AT_FLOOD,
+            false if is_quiet() => LOOK_AT_QUIET,
+            false => LOOK,
+        };
         before = left;
         tokio::time::sleep(wait).await;
     }

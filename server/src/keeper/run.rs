@@ -248,7 +248,9 @@ impl Keeper {
 
     async fn serve(&mut self, mut requests: Receiver<FromClient>) {
         self.tick();
-        tokio::spawn(super::logs::keep_short(self.folders.kernel_log(&self.record.id)));
+        let pace = self.pace.subscribe();
+        let is_quiet = move || *pace.borrow() == QUIET_HEART;
+        tokio::spawn(super::logs::keep_short(self.folders.kernel_log(&self.record.id), is_quiet));
         let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
         let mut terminate = terminate.ok();
         let mut lingering: Option<Instant> = None;
