@@ -96,6 +96,13 @@ export class Run {
         permissions: ['clipboard-read', 'clipboard-write'],
         reducedMotion: 'reduce',
       });
+      // A webview looks first whether its worker is an old one, which Chromium lets wait for ten seconds. Here none is.
+      await this.context.addInitScript(() => {
+        if (!navigator.serviceWorker) return;
+        ServiceWorkerRegistration.prototype.update = function () {
+          return Promise.resolve(this);
+        };
+      });
     }
     return this.window();
   }

@@ -357,8 +357,10 @@ export class Workbench {
     const target = this.toast(text).locator('.monaco-button', { hasText: button });
     let isPressed = false;
     const act = async () => {
+      // One that moves, for another came or went, takes no click: it is pressed again where it stays.
+      await settled(button, () => target.boundingBox({ timeout: moment }));
       isPressed = await clickNow(target);
-      await target.waitFor({ state: 'hidden', timeout: moment });
+      await target.waitFor({ state: 'hidden', timeout: moment / 4 });
       return true;
     };
     act.isDone = () => isPressed;
