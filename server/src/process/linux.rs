@@ -324,4 +324,28 @@ mod tests {
         assert!(found[0].resident_bytes > 100_000);
         assert!(proportional_bytes(pid).is_some_and(|bytes| bytes > 100_000));
     }
+
+    #[test]
+    fn what_another_user_started_is_not_ours() {
+        use std::os::unix::process::CommandExt;
+        // Root alone can start one for somebody else; whoever is not root is not the owner of the first process.
+        let is_root = rustix::process::geteuid().is_root();
+        let mut command = std::process::Command::new("sleep");
+        command.args(["60.25"]);
+        if is_root {
+            command.uid(65_534);
+        }
+        let mut child = command.spawn().unwrap();
+        let arguments = ["60.25".to_owned()];
+        let found = || started_with(&arguments).contains(&child.id());
+        let begun = std::time::Instant::now();
+        while told_by(child.id(), "cmdline").is_none_or(|told| !told.ends_with(b"60.25\0")) {
+            assert!(begun.elapsed().as_secs() < 10, "it did not begin");
+            std::thread::yield_now();
+        }
+        assert_eq!(found(), !is_root);
+        assert!(is_root || !own_pids().any(|pid| pid == 1));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
