@@ -252,11 +252,11 @@ fn not_found(id: &str) -> Error {
     .with("sessionId", shown)
 }
 
-/// A label as a person gave it; an empty one is none.
-fn label(label: Option<&str>) -> Result<Option<String>, Error> {
-    let label = label.map(str::trim).filter(|label| !label.is_empty());
-    check_length("label", label, crate::protocol::limits::LABEL)?;
-    Ok(label.map(str::to_owned))
+/// A label as a person gave it, no longer than anybody reads; an empty one is none.
+fn label(label: Option<&str>) -> Option<String> {
+    let mut label = label.map(str::trim).filter(|label| !label.is_empty())?.to_owned();
+    crate::protocol::limits::cut(&mut label, crate::protocol::limits::LABEL);
+    Some(label)
 }
 
 /// Refuses a text for people, or a name, that is longer than anybody reads.

@@ -59,7 +59,7 @@ impl Sessions {
     /// `NotFound`: it is gone, or kept already; `NotebookHasSession`; `InvalidParams` where no notebook is named and none
     /// is known; `KernelFailed` where it cannot be reached.
     pub async fn adopt(self: &Arc<Self>, asked: &AdoptKernelParams) -> Result<Session, Error> {
-        let label = super::label(asked.label.as_deref())?;
+        let label = super::label(asked.label.as_deref());
         // One at a time over all windows: a kernel has one keeper.
         let _turn = self.turn().await?;
         let wanted = Path::new(&asked.connection_file);

@@ -35,7 +35,7 @@ impl Sessions {
     /// # Errors
     /// `NotebookHasSession`, `KernelspecNotFound`, `KernelFailed`, `StoreFailed`.
     pub async fn start(self: &Arc<Self>, notebook: &NotebookName, start: Start) -> Result<Session, Error> {
-        let label = super::label(start.label.as_deref())?;
+        let label = super::label(start.label.as_deref());
         let launch = self.launch_of(notebook, &start).await?;
         if let Some(session) = self.by_path(notebook).await? {
             return Err(has_session(notebook, Some(session)));
