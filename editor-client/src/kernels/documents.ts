@@ -6,10 +6,12 @@
 import * as vscode from 'vscode';
 import { showInformation, showWarning } from '../say';
 import { cellId } from './runs';
-import { hasTab, pause, tabsOf } from './selection';
+import { hasTab, nextEvent, pause, tabsOf } from './selection';
 
 const SHOW_ATTEMPTS = 4;
 const SHOW_AGAIN_MS = 250;
+/** How long VS Code may take to tell that a tab is closed. */
+const CLOSED_MS = 500;
 
 /** The open notebook with that URI that a tab shows. */
 export function shownNotebook(uri: vscode.Uri): vscode.NotebookDocument | undefined {
@@ -95,12 +97,63 @@ function isInFront(notebook: vscode.NotebookDocument): boolean {
   return input instanceof vscode.TabInputNotebook && input.uri.toString() === notebook.uri.toString();
 }
 
-/** Asks nothing, unlike closing. It acts on the active editor, so it is made sure that this is the one. */
+/**
+ * Asks nothing, unlike closing. VS Code's command acts on the editor in front, and a person may bring another one there just then: that one
+ * is opened again, with what was typed in it.
+ */
 async function revertAndClose(notebook: vscode.NotebookDocument): Promise<void> {
-  for (const tab of tabsOf(notebook.uri)) {
+  for (let attempt = 1; attempt <= SHOW_ATTEMPTS; attempt++) {
+    const [tab] = tabsOf(notebook.uri);
+    if (!tab) return;
     await showNotebook(notebook, { viewColumn: tab.group.viewColumn });
-    if (isInFront(notebook)) await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
+    if (!isInFront(notebook)) continue;
+    const others = shownTabs().filter(({ input }) => input.uri.toString() !== notebook.uri.toString());
+    await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
+    if (hasTab(notebook.uri) && others.every(isShown)) await nextEvent(vscode.window.tabGroups.onDidChangeTabs, CLOSED_MS);
+    for (const other of others) if (!isShown(other)) await showAgain(other);
   }
+}
+
+/** A tab of a notebook or a text, with what is not saved of it. */
+interface Shown {
+  readonly input: vscode.TabInputNotebook | vscode.TabInputText;
+  readonly viewColumn: vscode.ViewColumn;
+  readonly cells?: vscode.NotebookCellData[] | undefined;
+  readonly text?: string | undefined;
+}
+
+function shownTabs(): Shown[] {
+  return vscode.window.tabGroups.all.flatMap(({ tabs, viewColumn }) =>
+    tabs.flatMap(({ input, isDirty }): Shown[] => {
+      if (input instanceof vscode.TabInputNotebook) {
+        return [{ input, viewColumn, cells: isDirty ? shownNotebook(input.uri)?.getCells().map(copyOf) : undefined }];
+      }
+      if (!(input instanceof vscode.TabInputText)) return [];
+      const document = vscode.workspace.textDocuments.find((one) => one.uri.toString() === input.uri.toString());
+      return [{ input, viewColumn, text: isDirty ? document?.getText() : undefined }];
+    }),
+  );
+}
+
+function isShown({ input: { uri } }: Shown): boolean {
+  const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
+  const isOf = ({ input }: vscode.Tab) =>
+    input instanceof vscode.TabInputNotebook || input instanceof vscode.TabInputText ? input.uri.toString() === uri.toString() : false;
+  return tabs.some(isOf);
+}
+
+async function showAgain({ input, viewColumn, cells, text }: Shown): Promise<void> {
+  const { uri } = input;
+  const edit = new vscode.WorkspaceEdit();
+  if (input instanceof vscode.TabInputNotebook) {
+    const notebook = await openNotebook(uri, { viewColumn });
+    if (cells) edit.set(uri, [vscode.NotebookEdit.replaceCells(new vscode.NotebookRange(0, notebook.cellCount), cells)]);
+  } else {
+    const document = await vscode.workspace.openTextDocument(uri);
+    await vscode.window.showTextDocument(document, { viewColumn, preview: false });
+    if (text !== undefined) edit.replace(uri, new vscode.Range(0, 0, document.lineCount, 0), text);
+  }
+  if (edit.size > 0) await vscode.workspace.applyEdit(edit);
 }
 
 async function carryOver(notebook: vscode.NotebookDocument, cells: vscode.NotebookCellData[]): Promise<boolean> {

@@ -136,6 +136,13 @@ export class Workbench {
     await this.inFront(name).waitFor();
   }
 
+  /** Clicks on a tab, where there is one now, and does not look what comes of it. */
+  async glance(name) {
+    await this.tab(name)
+      .click({ timeout: 200 })
+      .catch(() => {});
+  }
+
   /** A notebook in that folder has taken the place of one of the same name: until then the old one is in front. */
   async isNowIn(folder, name) {
     const path = this.page.locator('.monaco-breadcrumb-item', { hasText: folder }).first();
