@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 /// How long anything may take that is not measured: much, because the machine may be busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What comes at once comes within this also where the machine has ten times as much to do as it can; what is wrong takes longer.
+pub const SOON: Duration = Duration::from_secs(10);
 
 /// Waits until `look` finds what it looks for.
 pub fn eventually<T>(what: &str, deadline: Duration, mut look: impl FnMut() -> Option<T>) -> T {

@@ -3,15 +3,14 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::driver::{PATIENCE, eventually};
+use crate::driver::{PATIENCE, SOON, eventually};
 use crate::world::{World, id_of, initialize, kill, memory, pid_of, uri};
 
 /// A request behind a hostile file is answered by then.
-const SOON: Duration = Duration::from_secs(10);
 /// What a sidecar may have taken at its most, in MiB.
 const MOST_MEMORY: u64 = 300;
 
