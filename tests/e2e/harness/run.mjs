@@ -96,8 +96,12 @@ export class Run {
         permissions: ['clipboard-read', 'clipboard-write'],
         reducedMotion: 'reduce',
       });
-      // A webview looks first whether its worker is an old one, which Chromium lets wait for ten seconds. Here none is.
       await this.context.addInitScript(() => {
+        // Each frame of an animation is drawn without a graphics card, and a cell that runs has one.
+        const still = new CSSStyleSheet();
+        still.replaceSync('*, ::before, ::after { animation: none !important; transition: none !important; }');
+        document.adoptedStyleSheets.push(still);
+        // A webview looks first whether its worker is an old one, which Chromium lets wait for ten seconds. Here none is.
         if (!navigator.serviceWorker) return;
         ServiceWorkerRegistration.prototype.update = function () {
           return Promise.resolve(this);

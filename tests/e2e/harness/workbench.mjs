@@ -331,11 +331,12 @@ export class Workbench {
     // The bell has a dot while there is one that came since its list was open: then there is no need to wait for another.
     const dot = this.bell.locator('.codicon-bell-dot');
     const begun = Date.now();
+    const isKnown = this.known === `${text}`;
     let look = begun;
     await eventually(what, async () => {
       if (await this.toast(text).isVisible()) return act();
       if (await act.isDone?.()) return true;
-      if (Date.now() < look || (Date.now() < begun + moment && !(await dot.isVisible()))) return false;
+      if (Date.now() < look || (!isKnown && Date.now() < begun + moment && !(await dot.isVisible()))) return false;
       look = Date.now() + moment;
       await this.turnBell(true);
       if (await this.toast(text).isVisible()) return act();
@@ -355,8 +356,9 @@ export class Workbench {
   }
 
   /** That a notification has come: it may have left the screen since. */
-  said(text) {
-    return this.onNotice(`a notification: ${text}`, text, () => true);
+  async said(text) {
+    await this.onNotice(`a notification: ${text}`, text, () => true);
+    this.known = `${text}`;
   }
 
   /** Presses a button of a notification. */
