@@ -130,10 +130,14 @@ export class Workbench {
     return this.page.locator('.tab.active', { hasText: name }).first();
   }
 
-  /** Goes to a tab. */
+  /** Goes to a tab; again where another one took its place just then. */
   async show(name) {
-    await click(this.tab(name));
-    await this.inFront(name).waitFor();
+    await eventually(`${name} is in front`, async () => {
+      await clickNow(this.tab(name));
+      return this.inFront(name)
+        .waitFor({ timeout: moment })
+        .then(() => true);
+    });
   }
 
   /** Clicks on a tab, where there is one now, and does not look what comes of it. */
