@@ -83,10 +83,12 @@ export class Workbench {
     const drawn = () => this.notebook.locator('.cell-list-container .monaco-list-row').first().waitFor();
     for (let attempt = 1; ; attempt += 1) {
       await eventually(`${name} is opened`, async () => {
+        // A line of the explorer may move just then, and another one be clicked.
         await this.entry(name).dblclick({ timeout: moment });
-        return true;
+        return this.inFront(name)
+          .waitFor({ timeout: moment })
+          .then(() => true);
       });
-      await this.inFront(name).waitFor();
       try {
         return await drawn();
       } catch (error) {
