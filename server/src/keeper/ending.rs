@@ -171,7 +171,7 @@ impl Keeper {
                 return self.start_kernel();
             }
             self.end_session(EndReason::Stopped);
-            let what = format!("{} was stopped while it was starting", self.record.kernel.display_name);
+            let what = format!("{} was stopped before it was ready", self.record.kernel.display_name);
             self.owe_no_more(Err(
                 Error::new(ErrorKind::KernelFailed, what).with("sessionId", self.record.id.clone())
             ));
