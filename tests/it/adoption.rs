@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::driver::{PATIENCE, SOON, eventually};
+use crate::driver::{PATIENCE, eventually};
 use crate::world::{World, id_of, is_alive, kill, pid_of, uri};
 
 #[test]
@@ -35,7 +35,8 @@ fn a_killed_keeper_is_replaced_in_mid_output() {
         .then_some(now)
     });
     let took = begun.elapsed();
-    assert!(took < SOON, "adopted after {took:?}");
+    // Sooner than whoever only looks around, every five seconds.
+    assert!(took < Duration::from_secs(4), "adopted after {took:?}");
     eprintln!("adopted after {took:?}");
     assert_eq!(
         (&adopted["pid"], &adopted["id"], &adopted["startedAt"]),
@@ -91,7 +92,7 @@ fn a_pending_queue_and_a_question_outlive_the_keeper() {
     let now = window.session(&id);
     let took = begun.elapsed();
     eprintln!("looked at and adopted, with the sidecar's start: {took:?}");
-    assert!(took < SOON, "{took:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
     assert_eq!((&now["pid"], &now["state"]), (&session["pid"], &json!("busy")), "{now}");
     let input = json!({ "prompt": "Name? ", "password": false });
     assert_eq!(now["currentExecution"]["input"], input, "{now}");
@@ -280,7 +281,7 @@ fn a_kernel_that_does_not_answer_its_new_keeper_is_listed_and_stopped() {
     let now = window.session(&id);
     assert_eq!((&now["pid"], &now["responding"]), (&session["pid"], &json!(false)), "{now}");
     assert_eq!(window.value_of(&fine, "1 + 1"), "2");
-    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     window.close();
     for keeper in world.processes().iter().filter(|p| p.command.contains(&format!("keep --session {id}"))) {
         kill(keeper.pid, "KILL");

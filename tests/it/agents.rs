@@ -3,9 +3,11 @@
 
 mod clients;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::driver::{PATIENCE, SOON, Window, eventually};
+use crate::driver::{PATIENCE, Window, eventually};
 use crate::world::{World, id_of, is_alive, kill, pid_of, text, uri};
 
 impl Window {
@@ -286,7 +288,7 @@ fn an_agent_that_ends_leaves_what_it_started_marked_and_running() {
         let history = window.ok("keeper/executionHistory", json!({ "sessionId": id }));
         (history["executions"].as_array().map(Vec::len) == Some(2)).then_some(())
     });
-    assert!(agent.close() < SOON);
+    assert!(agent.close() < Duration::from_secs(6));
     window.wait_for("keeper/sessionDisconnected", |p| p["session"]["id"] == json!(id));
     let left = window.session(&id);
     assert_eq!((&left["agent"], &left["windows"]), (&json!(true), &json!([])));

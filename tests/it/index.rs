@@ -11,7 +11,7 @@ use crate::driver::{PATIENCE, eventually};
 use crate::world::{World, id_of, is_alive, kill, pid_of, uri};
 
 /// An answer that waits for nobody. A debug build beside other tests takes its time, SQLite's own wait is five seconds.
-const AT_ONCE: Duration = Duration::from_secs(5);
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 fn lose(world: &World) {
     for name in ["registry.db", "registry.db-wal", "registry.db-shm"] {

@@ -202,14 +202,21 @@ fn a_notebook_that_is_written_slowly_is_looked_at_again() {
     let world = World::new();
     let cells = ["x = 1", "y = 2"];
     let draft = world.notebook("draft.ipynb", &cells);
+    let others = ["p = 1", "q = 2"];
+    let other = world.notebook("other.ipynb", &others);
     let mut window = world.window();
     ran(&mut window, &draft, &cells);
+    ran(&mut window, &other, &others);
     let text = fs::read_to_string(&draft).unwrap();
     let written = world.work().join("final.ipynb");
     fs::remove_file(&draft).unwrap();
     fs::write(&written, &text[..text.len() / 2]).unwrap();
-    // Later than the first look.
-    std::thread::sleep(Duration::from_secs(1));
+    // Whoever finds another one that came after it has looked at it, too.
+    let whole = fs::read(&other).unwrap();
+    fs::remove_file(&other).unwrap();
+    let found = world.work().join("found.ipynb");
+    fs::write(&found, whole).unwrap();
+    pushed(&window, 0, "migrate", &found);
     fs::write(&written, &text).unwrap();
     pushed(&window, 0, "migrate", &written);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -223,23 +223,21 @@ fn whoever_is_killed_one_of_the_two_has_the_notebook() {
     let mut window = world.window();
     let mut id = id_of(&window.start(&notebook)["id"]);
     window.run(&id, "x = 1");
-    // How long it takes, so that the moments are spread over it.
-    let begun = Instant::now();
     let ran = window.ok("keeper/executionHistory", json!({ "sessionId": id }));
     let execution = ran["executions"][0]["executionId"].clone();
     let first = replay(&mut window, &id, &execution);
-    let takes = begun.elapsed();
     window.ok("keeper/stopSession", json!({ "sessionId": first["session"]["id"] }));
     let asked = json!({ "sessionId": id, "targetNotebookUri": uri(&notebook) });
     window.ok("keeper/attachSession", asked);
     assert_eq!(holder(&mut window, &notebook), id, "it can have its notebook back");
-    for round in 0..6u32 {
+    for round in 0..8u32 {
         let before = window.live();
-        let mark = window.mark();
-        window.begin("keeper/replayTo", json!({ "sessionId": id, "executionId": execution }));
-        // From when the fresh session is there to after the end.
-        window.wait_after(mark, "keeper/sessionCreated", |_| true);
-        std::thread::sleep(takes.mul_f64(f64::from(round) / 5.0) + Duration::from_millis(u64::from(round)));
+        match round / 2 {
+            0 => drop(until_started(&world, &mut window, &id, &execution, |_| true)),
+            1 => drop(until_started(&world, &mut window, &id, &execution, has_kernel)),
+            2 => drop(until_taken(&world, &mut window, &id, &execution)),
+            _ => drop(replay(&mut window, &id, &execution)),
+        }
         window.kill();
         // Not the window alone.
         let keepers =
@@ -265,6 +263,26 @@ fn whoever_is_killed_one_of_the_two_has_the_notebook() {
     }
 }
 
+/// Begins a replay, and returns once its session has come so far: the request, the session's id and record.
+fn until_started(
+    world: &World,
+    window: &mut Window,
+    id: &str,
+    execution: &Value,
+    is_so_far: fn(&Value) -> bool,
+) -> (i64, String, Value) {
+    let mark = window.mark();
+    let asked = window.begin("keeper/replayTo", json!({ "sessionId": id, "executionId": execution }));
+    let created = window.wait_after(mark, "keeper/sessionCreated", |_| true);
+    let new = id_of(&created["session"]["id"]);
+    let record = eventually("its kernel starts", PATIENCE, || world.try_record(&new).filter(is_so_far));
+    (asked, new, record)
+}
+
+fn has_kernel(record: &Value) -> bool {
+    record["kernelProcess"].is_object()
+}
+
 /// Begins a replay, and returns once the registry has given its session the notebook: the request, the session's id, its
 /// record with the processes, and the registry.
 fn until_taken(
@@ -277,13 +295,7 @@ fn until_taken(
     registry.busy_timeout(PATIENCE).unwrap();
     let mut asks =
         registry.prepare("SELECT count(*) FROM bindings WHERE session_id = ?1 AND live = 1").unwrap();
-    let mark = window.mark();
-    let asked = window.begin("keeper/replayTo", json!({ "sessionId": id, "executionId": execution }));
-    let created = window.wait_after(mark, "keeper/sessionCreated", |_| true);
-    let new = id_of(&created["session"]["id"]);
-    let record = eventually("its kernel starts", PATIENCE, || {
-        world.try_record(&new).filter(|record| record["kernelProcess"].is_object())
-    });
+    let (asked, new, record) = until_started(world, window, id, execution, has_kernel);
     let begun = Instant::now();
     while asks.query_row([&new], |row| row.get::<_, u32>(0)).unwrap() == 0 {
         assert!(begun.elapsed() < PATIENCE, "it takes the notebook");
