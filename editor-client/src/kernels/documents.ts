@@ -136,10 +136,9 @@ function shownTabs(): Shown[] {
 }
 
 function isShown({ input: { uri } }: Shown): boolean {
-  const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
-  const isOf = ({ input }: vscode.Tab) =>
-    input instanceof vscode.TabInputNotebook || input instanceof vscode.TabInputText ? input.uri.toString() === uri.toString() : false;
-  return tabs.some(isOf);
+  const inputs = vscode.window.tabGroups.all.flatMap((group) => group.tabs.map((tab) => tab.input));
+  const shown = inputs.filter((input) => input instanceof vscode.TabInputNotebook || input instanceof vscode.TabInputText);
+  return shown.some((input) => input.uri.toString() === uri.toString());
 }
 
 async function showAgain({ input, viewColumn, cells, text }: Shown): Promise<void> {
@@ -147,7 +146,7 @@ async function showAgain({ input, viewColumn, cells, text }: Shown): Promise<voi
   const edit = new vscode.WorkspaceEdit();
   if (input instanceof vscode.TabInputNotebook) {
     const notebook = await openNotebook(uri, { viewColumn });
-    if (cells) edit.set(uri, [vscode.NotebookEdit.replaceCells(new vscode.NotebookRange(0, notebook.cellCount), cells)]);
+    if (cells) edit.set(uri, [allCells(notebook, cells)]);
   } else {
     const document = await vscode.workspace.openTextDocument(uri);
     await vscode.window.showTextDocument(document, { viewColumn, preview: false });
@@ -158,7 +157,7 @@ async function showAgain({ input, viewColumn, cells, text }: Shown): Promise<voi
 
 async function carryOver(notebook: vscode.NotebookDocument, cells: vscode.NotebookCellData[]): Promise<boolean> {
   const edit = new vscode.WorkspaceEdit();
-  edit.set(notebook.uri, [vscode.NotebookEdit.replaceCells(new vscode.NotebookRange(0, notebook.cellCount), cells)]);
+  edit.set(notebook.uri, [allCells(notebook, cells)]);
   if (!(await vscode.workspace.applyEdit(edit))) return false;
   // The cells are new objects; let the editor settle before outputs are written.
   await pause(50);
@@ -166,6 +165,9 @@ async function carryOver(notebook: vscode.NotebookDocument, cells: vscode.Notebo
   void showInformation(text);
   return true;
 }
+
+const allCells = (notebook: vscode.NotebookDocument, cells: vscode.NotebookCellData[]): vscode.NotebookEdit =>
+  vscode.NotebookEdit.replaceCells(new vscode.NotebookRange(0, notebook.cellCount), cells);
 
 const fileOf = (notebook: vscode.NotebookDocument): string => notebook.uri.path.split('/').at(-1) ?? '';
 
