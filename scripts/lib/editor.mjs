@@ -140,7 +140,7 @@ export async function serve(profile, { port, env = {}, log, flags = [], trusted 
   delete environment.KERNEL_KEEPER_BINARY; // the extension brings its own
   const server = spawn(command[0], args, { env: environment, stdio: ['ignore', out, out], detached: true });
   const ended = new Promise((resolve) => server.on('exit', resolve));
-  for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
+  for (const deadline = Date.now() + 180_000; ; await sleep(50)) {
     const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => null);
     if (answer?.ok) return { pid: server.pid, ended };
     if (server.exitCode !== null || Date.now() > deadline) throw new Failure(`The served VS Code does not answer; its log: ${log}`);

@@ -87,7 +87,9 @@ export class Run {
   async open({ again = false, trusted = true } = {}) {
     if (!this.server) {
       const log = join(this.folder, 'server.log');
-      this.server = await serve(this.profile, { port: this.port, env: this.environment, log, trusted });
+      // A page that is closed on a busy machine may be gone before it has said so. VS Code keeps such a window's extensions for three hours.
+      const flags = ['--reconnection-grace-time', '30'];
+      this.server = await serve(this.profile, { port: this.port, env: this.environment, log, flags, trusted });
     }
     if (!again) await this.context?.close();
     if (!again || !this.context) {
