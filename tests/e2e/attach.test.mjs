@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { story } from './harness/story.mjs';
-import { eventually } from './harness/workbench.mjs';
 
 const python = 'Python 3 (ipykernel)';
 
@@ -27,6 +26,7 @@ story('attach', 'a kernel is attached to another notebook', {
     await editor.cell(2).locator('.view-line', { hasText: "print('last')" }).waitFor();
     await editor.runCell(0);
     await editor.output('.output', 'value is 42');
+    await editor.ended(0);
     assert.equal(run.session('second.ipynb').pid, run.kernel.pid);
     const saved = await editor.save(run.path('second.ipynb'));
     assert.deepEqual(Object.keys(saved), ['own', 'more', 'last']);
@@ -39,6 +39,10 @@ story('attach', 'a kernel is attached to another notebook', {
     await editor.cell(1).locator('.view-line', { hasText: '# typed, not saved' }).waitFor();
     const saved = await editor.save(run.path('first.ipynb'));
     assert.match(saved.other.source, /# typed, not saved$/);
-    await eventually('the kernel is still the second one’s', () => run.session('second.ipynb')?.pid === run.kernel.pid);
+    // The kernel is still the second one's.
+    await editor.show('second.ipynb');
+    await editor.runCell(1);
+    await editor.output('.output', 'second');
+    assert.equal(run.session('second.ipynb').pid, run.kernel.pid);
   },
 });

@@ -14,6 +14,7 @@ const follows = async (run, question, name, { pid }) => {
   await editor.kernelLabel(python).waitFor();
   await editor.ended(0);
   await editor.runCell(1);
+  await editor.ran(1, 3);
   await editor.output('.output', 'value is 42');
 };
 

@@ -3,11 +3,17 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { story } from './harness/story.mjs';
-import { click, eventually } from './harness/workbench.mjs';
+import { eventually } from './harness/workbench.mjs';
 
 const cells = { setup: 'value = 6 * 7\nvalue', after: "print('value is', value)" };
 const python = 'Python 3 (ipykernel)';
 const names = ['first', 'second', 'third'].map((name) => `${name}.ipynb`);
+/** The cell that printed the value prints it as this execution of the kernel's, too. */
+const runsAgain = async (editor, count) => {
+  await editor.runCell(1);
+  await editor.ran(1, count);
+  await editor.output('.output', 'value is 42');
+};
 
 story('lot', 'a folder with several running notebooks is renamed in a shell', {
   'three of its notebooks have a kernel, and two are open': async (run) => {
@@ -19,7 +25,7 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
     for (let index = 0; index < 20; index += 1) run.notebook(join('lot', `other-${index}.ipynb`), cells);
     run.kernels = names.map((name) => run.session(join('lot', name)).pid);
     const editor = await run.open();
-    await click(editor.entry('lot'));
+    await editor.openFolder('lot', 'third.ipynb');
     for (const name of ['third.ipynb', 'second.ipynb']) {
       await editor.openFile(name);
       await editor.press(`${name}'s kernel`, 'Resume Session');
@@ -30,7 +36,7 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
     const { workbench: editor } = run;
     renameSync(run.path('lot'), run.path('moved'));
     await editor.said('3 notebooks were moved');
-    assert.equal(await editor.toast('is now').count(), 0);
+    await editor.neverSaid('is now');
     // Who looks at the list and leaves it has not answered.
     await editor.press('3 notebooks were moved', 'Choose…');
     await editor.leave('lot/first.ipynb');
@@ -46,12 +52,16 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
       names.map((name) => run.session(join('moved', name)).pid),
       run.kernels,
     );
-    for (const name of ['third.ipynb', 'second.ipynb']) {
+    const open = ['third.ipynb', 'second.ipynb'];
+    // While another one's tab is exchanged, that one comes in front.
+    for (const name of open) {
       await editor.show(name);
       await editor.isNowIn('moved', name);
+    }
+    for (const name of open) {
+      await editor.show(name);
       await editor.kernelLabel(python).waitFor();
-      await editor.runCell(1);
-      await editor.output('.output', 'value is 42');
+      await runsAgain(editor, 3);
     }
     assert.equal(await editor.page.locator('.tab', { hasText: '.ipynb' }).count(), 2);
     await eventually('the others are let go', () => run.session(join('moved', 'first.ipynb')).windows.length === 0);
@@ -68,15 +78,14 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
     const { workbench: editor } = run;
     await editor.showView('Explorer');
     await editor.openFile('final.ipynb');
-    assert.equal(await editor.toast('is now final.ipynb').count(), 0);
     await editor.choose(() => editor.command('Kernel Keeper: Attach to Current Notebook'), 'first.ipynb');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'Migrate from first.ipynb to final.ipynb?' }).waitFor();
     await run.shot('migrate-from-to');
     await editor.confirm('Migrate');
     await editor.kernelLabel(python).waitFor();
-    await editor.runCell(1);
-    await editor.output('.output', 'value is 42');
+    await runsAgain(editor, 3);
     assert.equal(run.session('final.ipynb').pid, run.kernels[0]);
+    await editor.neverSaid('is now final.ipynb');
   },
   'where the notebook has a kernel, what would be stopped is asked': async (run) => {
     const { workbench: editor } = run;
@@ -88,7 +97,6 @@ story('lot', 'a folder with several running notebooks is renamed in a shell', {
     await eventually('it is the third one', () => run.session('final.ipynb')?.pid === run.kernels[2]);
     assert.equal(run.sessions().filter(({ pid }) => pid === run.kernels[0]).length, 0);
     await editor.kernelLabel(python).waitFor();
-    await editor.runCell(1);
-    await editor.output('.output', 'value is 42');
+    await runsAgain(editor, 4);
   },
 });

@@ -1,26 +1,30 @@
 // Outputs that are hard: very long ones, ones that change after their cell has finished, and cells without ids.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { story } from './harness/story.mjs';
 import { click } from './harness/workbench.mjs';
 
 const count = 200_000;
 const python = 'Python 3 (ipykernel)';
-const cells = {
+const cells = (run) => ({
   shown: "handle = display('first words', display_id='shown')",
   update: "handle.update('changed words')",
   thread: [
-    'import threading',
+    'import os, threading, time',
     "later = display('waits', display_id='later')",
-    "threading.Timer(0.5, lambda: later.update('came later')).start()",
+    'def wait():',
+    `    while not os.path.exists('${join(run.folder, 'ended')}'): time.sleep(0.05)`,
+    "    later.update('came later')",
+    'threading.Thread(target=wait).start()',
   ].join('\n'),
   flood: `for index in range(${count}):\n    print('line', index)`,
-};
-const index = Object.fromEntries(Object.keys(cells).map((id, position) => [id, position]));
+});
+const index = Object.fromEntries(Object.keys(cells({ folder: '' })).map((id, position) => [id, position]));
 
 story('outputs', 'long and late outputs, and cells without ids', {
   'a display is updated after its cell has finished': async (run) => {
-    run.notebook('draft.ipynb', cells);
+    run.notebook('draft.ipynb', cells(run));
     const editor = await run.open();
     await editor.openFile('draft.ipynb');
     await editor.selectKernel(python);
@@ -33,8 +37,9 @@ story('outputs', 'long and late outputs, and cells without ids', {
   'also while nothing runs': async (run) => {
     const { workbench: editor } = run;
     await editor.runCell(index.thread);
-    await editor.output('.output', 'came later');
     await editor.ended(index.thread);
+    writeFileSync(join(run.folder, 'ended'), '');
+    await editor.output('.output', 'came later');
     const saved = await editor.save(run.path('draft.ipynb'));
     assert.deepEqual(
       [saved.shown, saved.thread].map((cell) => cell.data('text/plain')),
@@ -80,6 +85,7 @@ story('outputs', 'long and late outputs, and cells without ids', {
     await editor.output('.output', 'old format');
     await editor.runCell(1);
     await editor.output('.output', 'again old format');
+    await editor.ended(1);
     await editor.save(run.path('old.ipynb'));
     const saved = JSON.parse(readFileSync(run.path('old.ipynb'), 'utf8'));
     assert.deepEqual(

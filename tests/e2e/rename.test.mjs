@@ -79,12 +79,12 @@ story('rename-twice', 'a notebook with unsaved edits is renamed in a shell, and 
     }
     await eventually("the session is final.ipynb's", () => run.session('final.ipynb')?.pid === run.kernel.pid);
     await editor.tab('final.ipynb').waitFor();
-    await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
     await editor.cell(1).locator('.view-line', { hasText: '# typed, not saved' }).waitFor();
     for (const name of ['draft.ipynb', 'middle.ipynb']) {
       await eventually(`${name}'s tab is closed`, async () => (await editor.page.locator('.tab', { hasText: name }).count()) === 0);
       assert.ok(!existsSync(run.path(name)), `${name} is not written again`);
     }
+    await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
     await variables(run);
   },
 });

@@ -14,7 +14,7 @@ const kept = (run, name) => {
   run.cli('run', run.path(name), '--kernel', 'python3');
   return run.session(name);
 };
-const unasked = async ({ workbench: editor }) => assert.equal(await editor.toast(/running since|moved|renamed/).count(), 0);
+const unasked = ({ workbench: editor }) => editor.neverSaid(/running since|moved|renamed/);
 
 story('settings', 'settings decide instead of a question', {
   '"Don\'t Ask Again" asks once more what it is to be, and remembers it': async (run) => {

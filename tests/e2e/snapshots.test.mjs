@@ -1,7 +1,7 @@
 // What ran is run again up to a place in a new kernel; its variables are saved under a name and come back after a restart.
 import assert from 'node:assert/strict';
 import { story } from './harness/story.mjs';
-import { eventually } from './harness/workbench.mjs';
+import { eventually, moment } from './harness/workbench.mjs';
 
 const python = 'Python 3 (ipykernel)';
 const cells = {
@@ -30,7 +30,8 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
     await editor.rowButton(line, 'Replay to Here');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'the present kernel stays' }).waitFor();
     await run.shot('replay-question');
-    await Promise.all([editor.status('was rebuilt').waitFor(), editor.confirm('Replay')]);
+    await editor.confirm('Replay');
+    await editor.stated('was rebuilt');
     await editor.row(/before replay.*its notebook has another kernel/).waitFor();
     await editor.runCell(show);
     await editor.output('.output', 'value is 42');
@@ -40,8 +41,13 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
   },
   'variables are saved under a name; what cannot be is listed': async (run) => {
     const { workbench: editor } = run;
-    await editor.command('Kernel Keeper: Save Snapshot');
-    await editor.asked('A name for it').waitFor();
+    await eventually('a name is asked for', async () => {
+      await editor.command('Kernel Keeper: Save Snapshot');
+      return editor
+        .asked('A name for it')
+        .waitFor({ timeout: moment })
+        .then(() => true);
+    });
     await run.shot('name');
     await editor.answer('before the change', 'A name for it');
     await editor.said('“before the change” was saved');
@@ -62,7 +68,8 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
     await editor.pick('before the change');
     await editor.page.locator('.monaco-dialog-box', { hasText: 'has variables already' }).waitFor();
     await run.shot('question');
-    await Promise.all([editor.status('Restored “before the change”').waitFor(), editor.confirm('Restart and Restore')]);
+    await editor.confirm('Restart and Restore');
+    await editor.stated('Restored “before the change”');
     assert.equal(live(run).filter(({ pid }) => !before.includes(pid)).length, 1);
     await editor.runCell(show);
     await eventually('it ran', () => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json'))[0].executionCount === 1);
@@ -73,7 +80,8 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
     process.kill(run.session('draft.ipynb').pid, 'SIGKILL');
     await editor.said('crashed');
     await run.shot('offered');
-    await Promise.all([editor.status('Restored the latest snapshot').waitFor(), editor.press('crashed', 'Restore Snapshot')]);
+    await editor.press('crashed', 'Restore Snapshot');
+    await editor.stated('Restored the latest snapshot');
     await editor.runCell(show);
     await eventually('it ran', () => JSON.parse(run.cli('history', run.path('draft.ipynb'), '--json')).length === 7);
     await editor.output('.output', 'value is 42');

@@ -13,7 +13,7 @@ const remove = async ({ workbench: editor }) => {
 const reopen = async (run) => {
   const { workbench: editor } = run;
   await eventually('no window has it', () => run.session('draft.ipynb').windows.length === 0);
-  goesOn(run, 'draft.ipynb');
+  await goesOn(run, 'draft.ipynb');
   await editor.openFile('draft.ipynb');
   await editor.press(offer, 'Resume Session');
   await editor.kernelLabel('Python 3 (ipykernel)').waitFor();
@@ -56,15 +56,16 @@ story('tabs', 'a tab is closed, or a cell deleted, while the cell runs', {
   'a running cell is deleted: the kernel goes on': async (run) => {
     const { workbench: editor } = run;
     await editor.runCell(deleted);
-    await editor.output('.output', 'line 20');
+    await editor.running(deleted).waitFor();
+    await editor.outputs('line 20', 2);
     await remove(run);
-    goesOn(run, 'draft.ipynb');
+    await goesOn(run, 'draft.ipynb');
   },
   'undo brings it back with its outputs, and it runs on': async (run) => {
     const { workbench: editor } = run;
     await editor.undo();
     await editor.running(deleted).waitFor();
-    await editor.output('.output', 'line 40');
+    await editor.outputs('line 40', 2);
   },
   'deleted, it ends; undo brings back all that it printed': async (run) => {
     const { workbench: editor } = run;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { story } from './harness/story.mjs';
-import { click, eventually } from './harness/workbench.mjs';
+import { click, clickNow, eventually, moment } from './harness/workbench.mjs';
 
 const cells = {
   first: "word = 'from the first window'\nprint(word)",
@@ -48,20 +48,24 @@ story('windows', 'two windows show the same notebook', {
       }),
     );
     const asking = await eventually('one is asked', async () => {
-      for (const editor of others) if (await editor.toast('has been running since').isVisible()) return editor;
+      // It leaves the screen after ten seconds, maybe before the other one is there; then the bell has a dot.
+      for (const editor of others) {
+        const dot = editor.bell.locator('.codicon-bell-dot');
+        if ((await editor.toast('has been running since').isVisible()) || (await dot.isVisible())) return editor;
+      }
       return null;
     });
     const [follower] = others.filter((editor) => editor !== asking);
     // On a busy machine the other one's extension starts later than the first one is asked.
     await follower.status('1 kernel').waitFor();
-    assert.equal(await follower.toast('has been running since').count(), 0);
+    await follower.neverSaid('has been running since');
     await asking.page.bringToFront();
     await asking.press('has been running since', 'Resume Session');
     for (const editor of others) await editor.kernelLabel(python).waitFor();
     await eventually('all windows have it', () => run.session('draft.ipynb').windows.length === 4);
     await follower.runCell(2);
-    for (const editor of others) await editor.output('.output', 'both see 21');
-    assert.equal(await follower.toast('has been running since').count(), 0);
+    for (const editor of others) await editor.ran(2, 4);
+    await follower.neverSaid('has been running since');
     for (const editor of others) await editor.page.close();
     run.page = run.first.page;
     await eventually('two windows have it', () => run.session('draft.ipynb').windows.length === 2);
@@ -98,9 +102,13 @@ story('restricted', 'a workspace is not trusted', {
   'nor can a kernel be restarted': async (run) => {
     const { workbench: editor } = run;
     await editor.showView('Kernel Keeper');
-    await editor.row('draft.ipynb').click({ button: 'right' });
     const item = (label) => editor.page.locator('.monaco-menu .action-item', { hasText: label });
-    await item('Stop Kernel').waitFor();
+    await eventually('its menu', async () => {
+      await clickNow(editor.row('draft.ipynb'), { button: 'right' });
+      return item('Stop Kernel')
+        .waitFor({ timeout: moment })
+        .then(() => true);
+    });
     assert.equal(await item('Restart Kernel').count(), 0);
     await editor.page.keyboard.press('Escape');
   },

@@ -88,7 +88,7 @@ export class Run {
     if (!this.server) {
       const log = join(this.folder, 'server.log');
       // A page that is closed on a busy machine may be gone before it has said so. VS Code keeps such a window's extensions for three hours.
-      const flags = ['--reconnection-grace-time', '30'];
+      const flags = ['--reconnection-grace-time', '10'];
       this.server = await serve(this.profile, { port: this.port, env: this.environment, log, flags, trusted });
     }
     if (!again) await this.context?.close();
@@ -235,7 +235,11 @@ export class Run {
         if (existsSync(join(this.folder, part))) cpSync(join(this.folder, part), join(kept, part), { recursive: true, filter: plain });
       }
     }
-    rmSync(this.folder, { recursive: true, force: true });
+    // A keeper that was stopped says so to the registry before it goes.
+    await eventually('its folder is removed', () => {
+      rmSync(this.folder, { recursive: true, force: true });
+      return true;
+    });
     if (errors.length) throw errors[0];
   }
 }

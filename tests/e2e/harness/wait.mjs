@@ -27,12 +27,14 @@ export async function eventually(what, look, milliseconds = patience) {
 /** Waits until `look` gives the same twice: VS Code draws what a list has now in the lines that it had before. */
 export async function settled(what, look) {
   let last;
-  await eventually(`${what} rests`, async () => {
+  const rests = async () => {
     const now = JSON.stringify(await look());
     const isSame = now === last;
     last = now;
     return isSame;
-  });
+  };
+  // What goes away meanwhile never rests: then whoever asked tries anew.
+  await eventually(`${what} rests`, rests, moment);
 }
 
 /**

@@ -3,7 +3,9 @@
 import { readNotebook } from './notebook.mjs';
 import { click, clickNow, eventually, moment, patience, settled } from './wait.mjs';
 
-export { click, eventually } from './wait.mjs';
+export { click, clickNow, eventually, moment } from './wait.mjs';
+
+const ofWebview = /\/webview\/browser\/pre\//;
 
 export class Workbench {
   constructor(page) {
@@ -14,6 +16,19 @@ export class Workbench {
     await this.page.locator('.monaco-workbench .part.statusbar').waitFor();
     // Until what extensions contribute is known, a notebook would open as plain text.
     await this.activity('Kernel Keeper').waitFor();
+    await this.page.locator('.monaco-workbench .part.statusbar').evaluate((bar) => {
+      window.stated = new Set();
+      const look = () => bar.querySelectorAll('.statusbar-item').forEach(({ textContent }) => window.stated.add(textContent));
+      look();
+      new MutationObserver(look).observe(bar, { subtree: true, childList: true, characterData: true });
+    });
+  }
+
+  /** That it stood in the status bar since the window was opened: what happened stands there for seconds only. */
+  stated(text) {
+    return eventually(`in the status bar: ${text}`, () =>
+      this.page.evaluate((one) => [...window.stated].some((stated) => stated.includes(one)), text),
+    );
   }
 
   get list() {
@@ -259,6 +274,7 @@ export class Workbench {
 
   /** Undoes what was done to the cells, not in one of them. */
   async undo() {
+    await eventually('the notebook has the keyboard', () => this.notebook.evaluate((one) => one.contains(document.activeElement)));
     await this.page.keyboard.press('Escape');
     await this.page.keyboard.press('Control+Z');
   }
@@ -274,6 +290,14 @@ export class Workbench {
     await this.cell(index).locator(`.codicon-notebook-state-${how}`).first().waitFor({ timeout: milliseconds });
   }
 
+  /** Waits until a cell has ended as this execution of the kernel's. */
+  async ran(index, count) {
+    await this.cell(index)
+      .locator('.execution-count-label', { hasText: `[${count}]` })
+      .waitFor();
+    await this.ended(index);
+  }
+
   waiting(index) {
     return this.cell(index).locator('.codicon-notebook-state-pending').first();
   }
@@ -282,13 +306,24 @@ export class Workbench {
     return this.cell(index).locator('.codicon-notebook-state-executing').first();
   }
 
+  /** The frames of webviews that are in sight. Those of a notebook behind another one are there, too, and what is in them looks drawn. */
+  async inSight() {
+    const found = [];
+    for (const frame of this.page.frames()) {
+      if (!ofWebview.test(frame.url())) continue;
+      let outer = frame;
+      while (outer.parentFrame() !== this.page.mainFrame()) outer = outer.parentFrame();
+      if (await (await outer.frameElement()).isVisible()) found.push(frame);
+    }
+    return found;
+  }
+
   /** An element within the notebook's outputs, which are drawn in frames of their own. */
   output(selector, text, milliseconds = patience) {
     return eventually(
       `output ${selector} ${text ?? ''}`,
       async () => {
-        for (const frame of this.page.frames()) {
-          if (!/\/webview\/browser\/pre\//.test(frame.url())) continue;
+        for (const frame of await this.inSight()) {
           const found = frame.locator(selector, text ? { hasText: text } : {}).first();
           if ((await found.count()) && (await found.isVisible())) return found;
         }
@@ -302,7 +337,7 @@ export class Workbench {
   webview(selector) {
     return eventually(`a webview with ${selector}`, async () => {
       for (const frame of this.page.frames()) {
-        if (!/\/webview\/browser\/pre\//.test(frame.url())) continue;
+        if (!ofWebview.test(frame.url())) continue;
         if (await frame.locator(selector).first().isVisible()) return frame;
       }
       return null;
@@ -312,8 +347,7 @@ export class Workbench {
   /** That several outputs have these words. */
   outputs(text, count) {
     return eventually(`${count} outputs with ${text}`, async () => {
-      const found = this.page.frames().filter((frame) => /\/webview\/browser\/pre\//.test(frame.url()));
-      const counts = await Promise.all(found.map((frame) => frame.locator('.output', { hasText: text }).count()));
+      const counts = await Promise.all((await this.inSight()).map((frame) => frame.locator('.output', { hasText: text }).count()));
       return counts.some((one) => one >= count);
     });
   }
@@ -349,7 +383,7 @@ export class Workbench {
       await this.turnBell(false);
       return false;
     });
-    await this.turnBell(false);
+    await eventually('the list of notifications is closed', () => this.turnBell(false).then(() => true));
   }
 
   /** Opens the list of notifications, if there are any, or closes it. */
@@ -365,6 +399,14 @@ export class Workbench {
   async said(text) {
     await this.onNotice(`a notification: ${text}`, text, () => true);
     this.known = `${text}`;
+  }
+
+  /** That no notification says so, neither on the screen nor among those that have left it. */
+  async neverSaid(text) {
+    await eventually('the list of notifications', () => this.turnBell(true).then(() => true));
+    const count = await this.toast(text).count();
+    await eventually('the list of notifications is closed', () => this.turnBell(false).then(() => true));
+    if (count > 0) throw new Error(`a notification says: ${text}`);
   }
 
   /** Presses a button of a notification. */
@@ -429,6 +471,27 @@ export class Workbench {
     });
   }
 
+  /** Opens a folder in the explorer; a click on one that is open would close it. */
+  async openFolder(name, within) {
+    await eventually(`${name} is open`, async () => {
+      if (await this.entry(within).isVisible()) return true;
+      await clickNow(this.entry(name));
+      return this.entry(within)
+        .waitFor({ timeout: moment })
+        .then(() => true);
+    });
+  }
+
+  /** Presses a key on a line of a tree, until what comes of it is seen: a line that is drawn anew just then takes none. */
+  async keyOn(row, key, seen) {
+    await eventually(`${key} on a line`, async () => {
+      if (await seen.isVisible()) return true;
+      await clickNow(row);
+      await this.page.keyboard.press(key);
+      return seen.waitFor({ timeout: moment }).then(() => true);
+    });
+  }
+
   row(text) {
     return this.page.locator('.pane-body .monaco-list-row', { hasText: text }).first();
   }
@@ -441,7 +504,11 @@ export class Workbench {
       if (!(await chosen.isVisible())) {
         if (isChosen) return true;
         await clickNow(row, { button: 'right' });
-        await chosen.waitFor({ timeout: moment });
+        await chosen.waitFor({ timeout: moment }).catch(async (error) => {
+          // Another line had come there just then: its menu would take all clicks.
+          await this.page.keyboard.press('Escape');
+          throw error;
+        });
       }
       // A menu takes no click in its first moment.
       await settled('the menu', () => chosen.boundingBox({ timeout: moment }));
