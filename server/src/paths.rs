@@ -58,10 +58,15 @@ impl Folders {
     }
 
     /// All session folders that are there, by id.
-    pub fn session_ids(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.state.join("sessions"));
-        let names = entries.into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok());
-        names.filter(|n| crate::ids::is_id(n)).collect()
+    ///
+    /// # Errors
+    /// Those of listing their folder.
+    pub fn session_ids(&self) -> io::Result<Vec<String>> {
+        let mut ids = Vec::new();
+        for entry in std::fs::read_dir(self.state.join("sessions"))? {
+            ids.extend(entry?.file_name().into_string().ok().filter(|name| crate::ids::is_id(name)));
+        }
+        Ok(ids)
     }
 
     /// `session.json` of a session.

@@ -50,8 +50,9 @@ static SCHEMA: Schema = Schema {
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What there is to know of the sessions on disk: the registry is filled with it where it has to be made, later ones
-/// last. Of two that have one notebook the earlier one keeps it.
-pub type Source = Arc<dyn Fn() -> Vec<(SessionRow, Vec<Binding>)> + Send + Sync>;
+/// last. Of two that have one notebook the earlier one keeps it. An error where it cannot be known just now: a registry that
+/// leaves sessions out would count as whole.
+pub type Source = Arc<dyn Fn() -> Result<Vec<(SessionRow, Vec<Binding>)>> + Send + Sync>;
 
 /// One process's access to the registry. It can be shared between threads; calls take turns.
 pub struct Registry {
@@ -64,7 +65,7 @@ impl Registry {
     /// Opens the registry of this state folder, which is made where it is missing. A broken file is set aside
     /// beside it; a newer one is refused and left as it is.
     pub fn open(state_dir: &Path, source: Source) -> Result<Registry> {
-        let fill = Arc::new(move |transaction: &Transaction<'_>| sessions::enter(transaction, source()));
+        let fill = Arc::new(move |transaction: &Transaction<'_>| sessions::enter(transaction, source()?));
         let database = Mutex::new(Database::open(&SCHEMA, state_dir, fill)?);
         Ok(Registry { database, patience: Patience::default() })
     }

@@ -416,13 +416,18 @@ pub fn open_registry(folders: &Folders) -> registry::Result<Registry> {
     Registry::open(&folders.state, Arc::new(move || on_disk(&of)))
 }
 
-/// All sessions as their folders tell them. A record that cannot be read is left where it is.
-fn on_disk(folders: &Folders) -> Vec<(SessionRow, Vec<Binding>)> {
+/// All sessions as their folders tell them. A record that is none, or is not ours to read, is left where it is.
+///
+/// # Errors
+/// What may be over in a moment, as where this process has too many files open.
+fn on_disk(folders: &Folders) -> registry::Result<Vec<(SessionRow, Vec<Binding>)>> {
+    let failed = |source: io::Error| registry::Error::Io { path: folders.state.join("sessions"), source };
     let mut records: Vec<Record> = Vec::new();
-    for id in folders.session_ids() {
+    for id in folders.session_ids().map_err(failed)? {
         match Record::read(folders, &id) {
             Ok(record) => records.push(record),
-            Err(e) => tracing::warn!("a session is left out of the registry: {e}"),
+            Err(e) if is_lasting(&e) => tracing::warn!("a session is left out of the registry: {e}"),
+            Err(e) => return Err(failed(e)),
         }
     }
     records.sort_by_key(|record| record.last_activity_at);
@@ -433,7 +438,13 @@ fn on_disk(folders: &Folders) -> Vec<(SessionRow, Vec<Binding>)> {
         }
         (record.row(), record.bindings())
     });
-    rows.collect()
+    Ok(rows.collect())
+}
+
+/// Whether a record that could not be read will not be readable a moment later.
+fn is_lasting(e: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    matches!(e.kind(), InvalidData | IsADirectory | NotADirectory | NotFound | PermissionDenied)
 }
 
 /// Sessions and the keys of notebooks that were replayed from them: whoever asked for that may have been killed before

@@ -65,7 +65,7 @@ impl Sessions {
             let size = |name: &str| std::fs::metadata(folders.state.join(name)).map_or(0, |m| m.len());
             let registry_bytes = ["registry.db", "registry.db-wal", "registry.db-shm"].map(size).iter().sum();
             let (mut journal_bytes, mut asset_bytes) = (0, 0);
-            for id in folders.session_ids() {
+            for id in folders.session_ids().unwrap_or_default() {
                 let (journal, assets) = journal::sizes(&folders.session(&id));
                 journal_bytes += journal;
                 asset_bytes += assets;

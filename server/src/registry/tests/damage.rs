@@ -24,7 +24,7 @@ fn counted() -> (Source, impl Fn() -> usize) {
     let counter = asked.clone();
     let source = move || {
         counter.fetch_add(1, Ordering::Relaxed);
-        Vec::new()
+        Ok(Vec::new())
     };
     (Arc::new(source), move || asked.load(Ordering::Relaxed))
 }

@@ -11,8 +11,19 @@ fn folders(count: usize) -> Source {
             let id = format!("d{n}");
             (session(&id, n as i64), vec![binding(&id, 1, &format!("/d{n}.ipynb"))])
         };
-        (0..count).map(one).collect()
+        Ok((0..count).map(one).collect())
     })
+}
+
+#[test]
+fn who_cannot_know_all_sessions_makes_none_that_counts_as_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions");
+    let full = move || Err(Error::Io { path: path.clone(), source: std::io::ErrorKind::Other.into() });
+    let error = Registry::open(folder.path(), Arc::new(full)).map(drop).unwrap_err();
+    assert!(error.to_string().contains("sessions"), "{error}");
+    let registry = Registry::open(folder.path(), folders(7)).unwrap();
+    assert_eq!(registry.sessions(true).unwrap().len(), 7);
 }
 
 fn lose(folder: &Path) {
