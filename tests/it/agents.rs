@@ -392,6 +392,25 @@ fn resources_that_are_followed_no_more_cost_nothing() {
 }
 
 #[test]
+fn a_resource_whose_journal_was_away_is_followed_on() {
+    let world = World::new();
+    let draft = world.notebook("draft.ipynb", &["1"]);
+    let mut agent = world.agent(&[]);
+    let id = id_of(&agent.use_tool("start_session", json!({ "notebook_path": draft }))["session_id"]);
+    let uri = format!("kernel://sessions/{id}/history");
+    agent.ok("resources/subscribe", json!({ "uri": uri }));
+    let (journal, away) = (world.session_dir(&id).join("journal.db"), world.work().join("away"));
+    std::fs::rename(&journal, &away).unwrap();
+    std::fs::create_dir(&journal).unwrap();
+    // Longer than one look at it is tried.
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    std::fs::remove_dir(&journal).unwrap();
+    std::fs::rename(&away, &journal).unwrap();
+    agent.use_tool("execute_code", json!({ "session_id": id, "code": "1" }));
+    agent.wait_for("notifications/resources/updated", |updated| updated["uri"] == uri.as_str());
+}
+
+#[test]
 fn a_window_is_taken_up_by_its_token() {
     let world = World::new();
     let draft = world.notebook("draft.ipynb", &["1"]);

@@ -159,7 +159,15 @@ fn follow_journal(
                         () = news.closed() => return,
                     }
                 }
-                Err(e) => return tracing::warn!("{uri} is followed no more: {e}"),
+                Err(e) if feed.is_removed() => return tracing::info!("{uri} is followed no more: {e}"),
+                // It may be on a disk that is away for a while.
+                Err(e) => {
+                    tracing::warn!("{uri} cannot be read, and is tried again: {e}");
+                    if news.is_closed() {
+                        return;
+                    }
+                    continue;
+                }
             };
             let concerns = |event: &crate::protocol::ExecutionEvent| match &of {
                 Some(execution) => event.execution_id.as_ref() == Some(execution),
