@@ -82,6 +82,8 @@ impl Sessions {
         crate::keeper::release(&self.folders.reserve(id));
         let now = Time::now();
         crate::keeper::remove_sockets(&self.folders, &record);
+        // Its keeper did not come to that.
+        let _ = std::fs::remove_file(self.folders.socket(id));
         if let Some(at) = close_journal(&self.folders, id, now) {
             record.last_activity_at = record.last_activity_at.max(at);
         }
