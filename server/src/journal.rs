@@ -56,6 +56,19 @@ impl Error {
         }
     }
 
+    /// Whether what is small may be written where room was given back: a full disk, a quota, a limit of file sizes. SQLite
+    /// tells the latter two as a failed write.
+    pub fn is_for_want_of_room(&self) -> bool {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded};
+        match self {
+            Self::Io { source, .. } if matches!(source.kind(), FileTooLarge | QuotaExceeded) => true,
+            Self::Sqlite(error) => error
+                .sqlite_error()
+                .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE),
+            _ => self.is_full(),
+        }
+    }
+
     /// Whether the file is damaged, and not only out of reach.
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Corrupt { .. })

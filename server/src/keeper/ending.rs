@@ -176,7 +176,14 @@ impl Keeper {
                 Error::new(ErrorKind::KernelFailed, what).with("sessionId", self.record.id.clone())
             ));
             for (connection, id) in ending.waiters {
-                self.answer_session(connection, id);
+                if self.unrecorded {
+                    let what = "the kernel has ended, but that cannot be written (is the disk full?): as soon as it can be, it is";
+                    let error =
+                        Error::new(ErrorKind::StoreFailed, what).with("sessionId", self.record.id.clone());
+                    self.answers.push((connection, Answer::Failed { id, error: error.into() }));
+                } else {
+                    self.answer_session(connection, id);
+                }
             }
             return;
         }
@@ -213,13 +220,21 @@ impl Keeper {
             message.push_str(": ");
             message.push_str(last);
         }
+        if let Some(kernel) = &self.kernel
+            && let Err(e) = signal_group(kernel, Signal::Kill)
+            && e.kind() == std::io::ErrorKind::PermissionDenied
+        {
+            // As with sudo in the kernelspec: its sockets are another user's, too.
+            let pid = kernel.pid;
+            message.push_str(&format!(
+                " (process {pid} is another user's: end it yourself. Ports may do where sockets do not: have the kernelspec's \
+                 metadata say {{\"kernel_keeper\": {{\"transport\": \"tcp\"}}}})"
+            ));
+        }
         let error = Error::new(ErrorKind::KernelFailed, message)
             .with("sessionId", self.record.id.clone())
             .with("exitCode", json!(code))
             .with("stderrTail", tail);
-        if let Some(kernel) = &self.kernel {
-            let _ = signal_group(kernel, Signal::Kill);
-        }
         for (connection, id) in std::mem::take(&mut self.restart_waiters) {
             self.answers.push((connection, Answer::Failed { id, error: error.clone().into() }));
         }

@@ -111,7 +111,7 @@ impl Keeper {
         });
         self.machine.pause();
         self.set_state();
-        if !e.is_full() || !self.journal.has_more_than_outputs() {
+        if !e.is_for_want_of_room() || !self.journal.has_more_than_outputs() {
             return;
         }
         release(&self.folders.reserve(&self.record.id));
@@ -200,10 +200,13 @@ impl Keeper {
 
     /// Writes `session.json`; a failure is a warning, for the keeper itself is the truth while it lives.
     pub(super) fn save_record(&mut self) {
-        let written = self.record.write(&self.folders).or_else(|_| {
+        let mut written = self.record.write(&self.folders);
+        if let Err(e) = &written {
             release(&self.folders.reserve(&self.record.id));
-            self.record.write(&self.folders)
-        });
+            // Until there is a reserve again.
+            self.disk_full |= matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            written = self.record.write(&self.folders);
+        }
         match written {
             Ok(()) => drop(self.warnings.remove("record")),
             Err(e) => {
