@@ -136,9 +136,23 @@ impl Keeper {
             }
             Err(why) if !self.ways.is_empty() => {
                 tracing::info!(way = ?self.way, "the kernel is not spoken with in this way: {why}");
-                // Its end is where the next way begins.
-                if let Some(kernel) = &self.kernel {
-                    let _ = signal_group(kernel, Signal::Kill);
+                let connection = ConnectionFile::read(&self.folders.connection_file(&self.record.id));
+                if let Ok(connection) = connection
+                    && connection.has_sockets()
+                {
+                    // They are here after all, late: this is its way.
+                    self.ways.clear();
+                    self.greeting = Some(Box::pin(kernel::greet(self.met(connection), kernel::START_LIMIT)));
+                    return;
+                }
+                // No socket of it is seen: nor would one under a shorter name be.
+                self.ways.retain(|way| *way == Way::Tcp);
+                match self.kernel.as_ref().map(|kernel| signal_group(kernel, Signal::Kill)) {
+                    Some(Err(e)) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                        self.start_failed(why, None)
+                    }
+                    // Its end is where the next way begins.
+                    _ => {}
                 }
                 return;
             }

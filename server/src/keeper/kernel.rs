@@ -29,7 +29,10 @@ pub const START_LIMIT: Duration = Duration::from_secs(120);
 const FOREIGN_LIMIT: Duration = Duration::from_secs(10);
 /// How long its sockets may take where there is another way to try.
 pub const WAY_LIMIT: Duration = Duration::from_secs(30);
-/// How long it may take to answer the request that lifts its limit.
+/// How long a kernel that was just started may take to answer the request that lifts its limit: it has answered before, and
+/// on a busy machine anything is late. What comes after we have subscribed would lift the limit of a socket in use.
+const LIFTED_WITHIN: Duration = Duration::from_secs(60);
+/// How long one may take that may be busy.
 const SILENT_LIMIT: Duration = Duration::from_secs(3);
 /// How long the endpoint without a limit is waited for: it is there, or the kernel sees other files than we do.
 const UNLIMITED_LIMIT: Duration = Duration::from_secs(1);
@@ -191,7 +194,7 @@ pub async fn greet(mut met: Met, limit: Duration) -> Result<Greeted, String> {
         let mut leftovers = Vec::new();
         if is_python(&met.language) {
             answer_to(&mut channels, Channel::Shell, kernel_info_request(), &mut leftovers).await?;
-            lift_the_limit(&mut channels, Channel::Shell, &mut met, &mut leftovers).await;
+            lift_the_limit(&mut channels, Channel::Shell, LIFTED_WITHIN, &mut met, &mut leftovers).await;
         }
         met.subscribe(&mut channels, limit).await?;
         probe(&mut channels, Channel::Shell, &mut leftovers).await?;
@@ -211,7 +214,7 @@ pub async fn meet_again(mut met: Met) -> Result<Greeted, String> {
         Channels::connect(&met.connection, &met.identity, limit).await.map_err(|e| e.to_string())?;
     let mut leftovers = Vec::new();
     if is_python(&met.language) && met.connection.iopub_without_limit.is_none() {
-        lift_the_limit(&mut channels, Channel::Control, &mut met, &mut leftovers).await;
+        lift_the_limit(&mut channels, Channel::Control, SILENT_LIMIT, &mut met, &mut leftovers).await;
     }
     met.subscribe(&mut channels, limit).await?;
     let asked =
@@ -253,10 +256,16 @@ async fn probe(channels: &mut Channels, on: Channel, leftovers: &mut Vec<Incomin
 
 /// Has ipykernel tell its output where it drops none: its mark of 1,000 messages drops in silence under load. What is known
 /// afterwards stands in the connection.
-async fn lift_the_limit(channels: &mut Channels, on: Channel, met: &mut Met, leftovers: &mut Vec<Incoming>) {
+async fn lift_the_limit(
+    channels: &mut Channels,
+    on: Channel,
+    within: Duration,
+    met: &mut Met,
+    leftovers: &mut Vec<Incoming>,
+) {
     let endpoints = met.endpoints();
     let request = jupyter::iopub_without_limit(CLIENT, &endpoints, !met.foreign);
-    let asked = tokio::time::timeout(SILENT_LIMIT, answer_to(channels, on, request, leftovers)).await;
+    let asked = tokio::time::timeout(within, answer_to(channels, on, request, leftovers)).await;
     let endpoint = match asked {
         Ok(Ok(reply)) => jupyter::iopub_without_limit_of(&reply, &endpoints),
         Ok(Err(why)) => Err(why),
