@@ -416,17 +416,18 @@ pub fn open_registry(folders: &Folders) -> registry::Result<Registry> {
     Registry::open(&folders.state, Arc::new(move || on_disk(&of)))
 }
 
-/// All sessions as their folders tell them. A record that is none, or is not ours to read, is left where it is.
-///
-/// # Errors
-/// What may be over in a moment, as where this process has too many files open.
+/// All sessions as their folders tell them. A record that is none, or is not ours to read, is left where it is; what may be over
+/// in a moment, as where this process has too many files open, is an error.
 fn on_disk(folders: &Folders) -> registry::Result<Vec<(SessionRow, Vec<Binding>)>> {
+    use io::ErrorKind::{InvalidData, NotFound, PermissionDenied};
     let failed = |source: io::Error| registry::Error::Io { path: folders.state.join("sessions"), source };
     let mut records: Vec<Record> = Vec::new();
     for id in folders.session_ids().map_err(failed)? {
         match Record::read(folders, &id) {
             Ok(record) => records.push(record),
-            Err(e) if is_lasting(&e) => tracing::warn!("a session is left out of the registry: {e}"),
+            Err(e) if matches!(e.kind(), NotFound | InvalidData | PermissionDenied) => {
+                tracing::warn!("a session is left out of the registry: {e}");
+            }
             Err(e) => return Err(failed(e)),
         }
     }
@@ -439,12 +440,6 @@ fn on_disk(folders: &Folders) -> registry::Result<Vec<(SessionRow, Vec<Binding>)
         (record.row(), record.bindings())
     });
     Ok(rows.collect())
-}
-
-/// Whether a record that could not be read will not be readable a moment later.
-fn is_lasting(e: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, PermissionDenied};
-    matches!(e.kind(), InvalidData | IsADirectory | NotADirectory | NotFound | PermissionDenied)
 }
 
 /// Sessions and the keys of notebooks that were replayed from them: whoever asked for that may have been killed before
