@@ -114,9 +114,20 @@ impl Sessions {
 
     /// Replaces the kernel under the same session; starts one where it has ended.
     pub async fn restart(self: &Arc<Self>, id: &str) -> Result<Session, Error> {
-        match self.keeper(id).await {
-            Ok(client) => Ok(self.present(client.call_session(Request::Restart {}).await?)),
+        let restarted = match self.keeper(id).await {
+            Ok(client) => client.call_session(Request::Restart {}).await,
+            Err(e) => Err(e),
+        };
+        match restarted {
+            Ok(session) => Ok(self.present(session)),
             Err(e) if e.kind == ErrorKind::SessionEnded => self.start_again(id).await,
+            // Somebody else had just stopped it, and its keeper was leaving.
+            Err(e)
+                if e.data.contains_key("keeperGone")
+                    && self.record(id).is_ok_and(|r| r.ended_at.is_some()) =>
+            {
+                self.start_again(id).await
+            }
             Err(e) => Err(e),
         }
     }
