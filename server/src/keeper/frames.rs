@@ -103,7 +103,7 @@ impl Request {
 }
 
 /// What a kernel is asked; its answer is the reply's content, as Jupyter has it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Question {
     /// `complete_request`, `inspect_request` or `is_complete_request`.

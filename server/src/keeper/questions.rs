@@ -21,6 +21,8 @@ use crate::protocol::{SessionState, SessionVariablesResult, Time, Variable};
 
 /// How long a kernel may take over a question until nobody waits for it any more.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of an answer that is kept so long, for who asks again.
+const LARGEST_KEPT: usize = 64 << 10;
 /// How long after the last execution the variables are looked at though nobody asked, in milliseconds.
 const SETTLED: i64 = 1_000;
 /// Of how many questions what the kernel says of them is passed over.
@@ -32,6 +34,11 @@ const SECRETS: [&str; 8] = ["pass", "secret", "token", "key", "credential", "aut
 #[derive(Default)]
 pub(super) struct Questions {
     asked: HashMap<String, Asked>,
+    /// What waits until the kernel has answered the last one, of one connection and kind the newest: connection, request, and
+    /// what is asked. Nobody waits any more for what was asked before the next letter.
+    next: VecDeque<(u64, u64, Question)>,
+    /// The last one that the kernel has answered, and when. Who did not wait for a slow kernel has it when asking again.
+    last: Option<(Question, Value, Instant)>,
     /// The latest questions' ids.
     recent: VecDeque<String>,
     known: Option<SessionVariablesResult>,
@@ -44,6 +51,7 @@ pub(super) struct Questions {
 struct Asked {
     /// Connection and request; `None`: the variables, for whoever waits.
     by: Option<(u64, u64)>,
+    question: Option<Question>,
     since: Instant,
 }
 
@@ -82,8 +90,38 @@ impl Keeper {
         if !self.is_free() || !known.contains(&question.message.as_str()) {
             return self.answer(connection, id, json!({ "reply": null }));
         }
-        let message = kernel::question(&question.message, question.content);
-        self.send_question(message, Some((connection, id)));
+        let last = self.questions.last.as_ref();
+        if let Some((_, reply, _)) = last.filter(|(last, _, at)| *last == question && at.elapsed() < PATIENCE)
+        {
+            let reply = reply.clone();
+            return self.answer(connection, id, json!({ "reply": reply }));
+        }
+        if self.questions.asked.values().all(|asked| asked.by.is_none()) {
+            return self.send_asked(connection, id, question);
+        }
+        let is_older =
+            |(of, _, older): &(u64, u64, Question)| *of == connection && older.message == question.message;
+        let older =
+            self.questions.next.iter().position(is_older).and_then(|at| self.questions.next.remove(at));
+        self.questions.next.push_back((connection, id, question));
+        if let Some((connection, id, _)) = older {
+            self.answer(connection, id, json!({ "reply": null }));
+        }
+    }
+
+    fn ask_next(&mut self) {
+        while let Some((connection, id, question)) = self.questions.next.pop_front() {
+            if self.is_free() {
+                return self.send_asked(connection, id, question);
+            }
+            self.answer(connection, id, json!({ "reply": null }));
+        }
+    }
+
+    fn send_asked(&mut self, connection: u64, id: u64, question: Question) {
+        let message = kernel::question(&question.message, question.content.clone());
+        let asked = Asked { by: Some((connection, id)), question: Some(question), since: Instant::now() };
+        self.send_question(message, asked);
     }
 
     pub(super) fn variables(&mut self, connection: u64, id: u64) {
@@ -109,11 +147,12 @@ impl Keeper {
     /// Something ran: what is known of the variables may be so no more.
     pub(super) fn variables_may_differ(&mut self) {
         self.questions.is_due = true;
+        self.questions.last = None;
     }
 
     /// Another kernel: it has none.
     pub(super) fn variables_are_gone(&mut self) {
-        (self.questions.known, self.questions.is_due) = (None, true);
+        (self.questions.known, self.questions.is_due, self.questions.last) = (None, true, None);
     }
 
     /// Whether the kernel is still to be asked unasked, or to answer.
@@ -145,6 +184,9 @@ impl Keeper {
     /// The kernel is gone: nothing is answered any more.
     pub(super) fn forget_questions(&mut self) {
         self.snapshot_lost("the kernel ended");
+        for (connection, id, _) in std::mem::take(&mut self.questions.next) {
+            self.answer(connection, id, json!({ "reply": null }));
+        }
         for id in self.questions.asked.keys().cloned().collect::<Vec<_>>() {
             self.answered(&id, &Value::Null);
         }
@@ -153,13 +195,14 @@ impl Keeper {
     fn look_at_variables(&mut self) {
         if self.is_free() && self.questions.asked.values().all(|asked| asked.by.is_some()) {
             self.questions.is_due = false;
-            self.send_question(kernel::variables_request(), None);
+            let asked = Asked { by: None, question: None, since: Instant::now() };
+            self.send_question(kernel::variables_request(), asked);
         }
     }
 
-    fn send_question(&mut self, message: Message, by: Option<(u64, u64)>) {
+    fn send_question(&mut self, message: Message, asked: Asked) {
         let id = self.send_unnoticed(message);
-        self.questions.asked.insert(id, Asked { by, since: Instant::now() });
+        self.questions.asked.insert(id, asked);
     }
 
     /// Sends what is no execution: what the kernel says of it is passed over. Gives its id.
@@ -182,7 +225,13 @@ impl Keeper {
         let Some(asked) = self.questions.asked.remove(id) else { return };
         self.stirs += 1;
         if let Some((connection, id)) = asked.by {
-            return self.answer(connection, id, json!({ "reply": content }));
+            let is_small = || content.to_string().len() <= LARGEST_KEPT;
+            self.questions.last = asked
+                .question
+                .filter(|_| is_small())
+                .map(|question| (question, content.clone(), Instant::now()));
+            self.answer(connection, id, json!({ "reply": content }));
+            return self.ask_next();
         }
         let found = jupyter::variables_of(content);
         let variables = found.and_then(|found| serde_json::from_slice::<Vec<Variable>>(&found).ok());
