@@ -394,19 +394,20 @@ fn resources_that_are_followed_no_more_cost_nothing() {
 #[test]
 fn a_resource_whose_journal_was_away_is_followed_on() {
     let world = World::new();
-    let draft = world.notebook("draft.ipynb", &["1"]);
-    let mut agent = world.agent(&[]);
-    let id = id_of(&agent.use_tool("start_session", json!({ "notebook_path": draft }))["session_id"]);
+    let mut window = world.window();
+    let id = id_of(&window.start(&world.notebook("draft.ipynb", &["1"]))["id"]);
+    window.run(&id, "1");
+    let mut agent = world.agent(&[("KERNEL_KEEPER_LOG", "warn")]);
     let uri = format!("kernel://sessions/{id}/history");
     agent.ok("resources/subscribe", json!({ "uri": uri }));
     let (journal, away) = (world.session_dir(&id).join("journal.db"), world.work().join("away"));
     std::fs::rename(&journal, &away).unwrap();
     std::fs::create_dir(&journal).unwrap();
-    // Longer than one look at it is tried.
-    std::thread::sleep(std::time::Duration::from_secs(7));
+    window.execute(&id, "2");
+    let is_told = || agent.log_tail().contains("cannot be read, and is tried again");
+    eventually("one look at it was given up", PATIENCE, || is_told().then_some(()));
     std::fs::remove_dir(&journal).unwrap();
     std::fs::rename(&away, &journal).unwrap();
-    agent.use_tool("execute_code", json!({ "session_id": id, "code": "1" }));
     agent.wait_for("notifications/resources/updated", |updated| updated["uri"] == uri.as_str());
 }
 
