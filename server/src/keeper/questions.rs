@@ -225,10 +225,11 @@ impl Keeper {
         let Some(asked) = self.questions.asked.remove(id) else { return };
         self.stirs += 1;
         if let Some((connection, id)) = asked.by {
-            let is_small = || content.to_string().len() <= LARGEST_KEPT;
+            // Null stands for no answer.
+            let is_kept = || content.is_object() && content.to_string().len() <= LARGEST_KEPT;
             self.questions.last = asked
                 .question
-                .filter(|_| is_small())
+                .filter(|_| is_kept())
                 .map(|question| (question, content.clone(), Instant::now()));
             self.answer(connection, id, json!({ "reply": content }));
             return self.ask_next();
