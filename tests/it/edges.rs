@@ -210,6 +210,30 @@ fn a_kernel_is_spoken_with_in_the_way_that_works() {
 }
 
 #[test]
+fn a_kernel_that_may_open_few_files_lives() {
+    let world = World::new();
+    let script = "#!/bin/sh\nulimit -n 64\nexec \"$1\" -m ipykernel_launcher -f \"$2\"\n";
+    through(&world, "few", script, json!({}));
+    let mut window = world.window();
+    let asked = json!({ "notebookUri": uri(&world.notebook("draft.ipynb", &["1"])), "kernelName": "few" });
+    let session = window.ok("keeper/startSession", asked)["session"].clone();
+    let id = id_of(&session["id"]);
+    assert!(session["warnings"].to_string().contains("may drop output"), "{session}");
+    // Two files are left to it: code may find that too few, but nothing of ours takes them.
+    for _ in 0..3 {
+        let execution = window.execute(&id, "x = 42");
+        window.done(&id, &execution);
+        let keeper = window.session(&id)["keeperPid"].clone();
+        kill(pid_of(&keeper), "KILL");
+        eventually("another keeper", PATIENCE, || {
+            let now = window.session(&id);
+            (now["keeperPid"] != keeper && now["state"] == "idle").then_some(())
+        });
+    }
+    assert_eq!(window.session(&id)["pid"], session["pid"]);
+}
+
+#[test]
 fn a_kernel_that_cannot_start_says_why_whatever_was_tried() {
     let world = World::new();
     through(&world, "broken", "#!/bin/sh\necho 'no such module' >&2\nexit 3\n", json!({}));

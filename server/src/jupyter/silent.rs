@@ -53,20 +53,31 @@ except Exception:
 
 /// Lifts the mark in the socket's own thread, since ZMQ sockets are not thread-safe, and listens at the first endpoint that
 /// can be had. Both happen once in the kernel's life; where the file of the endpoint was removed meanwhile it listens anew,
-/// with the mark that it has. The result is the endpoint, or what went wrong.
+/// with the mark that it has. A process that may open hardly any more files dies of one too many (ipykernel has 61 with a limit
+/// of 64): its mark stays for good, since it is in use from now on. The result is the endpoint, or what went wrong.
 const LISTEN: &str = "
 def listen(thread, endpoints):
     import os, threading, zmq
     done = threading.Event()
     said = []
+    def has_room():
+        try:
+            import resource
+            most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            return most == resource.RLIM_INFINITY or most - len(os.listdir('/dev/fd')) >= 8
+        except Exception:
+            return True
     def bind():
         try:
             known = getattr(thread, '_kernel_keeper_iopub', None)
             if known and (not known.startswith('ipc://') or os.path.exists(known[6:])):
                 return said.append(known)
             if known is None:
-                thread.socket.setsockopt(zmq.SNDHWM, 0)
-                thread._kernel_keeper_iopub = ''
+                thread._kernel_keeper_iopub = known = has_room() and ''
+                if known == '':
+                    thread.socket.setsockopt(zmq.SNDHWM, 0)
+            if known is False:
+                return said.append('the process may open too few files')
             for endpoint in endpoints:
                 try:
                     thread.socket.bind(endpoint)
