@@ -210,6 +210,36 @@ fn a_window_that_follows_hears_on_when_the_journal_was_damaged() {
     }
 }
 
+/// A keeper that was killed before its first event leaves an empty journal, and so does who cuts it off.
+#[test]
+fn a_journal_that_gave_no_number_yet_begins_with_one() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    for had_events in [false, true] {
+        let mut window = world.window();
+        let session = window.start(&notebook);
+        let id = id_of(&session["id"]);
+        window.run(&id, "x = 41");
+        window.close();
+        kill(pid_of(&session["keeperPid"]), "KILL");
+        eventually("it is gone", PATIENCE, || (!is_alive(pid_of(&session["keeperPid"]))).then_some(()));
+        for file in ["journal.db", "journal.db-wal", "journal.db-shm"] {
+            let _ = std::fs::remove_file(world.session_dir(&id).join(file));
+        }
+        let path = world.session_dir(&id).join("session.json");
+        let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(record["hasEvents"], true);
+        record["hasEvents"] = json!(had_events);
+        std::fs::write(&path, record.to_string()).unwrap();
+        let mut window = world.window();
+        window.run(&id, "x = 42");
+        let last = window.ok("keeper/cellOutputs", json!({ "sessionId": id }))["lastSeq"].as_u64().unwrap();
+        // Above are milliseconds.
+        assert_eq!(last > 1 << 40, had_events, "{last}");
+        window.ok("keeper/stopSession", json!({ "sessionId": id }));
+    }
+}
+
 #[test]
 fn a_registry_deleted_under_running_windows_is_made_anew() {
     let world = World::new();

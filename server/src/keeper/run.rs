@@ -180,7 +180,7 @@ impl Keeper {
         if let Some(e) = &full {
             tracing::warn!("there is no room for a reserve: {e}");
         }
-        if purpose == Purpose::Adopt && journal.last_seq() == 0 {
+        if purpose == Purpose::Adopt && journal.last_seq() == 0 && record.has_events {
             // Set aside, or cut off: what its numbers were nobody can tell, and milliseconds are beyond them.
             journal.begin_above(Time::now().0.unsigned_abs());
         }

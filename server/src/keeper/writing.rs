@@ -52,6 +52,7 @@ impl Keeper {
             Ok(seq) => self.committed = seq,
             Err(e) => self.cannot_write(e),
         }
+        self.note_events();
         let committed = self.committed;
         self.clients.publish(|p| p.committed = committed);
     }
@@ -65,6 +66,7 @@ impl Keeper {
                 Err(e) => self.cannot_write(e),
             }
         }
+        self.note_events();
         for Promise { connection, id, execution_id } in std::mem::take(&mut self.promises) {
             self.answer(connection, id, serde_json::json!({ "executionId": execution_id }));
         }
@@ -86,6 +88,14 @@ impl Keeper {
                 p.status = status.into();
             }
         });
+    }
+
+    /// Once, before anybody is told a number of the journal's: should it be lost, the next one begins above all of them.
+    fn note_events(&mut self) {
+        if self.committed > 0 && !self.record.has_events {
+            self.record.has_events = true;
+            self.save_record();
+        }
     }
 
     /// The journal could not be written. What leaves with the commit does not leave; what is small is tried once more with
