@@ -6,7 +6,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Where what the kernel's processes write on their own output is cut back.
 const LONGEST_KERNEL_LOG: u64 = 10 << 20;
@@ -14,18 +18,21 @@ const LONGEST_KERNEL_LOG: u64 = 10 << 20;
 const LONGEST_KEEPER_LOG: u64 = 2 << 20;
 /// What is left of the end.
 const LEFT: u64 = 128 << 10;
-/// How often the kernel's log is looked at: no kernel tells that it writes. A look costs microseconds.
+/// How often the kernel's log is looked at: no kernel tells that it writes. A look costs microseconds, a wake-up a hundred.
 const LOOK: Duration = Duration::from_millis(500);
-/// The same of a kernel that does nothing: a hundred of them must not be felt.
-const LOOK_AT_QUIET: Duration = Duration::from_secs(2);
 /// The same while it grows fast.
 const LOOK_AT_FLOOD: Duration = Duration::from_millis(50);
 /// What it grows by between two looks in a flood.
 const FLOOD: u64 = 1 << 20;
+/// A kernel that does nothing, and whose log did not grow for so long, is looked at when its keeper wakes up anyway: a
+/// hundred of them must not be felt.
+const STILL_AFTER: Duration = Duration::from_secs(10);
 
-/// Keeps the kernel's log within its bound, for ever. `is_quiet`: the kernel is known to do nothing.
-pub async fn keep_short(log: PathBuf, is_quiet: impl Fn() -> bool) {
+/// Keeps the kernel's log within its bound, for ever. `is_quiet`: the kernel is known to do nothing; `woken`: the keeper
+/// looks after itself.
+pub async fn keep_short(log: PathBuf, is_quiet: impl Fn() -> bool, woken: Arc<Notify>) {
     let mut before = 0;
+    let mut stirred = Instant::now();
     loop {
         let length = std::fs::metadata(&log).map_or(0, |found| found.len());
         let mut left = length;
@@ -36,13 +43,17 @@ pub async fn keep_short(log: PathBuf, is_quiet: impl Fn() -> bool) {
                 Err(e) => tracing::warn!("{} could not be cut back: {e}", log.display()),
             }
         }
-        let wait = match length > before + FLOOD {
-            true => LOOK_AT_FLOOD,
-            false if is_quiet() => LOOK_AT_QUIET,
-            false => LOOK,
-        };
+        if length != before || !is_quiet() {
+            stirred = Instant::now();
+        }
+        if length > before + FLOOD {
+            tokio::time::sleep(LOOK_AT_FLOOD).await;
+        } else if stirred.elapsed() < STILL_AFTER {
+            tokio::time::sleep(LOOK).await;
+        } else {
+            woken.notified().await;
+        }
         before = left;
-        tokio::time::sleep(wait).await;
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
@@ -98,6 +99,8 @@ pub(super) struct Keeper {
     pub ticks: u64,
     /// How often the heart is listened to.
     pub pace: tokio::sync::watch::Sender<Duration>,
+    /// Told at each tick.
+    pub woken: Arc<tokio::sync::Notify>,
     pub idling: super::idling::Idling,
     /// What the graphics card's driver is asked.
     pub gpu: Option<Pin<Box<dyn Future<Output = Option<u64>>>>>,
@@ -232,6 +235,7 @@ impl Keeper {
             ticked: Instant::now(),
             ticks: 0,
             pace: tokio::sync::watch::Sender::new(LIVELY),
+            woken: Arc::default(),
             idling: super::idling::Idling::default(),
             gpu: None,
             gpu_asked: None,
@@ -250,7 +254,8 @@ impl Keeper {
         self.tick();
         let pace = self.pace.subscribe();
         let is_quiet = move || *pace.borrow() == QUIET_HEART;
-        tokio::spawn(super::logs::keep_short(self.folders.kernel_log(&self.record.id), is_quiet));
+        let log = self.folders.kernel_log(&self.record.id);
+        tokio::spawn(super::logs::keep_short(log, is_quiet, self.woken.clone()));
         let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
         let mut terminate = terminate.ok();
         let mut lingering: Option<Instant> = None;

@@ -20,6 +20,7 @@ impl Keeper {
     pub(super) fn tick(&mut self) {
         self.ticks += 1;
         self.ticked = Instant::now();
+        self.woken.notify_one();
         let now = Time::now();
         let effects = self.machine.tick(now);
         self.carry_out(effects, now);
