@@ -4,6 +4,7 @@
 //! be read is passed over: it hides no other.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -49,9 +50,19 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens the journal of a session's folder.
+    /// Opens the journal of a session's folder, where a read may wait.
     pub fn open(dir: &Path) -> Result<Reader> {
-        let db = schema::open_reader(dir)?;
+        Reader::open_for(dir, Duration::from_secs(5))
+    }
+
+    /// The same on a thread that others wait for. Beside a write-ahead log a read waits for nobody but who holds the
+    /// journal exclusively; on file systems that have none, for a commit.
+    pub fn open_at_once(dir: &Path) -> Result<Reader> {
+        Reader::open_for(dir, Duration::from_millis(250))
+    }
+
+    fn open_for(dir: &Path, waits: Duration) -> Result<Reader> {
+        let db = schema::open_reader(dir, waits)?;
         Ok(Reader { dir: dir.to_owned(), db, files: files(dir), bounds: Bounds::USUAL })
     }
 

@@ -4,6 +4,7 @@
 //! private from their creation.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -89,7 +90,7 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
     let path = path(dir);
     crate::paths::open_private(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
     let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.busy_timeout(Duration::from_secs(5))?;
     let prepare = || -> rusqlite::Result<()> {
         db.pragma_update(None, "page_size", 16_384)?;
         // Of a new file: what pruning frees can be given back to the disk.
@@ -112,8 +113,8 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
     Ok(db)
 }
 
-/// Opens it for reading. `None`: there is none yet.
-pub(super) fn open_reader(dir: &Path) -> Result<Option<Connection>> {
+/// Opens it for reading. `None`: there is none yet. `waits`: how long a read waits for who holds it exclusively.
+pub(super) fn open_reader(dir: &Path, waits: Duration) -> Result<Option<Connection>> {
     let path = path(dir);
     match std::fs::metadata(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -125,7 +126,7 @@ pub(super) fn open_reader(dir: &Path) -> Result<Option<Connection>> {
     let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .or_else(|_| Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY))
         .map_err(|e| named(e, &path))?;
-    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.busy_timeout(waits)?;
     db.pragma_update(None, "query_only", true).map_err(|e| named(e, &path))?;
     match version(&db, &path)? {
         0 => Ok(None),

@@ -302,7 +302,7 @@ impl Sessions {
 
     /// A session's latest execution, under its notebook's present name.
     pub(super) fn last_of(&self, id: &str) -> Option<Execution> {
-        let row = Reader::open(&self.folders.session(id)).ok()?.last_execution().ok()??;
+        let row = Reader::open_at_once(&self.folders.session(id)).ok()?.last_execution().ok()??;
         Some(self.execution_of(id, &self.names(id), row))
     }
 

@@ -181,7 +181,7 @@ impl Sessions {
     }
 
     pub(super) fn reader(&self, session_id: &str) -> Result<Reader, Error> {
-        Reader::open(&self.folders.session(session_id)).map_err(store_failed)
+        Reader::open_at_once(&self.folders.session(session_id)).map_err(store_failed)
     }
 
     /// Checks that a session is known, live or ended.

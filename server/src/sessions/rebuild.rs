@@ -18,7 +18,7 @@ impl Sessions {
         kernel_name: Option<&str>,
     ) -> NewOffer {
         let last = self.last_begun(&session.id);
-        let reader = Reader::open(&self.folders.session(&session.id));
+        let reader = Reader::open_at_once(&self.folders.session(&session.id));
         let can_rebuild = reader.and_then(|reader| reader.has_succeeded(session.started_at)).unwrap_or(false);
         let is_python = super::snapshots::is_python(&session);
         let can_restore = is_python && self.snapshots_of(&notebook).is_ok_and(|found| !found.is_empty());
@@ -53,7 +53,7 @@ impl Sessions {
 
     /// What a session's kernel ran last, under its notebook's present name.
     pub(super) fn last_begun(&self, id: &str) -> Option<Execution> {
-        let rows = Reader::open(&self.folders.session(id)).ok()?.executions(1_000, None).ok()?;
+        let rows = Reader::open_at_once(&self.folders.session(id)).ok()?.executions(1_000, None).ok()?;
         let row = rows.into_iter().find(|row| row.started_at.is_some())?;
         Some(self.execution_of(id, &self.names(id), row))
     }
