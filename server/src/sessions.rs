@@ -109,6 +109,8 @@ pub struct Sessions {
     /// `renamed.rs`.
     doubted:
         Mutex<std::collections::HashMap<(String, u32), (crate::paths::FileIdentity, std::time::Instant)>>,
+    /// Owned by `lookalike.rs`.
+    compared: lookalike::Compared,
     /// Windows that hold their connections and give no sign of life. Owned by `clean_up.rs`.
     silent: Mutex<std::collections::BTreeSet<String>>,
     /// Sessions whose keeper or kernel was stopped when it was looked at last. Owned by `frozen.rs`.
@@ -161,6 +163,7 @@ impl Sessions {
             existed: dashmap::DashMap::new(),
             displaced: DashSet::new(),
             doubted: Mutex::default(),
+            compared: Default::default(),
             silent: Mutex::default(),
             frozen: Mutex::default(),
             is_visible: Default::default(),

@@ -1,17 +1,18 @@
 //! What is a rename on disk, and what only looks like one: a table of what people and programs do to files, each row done
 //! on a real disk under the eyes of a window.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::driver::Window;
 use crate::kernels;
 use crate::offers::{answer, pushed};
-use crate::world::{World, id_of, uri, write_notebook};
+use crate::world::{World, id_of, uri};
 
 /// One thing that is done in a folder of its own, which has the notebooks `a.ipynb` and `b.ipynb`.
 struct Row {
@@ -257,6 +258,21 @@ const ROWS: &[Row] = &[
     },
 ];
 
+thread_local! {
+    /// Bytes of output in each notebook that the rows write.
+    static WEIGHT: Cell<usize> = const { Cell::new(0) };
+}
+
+fn write_notebook(path: &Path, cells: &[&str]) {
+    crate::world::write_notebook(path, cells);
+    if WEIGHT.get() == 0 {
+        return;
+    }
+    let mut notebook: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    notebook["metadata"]["weight"] = "x".repeat(WEIGHT.get()).into();
+    fs::write(path, notebook.to_string()).unwrap();
+}
+
 fn mv(folder: &Path, from: &str, to: &str) {
     fs::rename(folder.join(from), folder.join(to)).unwrap();
 }
@@ -312,6 +328,16 @@ impl Canary {
 
 #[test]
 fn what_is_a_rename_and_what_is_not() {
+    act_and_look();
+}
+
+#[test]
+fn the_same_of_large_notebooks() {
+    WEIGHT.set(3 << 20);
+    act_and_look();
+}
+
+fn act_and_look() {
     let world = World::new();
     let mut window = world.window();
     let mut canary = Canary::new(&world, &mut window);

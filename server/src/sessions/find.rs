@@ -36,7 +36,11 @@ impl Sessions {
         };
         let bindings = self.registry().bindings_by_file(file).map_err(store_failed)?;
         let path = notebook.path.clone().unwrap_or_default();
-        for binding in bindings.into_iter().filter(|b| self.is_back(b, &path) == Some(false)) {
+        for binding in bindings {
+            self.compare_ahead(&binding, &path).await;
+            if self.is_back(&binding, &path) != Some(false) {
+                continue;
+            }
             if let Some(session) = self.session_of(&binding).await? {
                 return Ok(Some((session, binding)));
             }

@@ -4,11 +4,11 @@
 //! What is found is a guess and is asked about as one; nothing is ever bound by it unasked. Where the very file is found
 //! under another name, no guess is made (`renamed.rs`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use super::{NotebookCode, OnRename, Sessions};
+use super::{NotebookCode, OnRename, Sessions, lock};
 use crate::journal::Reader;
 use crate::paths::{FileIdentity, changed_at, file_identity};
 use crate::protocol::{NotebookName, OfferKind, Session, Time};
@@ -18,6 +18,43 @@ use crate::registry::Binding;
 const LEAST_SHARE: f64 = 0.5;
 /// A notebook over this is not read to be compared.
 const LARGEST: u64 = 256 << 20;
+/// One over this is read on a thread beside.
+const LARGE: u64 = 1 << 20;
+/// So many large ones are known at once.
+const MOST_KNOWN: usize = 4;
+
+/// Large notebooks that were read to be compared.
+#[derive(Default)]
+pub(super) struct Compared {
+    known: Mutex<VecDeque<Known>>,
+    /// One is read at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// One of them, as its file was then.
+struct Known {
+    path: PathBuf,
+    stamp: Stamp,
+    /// `None`: it could not be read.
+    cells: Option<Arc<Cells>>,
+}
+
+/// By what a file is told to be another one, or changed: with the time of its change, and its length in bytes.
+type Stamp = (FileIdentity, i64, u64);
+
+impl Compared {
+    /// The cells of a notebook, if it can be read. `Err`: it is large, and was not read yet.
+    fn look(&self, path: &Path) -> Result<Option<Arc<Cells>>, Stamp> {
+        let length = std::fs::metadata(path).map_or(0, |found| found.len());
+        let stamp = file_identity(path).zip(changed_at(path)).map(|(file, at)| (file, at, length));
+        let Some(stamp) = stamp.filter(|_| length > LARGE) else {
+            return Ok(Cells::read(path).map(Arc::new));
+        };
+        let known = lock(&self.known);
+        let found = known.iter().find(|known| known.path == path && known.stamp == stamp);
+        found.map(|known| known.cells.clone()).ok_or(stamp)
+    }
+}
 
 /// The cells of one notebook that its session executed: id and normalised source.
 struct Executed {
@@ -72,13 +109,45 @@ impl Sessions {
     pub(super) fn resembles(&self, binding: &Binding, path: &Path, own: Option<&Path>) -> Option<bool> {
         let ran =
             self.executed(vec![binding.clone()]).pop().map(|executed| executed.cells).unwrap_or_default();
-        let cells = if ran.is_empty() { Cells::read(own?)?.all() } else { ran };
-        Some(cells.is_empty() || Cells::read(path)?.share_of(&cells) >= LEAST_SHARE)
+        let read = |path: &Path| self.compared.look(path).ok().flatten();
+        let cells = if ran.is_empty() { read(own?)?.all() } else { ran };
+        Some(cells.is_empty() || read(path)?.share_of(&cells) >= LEAST_SHARE)
+    }
+
+    /// Whether what lies at a path is large, and was not read yet.
+    pub(super) fn is_unread(&self, path: &Path) -> bool {
+        self.compared.look(path).is_err()
+    }
+
+    /// Reads a large notebook, off this thread.
+    pub(super) async fn read_ahead(&self, path: &Path) {
+        if !self.is_unread(path) {
+            return;
+        }
+        let _turn = self.compared.turn.lock().await;
+        let Err(stamp) = self.compared.look(path) else { return };
+        let at = path.to_owned();
+        let cells = tokio::task::spawn_blocking(move || Cells::read(&at).map(Arc::new)).await;
+        let cells = cells.unwrap_or_default();
+        let mut known = lock(&self.compared.known);
+        known.retain(|known| known.path != path);
+        known.push_front(Known { path: path.to_owned(), stamp, cells });
+        known.truncate(MOST_KNOWN);
+    }
+
+    /// Reads ahead what [`resembles`](Self::resembles) compares, where another file lies at the notebook's path.
+    pub(super) async fn compare_ahead(&self, binding: &Binding, own: &Path) {
+        let path = Path::new(&binding.key);
+        let there = file_identity(path);
+        if binding.live && binding.file.is_some() && there.is_some() && there != binding.file {
+            self.read_ahead(path).await;
+            self.read_ahead(own).await;
+        }
     }
 
     fn executed(&self, gone: Vec<Binding>) -> Vec<Executed> {
         let read = |binding: Binding| {
-            let reader = Reader::open(&self.folders.session(&binding.session_id)).ok()?;
+            let reader = Reader::open_at_once(&self.folders.session(&binding.session_id)).ok()?;
             let cells = reader.executed_cells(Some(binding.number)).ok()?;
             let since = reader.last_execution().ok()??.queued_at;
             let cells = cells.into_iter().map(|(id, code)| (id, normal(&code))).collect();

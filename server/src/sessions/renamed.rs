@@ -143,14 +143,25 @@ impl Sessions {
             return self.doubted(binding).is_some();
         }
         lock(&self.doubted).remove(&of);
-        if binding.file.is_none() || self.resembles(binding, Path::new(&binding.key), None) != Some(false) {
+        let Some(path) = binding.file.map(|_| PathBuf::from(&binding.key)) else { return false };
+        // A large one is in doubt until it was read.
+        let is_unread = self.is_unread(&path);
+        if !is_unread && self.resembles(binding, &path, None) != Some(false) {
             return false;
         }
-        tracing::info!(path = %binding.key, "another notebook lies at its path");
-        lock(&self.doubted).insert(of, (file, Instant::now()));
+        tracing::info!(path = %binding.key, "another notebook may lie at its path");
+        lock(&self.doubted).insert(of.clone(), (file, Instant::now()));
         let (sessions, binding) = (self.clone(), binding.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(DOUBTED).await;
+            if is_unread {
+                sessions.read_ahead(&path).await;
+            }
+            let is_there = crate::paths::file_identity(&path) == Some(file);
+            if is_unread && is_there && sessions.resembles(&binding, &path, None) != Some(false) {
+                lock(&sessions.doubted).remove(&of);
+            } else {
+                tokio::time::sleep(DOUBTED).await;
+            }
             let now = sessions.bound(&binding.session_id).into_iter().find(|b| b.number == binding.number);
             now.iter().for_each(|now| sessions.note_file(now));
         });
@@ -292,6 +303,7 @@ impl Sessions {
         may_wait: bool,
     ) {
         let old = Path::new(&binding.key);
+        self.compare_ahead(binding, target).await;
         let file = crate::paths::file_identity(target);
         let back = if old == target { Some(true) } else { self.is_back(binding, target) };
         if back.is_none() && may_wait {
