@@ -22,6 +22,8 @@ const LARGEST: u64 = 256 << 20;
 const LARGE: u64 = 1 << 20;
 /// So many large ones are known at once.
 const MOST_KNOWN: usize = 4;
+/// One with more bytes of code is not kept, and cannot be compared.
+const MOST_KEPT: usize = 16 << 20;
 
 /// Large notebooks that were read to be compared.
 #[derive(Default)]
@@ -43,17 +45,24 @@ struct Known {
 type Stamp = (FileIdentity, i64, u64);
 
 impl Compared {
-    /// The cells of a notebook, if it can be read. `Err`: it is large, and was not read yet.
-    fn look(&self, path: &Path) -> Result<Option<Arc<Cells>>, Stamp> {
-        let length = std::fs::metadata(path).map_or(0, |found| found.len());
-        let stamp = file_identity(path).zip(changed_at(path)).map(|(file, at)| (file, at, length));
-        let Some(stamp) = stamp.filter(|_| length > LARGE) else {
-            return Ok(Cells::read(path).map(Arc::new));
-        };
+    /// What is known of a large file as it is now; `Some(None)`: it could not be read.
+    fn known(&self, path: &Path, stamp: Stamp) -> Option<Option<Arc<Cells>>> {
         let known = lock(&self.known);
-        let found = known.iter().find(|known| known.path == path && known.stamp == stamp);
-        found.map(|known| known.cells.clone()).ok_or(stamp)
+        known.iter().find(|known| known.path == path && known.stamp == stamp).map(|known| known.cells.clone())
     }
+
+    /// The cells of a notebook; `None` where it cannot be read, or is large and was not yet.
+    fn cells(&self, path: &Path) -> Option<Arc<Cells>> {
+        match stamp_of_large(path) {
+            Some(stamp) => self.known(path, stamp).flatten(),
+            None => Cells::read(path).map(Arc::new),
+        }
+    }
+}
+
+fn stamp_of_large(path: &Path) -> Option<Stamp> {
+    let length = std::fs::metadata(path).ok()?.len();
+    (length > LARGE).then_some((file_identity(path)?, changed_at(path)?, length))
 }
 
 /// The cells of one notebook that its session executed: id and normalised source.
@@ -109,14 +118,13 @@ impl Sessions {
     pub(super) fn resembles(&self, binding: &Binding, path: &Path, own: Option<&Path>) -> Option<bool> {
         let ran =
             self.executed(vec![binding.clone()]).pop().map(|executed| executed.cells).unwrap_or_default();
-        let read = |path: &Path| self.compared.look(path).ok().flatten();
-        let cells = if ran.is_empty() { read(own?)?.all() } else { ran };
-        Some(cells.is_empty() || read(path)?.share_of(&cells) >= LEAST_SHARE)
+        let cells = if ran.is_empty() { self.compared.cells(own?)?.all() } else { ran };
+        Some(cells.is_empty() || self.compared.cells(path)?.share_of(&cells) >= LEAST_SHARE)
     }
 
     /// Whether what lies at a path is large, and was not read yet.
     pub(super) fn is_unread(&self, path: &Path) -> bool {
-        self.compared.look(path).is_err()
+        stamp_of_large(path).is_some_and(|stamp| self.compared.known(path, stamp).is_none())
     }
 
     /// Reads a large notebook, off this thread.
@@ -125,10 +133,10 @@ impl Sessions {
             return;
         }
         let _turn = self.compared.turn.lock().await;
-        let Err(stamp) = self.compared.look(path) else { return };
+        let Some(stamp) = stamp_of_large(path).filter(|_| self.is_unread(path)) else { return };
         let at = path.to_owned();
-        let cells = tokio::task::spawn_blocking(move || Cells::read(&at).map(Arc::new)).await;
-        let cells = cells.unwrap_or_default();
+        let read = move || Cells::read(&at).filter(|cells| cells.bytes() <= MOST_KEPT).map(Arc::new);
+        let cells = tokio::task::spawn_blocking(read).await.unwrap_or_default();
         let mut known = lock(&self.compared.known);
         known.retain(|known| known.path != path);
         known.push_front(Known { path: path.to_owned(), stamp, cells });
@@ -288,6 +296,11 @@ impl Cells {
             return 0.0;
         }
         common as f64 / executed.len().max(1) as f64
+    }
+
+    /// Of code.
+    fn bytes(&self) -> usize {
+        self.by_id.values().chain(&self.sources).map(String::len).sum()
     }
 
     /// The cells as if they had been executed.
