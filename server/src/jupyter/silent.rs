@@ -65,6 +65,8 @@ def listen(thread, endpoints):
             import resource
             most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             return most == resource.RLIM_INFINITY or most - len(os.listdir('/dev/fd')) >= 8
+        except OSError:
+            return False
         except Exception:
             return True
     def bind():

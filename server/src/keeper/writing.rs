@@ -152,6 +152,9 @@ impl Keeper {
         if self.unrecorded {
             self.record_the_end();
         }
+        if self.warnings.contains_key("record") {
+            self.save_record();
+        }
         if !self.disk_full || self.journal.pending_rows() > 0 && self.journal.commit().is_err() {
             return;
         }
