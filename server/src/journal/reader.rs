@@ -49,16 +49,20 @@ pub struct Reader {
     pub(super) bounds: Bounds,
 }
 
+/// How long a read waits, where it may.
+const PATIENT: Duration = Duration::from_secs(5);
+
 impl Reader {
     /// Opens the journal of a session's folder, where a read may wait.
     pub fn open(dir: &Path) -> Result<Reader> {
-        Reader::open_for(dir, Duration::from_secs(5))
+        Reader::open_for(dir, PATIENT)
     }
 
     /// The same on a thread that others wait for. Beside a write-ahead log a read waits for nobody but who holds the
-    /// journal exclusively; on file systems that have none, for a commit.
+    /// journal exclusively, and is not to hold up all else; on file systems that have none it waits for commits.
     pub fn open_at_once(dir: &Path) -> Result<Reader> {
-        Reader::open_for(dir, Duration::from_millis(250))
+        let waits = if crate::paths::is_remote(dir) { PATIENT } else { Duration::from_millis(250) };
+        Reader::open_for(dir, waits)
     }
 
     fn open_for(dir: &Path, waits: Duration) -> Result<Reader> {

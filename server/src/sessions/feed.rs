@@ -32,7 +32,7 @@ impl Feed {
     /// The next events, in order; waits until there are some. `None`: the session has ended and all is read.
     ///
     /// # Errors
-    /// The journal could not be read for 5 s. Asked again, it goes on from where it was.
+    /// The journal could not be read for at least 5 s. Asked again, it goes on from where it was.
     pub async fn next(&mut self) -> Result<Option<Vec<ExecutionEvent>>, Error> {
         loop {
             // Seen before reading, so that what comes while we read wakes us again.

@@ -21,6 +21,7 @@ impl Sessions {
         notebook: &NotebookName,
     ) -> Result<Option<Session>, Error> {
         if let Some(binding) = self.registry().binding_by_key(&self.key(notebook)).map_err(store_failed)? {
+            self.compare_ahead(&binding, None).await;
             self.note_file(&binding);
         }
         self.by_path(notebook).await
@@ -37,7 +38,7 @@ impl Sessions {
         let bindings = self.registry().bindings_by_file(file).map_err(store_failed)?;
         let path = notebook.path.clone().unwrap_or_default();
         for binding in bindings {
-            self.compare_ahead(&binding, &path).await;
+            self.compare_ahead(&binding, Some(&path)).await;
             if self.is_back(&binding, &path) != Some(false) {
                 continue;
             }

@@ -22,7 +22,7 @@ const LARGEST: u64 = 256 << 20;
 const LARGE: u64 = 1 << 20;
 /// So many large ones are known at once.
 const MOST_KNOWN: usize = 4;
-/// One with more bytes of code is not kept, and cannot be compared.
+/// One that takes more bytes of memory is not kept, and counts as one that cannot be read.
 const MOST_KEPT: usize = 16 << 20;
 
 /// Large notebooks that were read to be compared.
@@ -51,12 +51,10 @@ impl Compared {
         known.iter().find(|known| known.path == path && known.stamp == stamp).map(|known| known.cells.clone())
     }
 
-    /// The cells of a notebook; `None` where it cannot be read, or is large and was not yet.
+    /// The cells of a notebook. A large one that was not read ahead is read now.
     fn cells(&self, path: &Path) -> Option<Arc<Cells>> {
-        match stamp_of_large(path) {
-            Some(stamp) => self.known(path, stamp).flatten(),
-            None => Cells::read(path).map(Arc::new),
-        }
+        let known = stamp_of_large(path).and_then(|stamp| self.known(path, stamp));
+        known.unwrap_or_else(|| Cells::read(path).map(Arc::new))
     }
 }
 
@@ -86,7 +84,7 @@ impl Sessions {
 
     fn alike_at(&self, path: &Path, gone: Vec<Binding>) -> Vec<(Session, Binding, f64)> {
         let Some(cells) = Cells::read(path) else { return Vec::new() };
-        let gone = self.executed(gone);
+        let gone = self.executed(gone, Reader::open);
         let mut alike = Vec::new();
         for executed in gone {
             let score = cells.share_of(&executed.cells);
@@ -116,18 +114,21 @@ impl Sessions {
     /// by the cells that ran, where none did by those of `own`, where its own file lies by now. `None`: it cannot be told,
     /// as while it is being written.
     pub(super) fn resembles(&self, binding: &Binding, path: &Path, own: Option<&Path>) -> Option<bool> {
-        let ran =
-            self.executed(vec![binding.clone()]).pop().map(|executed| executed.cells).unwrap_or_default();
+        let ran = self
+            .executed(vec![binding.clone()], Reader::open_at_once)
+            .pop()
+            .map(|executed| executed.cells)
+            .unwrap_or_default();
         let cells = if ran.is_empty() { self.compared.cells(own?)?.all() } else { ran };
         Some(cells.is_empty() || self.compared.cells(path)?.share_of(&cells) >= LEAST_SHARE)
     }
 
-    /// Whether what lies at a path is large, and was not read yet.
+    /// Whether what lies at a path is large, and was not read ahead yet.
     pub(super) fn is_unread(&self, path: &Path) -> bool {
         stamp_of_large(path).is_some_and(|stamp| self.compared.known(path, stamp).is_none())
     }
 
-    /// Reads a large notebook, off this thread.
+    /// Reads a large notebook off this thread, to be compared in a moment.
     pub(super) async fn read_ahead(&self, path: &Path) {
         if !self.is_unread(path) {
             return;
@@ -144,18 +145,24 @@ impl Sessions {
     }
 
     /// Reads ahead what [`resembles`](Self::resembles) compares, where another file lies at the notebook's path.
-    pub(super) async fn compare_ahead(&self, binding: &Binding, own: &Path) {
+    pub(super) async fn compare_ahead(&self, binding: &Binding, own: Option<&Path>) {
         let path = Path::new(&binding.key);
         let there = file_identity(path);
         if binding.live && binding.file.is_some() && there.is_some() && there != binding.file {
             self.read_ahead(path).await;
-            self.read_ahead(own).await;
+            if let Some(own) = own {
+                self.read_ahead(own).await;
+            }
         }
     }
 
-    fn executed(&self, gone: Vec<Binding>) -> Vec<Executed> {
+    fn executed(
+        &self,
+        gone: Vec<Binding>,
+        open: fn(&Path) -> crate::journal::Result<Reader>,
+    ) -> Vec<Executed> {
         let read = |binding: Binding| {
-            let reader = Reader::open_at_once(&self.folders.session(&binding.session_id)).ok()?;
+            let reader = open(&self.folders.session(&binding.session_id)).ok()?;
             let cells = reader.executed_cells(Some(binding.number)).ok()?;
             let since = reader.last_execution().ok()??.queued_at;
             let cells = cells.into_iter().map(|(id, code)| (id, normal(&code))).collect();
@@ -168,6 +175,7 @@ impl Sessions {
     /// files that have come since and look like them. `recent`: those that came in the last seconds alone.
     pub async fn look_for_moved(self: &Arc<Self>, recent: bool) {
         for binding in &self.registry().live_bindings().unwrap_or_default() {
+            self.compare_ahead(binding, None).await;
             self.note_file(binding);
         }
         let asked = self.registry().open_offers().unwrap_or_default();
@@ -219,7 +227,7 @@ impl Sessions {
 
     /// Which of these notebooks look like which of those that are gone; nothing where that is not clear.
     fn look_alike(&self, gone: Vec<Binding>, notebooks: &[PathBuf], oldest: Time) -> Vec<(Binding, PathBuf)> {
-        let gone = self.executed(gone);
+        let gone = self.executed(gone, Reader::open);
         let Some(first) = gone.iter().map(|executed| executed.since.0.max(oldest.0)).min() else {
             return Vec::new();
         };
@@ -298,9 +306,10 @@ impl Cells {
         common as f64 / executed.len().max(1) as f64
     }
 
-    /// Of code.
+    /// About what it takes in memory.
     fn bytes(&self) -> usize {
-        self.by_id.values().chain(&self.sources).map(String::len).sum()
+        let each = self.by_id.iter().map(|(id, code)| id.len() + code.len() + size_of::<(String, String)>());
+        each.chain(self.sources.iter().map(String::len)).sum()
     }
 
     /// The cells as if they had been executed.

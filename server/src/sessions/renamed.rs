@@ -70,6 +70,7 @@ impl Sessions {
                 let key = key.clone();
                 self.write_later(move |registry| registry.forget_declined_moves(&key));
             }
+            self.read_arrived(&binding, file).await;
             self.note_file(&binding);
             self.review_offers();
         }
@@ -143,29 +144,33 @@ impl Sessions {
             return self.doubted(binding).is_some();
         }
         lock(&self.doubted).remove(&of);
-        let Some(path) = binding.file.map(|_| PathBuf::from(&binding.key)) else { return false };
-        // A large one is in doubt until it was read.
-        let is_unread = self.is_unread(&path);
-        if !is_unread && self.resembles(binding, &path, None) != Some(false) {
+        if binding.file.is_none() || self.resembles(binding, Path::new(&binding.key), None) != Some(false) {
             return false;
         }
-        tracing::info!(path = %binding.key, "another notebook may lie at its path");
-        lock(&self.doubted).insert(of.clone(), (file, Instant::now()));
+        tracing::info!(path = %binding.key, "another notebook lies at its path");
+        lock(&self.doubted).insert(of, (file, Instant::now()));
         let (sessions, binding) = (self.clone(), binding.clone());
         tokio::spawn(async move {
-            if is_unread {
-                sessions.read_ahead(&path).await;
-            }
-            let is_there = crate::paths::file_identity(&path) == Some(file);
-            if is_unread && is_there && sessions.resembles(&binding, &path, None) != Some(false) {
-                lock(&sessions.doubted).remove(&of);
-            } else {
-                tokio::time::sleep(DOUBTED).await;
-            }
+            tokio::time::sleep(DOUBTED).await;
             let now = sessions.bound(&binding.session_id).into_iter().find(|b| b.number == binding.number);
             now.iter().for_each(|now| sessions.note_file(now));
         });
         true
+    }
+
+    /// Reads ahead a large notebook that came to lie at another one's path. Meanwhile it is in doubt: it may go on to
+    /// another place before it was read.
+    async fn read_arrived(&self, binding: &Binding, file: FileIdentity) {
+        let path = Path::new(&binding.key);
+        if binding.file.is_none_or(|known| known == file) || !self.is_unread(path) {
+            return;
+        }
+        let of = (binding.session_id.clone(), binding.number);
+        lock(&self.doubted).insert(of.clone(), (file, Instant::now()));
+        self.read_ahead(path).await;
+        if crate::paths::file_identity(path) == Some(file) {
+            lock(&self.doubted).remove(&of);
+        }
     }
 
     /// Another notebook's file that came to lie at its path a moment ago: its own may be elsewhere.
@@ -303,7 +308,7 @@ impl Sessions {
         may_wait: bool,
     ) {
         let old = Path::new(&binding.key);
-        self.compare_ahead(binding, target).await;
+        self.compare_ahead(binding, Some(target)).await;
         let file = crate::paths::file_identity(target);
         let back = if old == target { Some(true) } else { self.is_back(binding, target) };
         if back.is_none() && may_wait {
