@@ -61,6 +61,8 @@ story('agents', 'an agent works on the same kernels', {
   },
   'it is exported, and cleared after a question': async (run) => {
     const { workbench: editor } = run;
+    // A line that is drawn anew while its menu is open is nobody's.
+    await editor.row(/Why is value 42\?.*3 turns/).waitFor();
     await editor.rowMenu(editor.row('Why is value 42?'), 'Export Conversation');
     const box = editor.page.locator('.quick-input-widget:visible .quick-input-box input');
     await eventually('a proposed name', async () => (await box.inputValue()).endsWith('.json'));

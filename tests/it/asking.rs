@@ -254,3 +254,28 @@ fn help_while_typing_comes_from_the_kernel() {
     window.done(&id, &long);
     assert_eq!(window.ok("textDocument/hover", at(&json!({ "uri": "untitled:nothing" }), 0, 0)), Value::Null);
 }
+
+/// ipykernel says of what a thread shows that the latest request brought it about, and that was a question of ours.
+#[test]
+fn what_a_thread_shows_after_a_question_is_told() {
+    let world = World::new();
+    let mut window = world.window();
+    let id = id_of(&window.start(&world.notebook("draft.ipynb", &["1"]))["id"]);
+    window.subscribe(&id, 0);
+    let go = world.work().join("go");
+    let code = format!(
+        "import os, threading, time\nhandle = display('waits', display_id='later')\ndef show():\n    \
+         while not os.path.exists({go:?}): time.sleep(0.02)\n    \
+         handle.update('came later')\n    display('and this')\n    threading.Event().wait()\n\
+         threading.Thread(target=show, daemon=True).start()"
+    );
+    let execution = window.execute_cell(&id, 0, &code);
+    window.done(&id, &execution);
+    let known = window.ok("keeper/sessionVariables", json!({ "sessionId": id }));
+    assert!(known.to_string().contains("handle"), "{known}");
+    std::fs::write(&go, "").unwrap();
+    window.wait_for("keeper/executionEvent", |e| e["event"]["data"]["text/plain"] == "'came later'");
+    let shown = window
+        .wait_for("keeper/executionEvent", |e| e["event"]["output"]["data"]["text/plain"] == "'and this'");
+    assert_eq!(shown["executionId"], execution.as_str());
+}

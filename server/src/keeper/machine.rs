@@ -107,6 +107,8 @@ struct Settling {
 pub struct Machine {
     pub queue: VecDeque<Job>,
     pub running: Option<Running>,
+    /// The execution that the kernel was given last.
+    pub latest: Option<String>,
     /// The kernel takes executions.
     ready: bool,
     /// Set until the kernel is through with what it did before we came.
@@ -148,6 +150,7 @@ impl Machine {
             idle: false,
             unanswered: 0,
         });
+        self.latest = self.running.as_ref().map(|running| running.job.execution_id.clone());
         self.queue = queue.into();
         self.ready = true;
         self.settle()
@@ -445,6 +448,7 @@ impl Machine {
             return Vec::new();
         }
         let Some(job) = self.queue.pop_front() else { return Vec::new() };
+        self.latest = Some(job.execution_id.clone());
         self.running = Some(Running {
             job: job.clone(),
             started_at: None,

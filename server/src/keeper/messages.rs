@@ -73,7 +73,13 @@ impl Keeper {
         };
         self.gaps.saw(&message.header.msg_id, channel == Channel::Iopub, now);
         let parent = message.parent_header.as_ref().map_or("", |parent| &parent.msg_id);
-        if self.asks_for_input.as_deref() == Some(parent) {
+        let asks_for_input = self.asks_for_input.as_deref() == Some(parent);
+        // Our questions show nothing. ipykernel has what a thread shows come from the latest request, whoever asked; it
+        // belongs to the latest execution.
+        let is_shown = channel == Channel::Iopub && shows(&message.header.msg_type);
+        let instead = (is_shown && (asks_for_input || self.questions.concerns(parent)))
+            .then(|| self.machine.latest.clone().unwrap_or_default());
+        if asks_for_input && instead.is_none() {
             if channel == Channel::Control {
                 self.asks_for_input = None;
                 let effects = self.machine.waits_for(jupyter::input_of(&message.content), now);
@@ -84,7 +90,7 @@ impl Keeper {
         if channel == Channel::Stdin {
             self.asks_for_input = None;
         }
-        if self.questions.concerns(parent) {
+        if instead.is_none() && self.questions.concerns(parent) {
             if channel == Channel::Shell {
                 let parent = parent.to_owned();
                 self.answered(&parent, &message.content);
@@ -105,7 +111,10 @@ impl Keeper {
         let mut read = Incoming {
             from,
             kind: &message.header.msg_type,
-            parent: message.parent_header.as_ref().map_or("", |parent| &parent.msg_id),
+            parent: instead
+                .as_deref()
+                .or(message.parent_header.as_ref().map(|parent| parent.msg_id.as_str()))
+                .unwrap_or_default(),
             session: message.parent_header.as_ref().map_or("", |parent| &parent.session),
             own_session: kernel::CLIENT,
             content: &mut message.content,
@@ -238,4 +247,9 @@ fn envelope_of(message: &Message) -> Value {
         "header": message.header, "parent_header": message.parent_header, "metadata": message.metadata,
         "buffers": buffers,
     })
+}
+
+/// Whether messages of this type change what stands in a cell, and are not text: that ipykernel gives to the right request.
+fn shows(kind: &str) -> bool {
+    matches!(kind, "display_data" | "update_display_data" | "clear_output") || kind.starts_with("comm_")
 }
