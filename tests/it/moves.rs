@@ -259,7 +259,7 @@ const ROWS: &[Row] = &[
 ];
 
 thread_local! {
-    /// Bytes of output in each notebook that the rows write.
+    /// Bytes of metadata in each notebook that the rows write.
     static WEIGHT: Cell<usize> = const { Cell::new(0) };
 }
 

@@ -53,8 +53,8 @@ except Exception:
 
 /// Lifts the mark in the socket's own thread, since ZMQ sockets are not thread-safe, and listens at the first endpoint that
 /// can be had. Both happen once in the kernel's life; where the file of the endpoint was removed meanwhile it listens anew,
-/// with the mark that it has. A process that may open hardly any more files dies of one too many (ipykernel has 61 with a limit
-/// of 64): its mark stays for good, since it is in use from now on. The result is the endpoint, or what went wrong.
+/// with the mark that it has. A process that may open hardly any more files dies of one too many (ipykernel has 62 with
+/// our connections, of 64): its mark stays for good, since it is in use from now on. The result is the endpoint, or what went wrong.
 const LISTEN: &str = "
 def listen(thread, endpoints):
     import os, threading, zmq

@@ -73,13 +73,7 @@ impl Keeper {
         };
         self.gaps.saw(&message.header.msg_id, channel == Channel::Iopub, now);
         let parent = message.parent_header.as_ref().map_or("", |parent| &parent.msg_id);
-        let asks_for_input = self.asks_for_input.as_deref() == Some(parent);
-        // Our questions show nothing. ipykernel has what a thread shows come from the latest request, whoever asked; it
-        // belongs to the latest execution.
-        let is_shown = channel == Channel::Iopub && shows(&message.header.msg_type);
-        let instead = (is_shown && (asks_for_input || self.questions.concerns(parent)))
-            .then(|| self.machine.latest.clone().unwrap_or_default());
-        if asks_for_input && instead.is_none() {
+        if self.asks_for_input.as_deref() == Some(parent) {
             if channel == Channel::Control {
                 self.asks_for_input = None;
                 let effects = self.machine.waits_for(jupyter::input_of(&message.content), now);
@@ -90,7 +84,12 @@ impl Keeper {
         if channel == Channel::Stdin {
             self.asks_for_input = None;
         }
-        if instead.is_none() && self.questions.concerns(parent) {
+        let is_of_question = self.questions.concerns(parent);
+        // Our questions show nothing. ipykernel has what a thread shows come from the latest request on shell, whoever asked;
+        // it belongs to the latest execution.
+        let is_shown = is_of_question && channel == Channel::Iopub && shows(&message.header.msg_type);
+        let instead = is_shown.then(|| self.machine.latest.clone().unwrap_or_default());
+        if is_of_question && !is_shown {
             if channel == Channel::Shell {
                 let parent = parent.to_owned();
                 self.answered(&parent, &message.content);

@@ -221,7 +221,7 @@ impl Keeper {
             written = self.record.write(&self.folders);
         }
         match written {
-            Ok(()) => drop(self.warnings.remove("record")),
+            Ok(()) => self.status_changed |= self.warnings.remove("record").is_some(),
             Err(e) => {
                 tracing::error!("session.json cannot be written: {e}");
                 self.warnings.insert("record", format!("session.json cannot be written: {e}"));
