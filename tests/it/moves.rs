@@ -337,6 +337,36 @@ fn the_same_of_large_notebooks() {
     act_and_look();
 }
 
+/// The first move is offered, and what lies over `b.ipynb` is being read, when the second one comes.
+#[test]
+fn a_large_notebook_that_went_over_another_and_back_is_itself() {
+    WEIGHT.set(16 << 20);
+    let world = World::new();
+    let folder = world.work().join("over");
+    fs::create_dir(&folder).unwrap();
+    let mut window = world.window();
+    let [a, b] = BOTH else { unreachable!() };
+    let [(here, first), (there, second)] =
+        [(a, ["x = 1", "y = 2"]), (b, ["p = 1", "q = 2"])].map(|(name, cells)| {
+            let notebook = folder.join(name);
+            write_notebook(&notebook, &cells);
+            let id = id_of(&window.start(&notebook)["id"]);
+            window.subscribe(&id, 0);
+            let last = window.execute_cell(&id, 0, cells[0]);
+            window.done(&id, &last);
+            (notebook, id)
+        });
+    fs::rename(&here, &there).unwrap();
+    pushed(&window, 0, "migrate", &there);
+    fs::rename(&there, &here).unwrap();
+    Canary::new(&world, &mut window).sing(&world, &mut window);
+    assert_eq!(offers(&mut window, &folder), BTreeMap::new());
+    assert_eq!(
+        [first, second].map(|id| window.session(&id)["notebookPath"].clone()),
+        [json!(here), json!(there)]
+    );
+}
+
 fn act_and_look() {
     let world = World::new();
     let mut window = world.window();

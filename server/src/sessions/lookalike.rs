@@ -148,7 +148,8 @@ impl Sessions {
     pub(super) async fn compare_ahead(&self, binding: &Binding, own: Option<&Path>) {
         let path = Path::new(&binding.key);
         let there = file_identity(path);
-        if binding.live && binding.file.is_some() && there.is_some() && there != binding.file {
+        let is_another = binding.file.is_some() && there.is_some() && there != binding.file;
+        if binding.live && is_another && !self.is_displaced(binding) {
             self.read_ahead(path).await;
             if let Some(own) = own {
                 self.read_ahead(own).await;

@@ -125,7 +125,7 @@ impl Sessions {
         match crate::paths::file_identity(Path::new(&binding.key)) {
             Some(file)
                 if binding.file != Some(file)
-                    && !self.is_displaced(binding)
+                    && !self.is_anothers(binding, file)
                     && !self.is_elsewhere(binding)
                     && !self.is_doubtful(binding, file) =>
             {
@@ -162,7 +162,10 @@ impl Sessions {
     /// another place before it was read.
     async fn read_arrived(&self, binding: &Binding, file: FileIdentity) {
         let path = Path::new(&binding.key);
-        if binding.file.is_none_or(|known| known == file) || !self.is_unread(path) {
+        if binding.file.is_none_or(|known| known == file)
+            || self.is_anothers(binding, file)
+            || !self.is_unread(path)
+        {
             return;
         }
         let of = (binding.session_id.clone(), binding.number);
@@ -188,12 +191,16 @@ impl Sessions {
 
     /// Whether another session's notebook took its place: a swap, or a rename over it.
     pub(super) fn is_displaced(&self, binding: &Binding) -> bool {
-        let Some(own) = binding.file else { return false };
-        let there = crate::paths::file_identity(Path::new(&binding.key)).filter(|there| *there != own);
-        let known = there.map(|file| self.registry().bindings_by_file(file).unwrap_or_default());
+        let there = crate::paths::file_identity(Path::new(&binding.key));
+        there.is_some_and(|there| self.is_anothers(binding, there))
+    }
+
+    /// Whether a file is known as another session's notebook.
+    fn is_anothers(&self, binding: &Binding, file: FileIdentity) -> bool {
         let is_other =
             |other: &Binding| (&other.session_id, other.number) != (&binding.session_id, binding.number);
-        known.into_iter().flatten().any(|other| is_other(&other))
+        binding.file.is_some_and(|own| own != file)
+            && self.registry().bindings_by_file(file).unwrap_or_default().iter().any(is_other)
     }
 
     /// Whether a notebook whose file lies at `target` is back at its path: the file itself, or a new one that it was saved
