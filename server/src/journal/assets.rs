@@ -124,8 +124,11 @@ pub(super) fn read_slice(dir: &Path, name: &str, start: u64, length: u64) -> Opt
     let read = || -> io::Result<String> {
         let mut file = fs::File::open(path)?;
         file.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::new();
-        file.take(length.min(LONGEST_SLICE)).read_to_end(&mut bytes)?;
+        let there = file.metadata()?.len().saturating_sub(start);
+        let most = length.min(LONGEST_SLICE);
+        // Made at once: nothing is copied as it fills.
+        let mut bytes = Vec::with_capacity(most.min(there) as usize);
+        file.take(most).read_to_end(&mut bytes)?;
         Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
     };
     read().ok()
