@@ -7,7 +7,7 @@ import { npm, run } from './run.mjs';
 import { fingerprint, once } from './stamp.mjs';
 
 export const modules = join(root, 'node_modules');
-const rust = ['Cargo.toml', 'Cargo.lock', 'server'];
+const rust = ['.cargo', 'Cargo.toml', 'Cargo.lock', 'server'];
 const client = ['package.json', 'package-lock.json', 'editor-client'];
 const bundle = [join('dist', 'extension.js'), join('dist', 'webviews')];
 const shipped = ['package.nls.json', 'l10n', 'media', 'README.md', 'docs/screenshot.png', 'CHANGELOG.md', 'LICENSE'];
