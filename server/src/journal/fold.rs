@@ -102,7 +102,7 @@ impl Text {
             };
             // Where the cursor goes before it leaves the line changes nothing.
             let whole = whole.trim_end_matches('\r');
-            if self.line.len() == 0 && !whole.contains(['\r', '\u{8}']) {
+            if self.line.len() == 0 && memchr::memchr2(b'\r', 8, whole.as_bytes()).is_none() {
                 self.push(whole);
             } else {
                 self.line.edit(whole);
