@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use self::random::Random;
-use crate::driver::{PATIENCE, Window, eventually};
+use crate::driver::{PATIENCE, SOON, Window, eventually};
 use crate::world::{World, id_of, is_alive, kill, pid_of, uri};
 
 /// Notebooks that stay where they are, whoever has the kernel.
@@ -301,4 +301,34 @@ fn a_migration_that_only_the_registry_knows_is_not_made() {
         (mine && registered(&world, &id) == [all[2].to_str().unwrap()]).then_some(())
     });
     assert_eq!(world.record(&id)["notebooks"][0]["path"], json!(all[2]));
+}
+
+/// A window that reads much at once takes in a keeper's answers and statuses in their order: what it asked while the kernel
+/// was busy does not make it busy again.
+#[test]
+fn an_answer_does_not_undo_what_was_told_after_it() {
+    let world = World::new();
+    let mut random = Random::new("answers");
+    let all = notebooks(&world, 2);
+    let (mut window, mut witness) = (world.window(), world.window());
+    let session = window.start(&all[0]);
+    let id = id_of(&session["id"]);
+    let usual = a_migration(&mut window, &id, &all);
+    for round in 0..40 {
+        let execution =
+            witness.execute(&id, "import time\nfor n in range(60): print(n, flush=True); time.sleep(0.002)");
+        eventually("it runs", PATIENCE, || {
+            (window.session(&id)["currentExecution"]["startedAt"].is_string()).then_some(())
+        });
+        let asked =
+            window.begin("keeper/attachSession", attachment(&id, &all[round % 2], &all[(round + 1) % 2]));
+        pass(random.within(usual.mul_f64(1.3)));
+        kill(window.pid(), "STOP");
+        witness.done(&id, &execution);
+        kill(window.pid(), "CONT");
+        window.finish(asked).unwrap();
+        eventually("the kernel is idle for the window that asked, too", SOON, || {
+            (window.session(&id)["state"] == "idle").then_some(())
+        });
+    }
 }

@@ -25,13 +25,42 @@ const HELLO: Duration = Duration::from_millis(1_500);
 pub enum KeeperEvent {
     Status(Box<Session>),
     Sample(Sample),
+    /// An answer with the session as it was then, in its place among the statuses: to be taken for one, then passed on.
+    Answered(Box<Session>, Passing),
     /// The journal can be read up to here.
     Committed(u64),
     /// The keeper is gone, or closed the connection.
     Closed,
 }
 
-type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Result<Value, Error>>>>>>;
+type Waiting = Arc<Mutex<Option<HashMap<u64, Waiter>>>>;
+
+/// Who waits for an answer.
+#[derive(Debug)]
+enum Waiter {
+    Raw(oneshot::Sender<Result<Value, Error>>),
+    Session(oneshot::Sender<Result<Session, Error>>),
+}
+
+impl Waiter {
+    fn fail(self, error: Error) {
+        match self {
+            Self::Raw(sender) => drop(sender.send(Err(error))),
+            Self::Session(sender) => drop(sender.send(Err(error))),
+        }
+    }
+}
+
+/// An answer on its way to who waits for it.
+#[derive(Debug)]
+pub struct Passing(oneshot::Sender<Result<Session, Error>>);
+
+impl Passing {
+    /// Gives it to who asked.
+    pub fn pass_on(self, session: Session) {
+        let _ = self.0.send(Ok(session));
+    }
+}
 
 /// An open connection; cheap to clone. Closed when the last clone is dropped.
 #[derive(Clone, Debug)]
@@ -45,18 +74,18 @@ pub struct KeeperClient {
 }
 
 /// A reply on its way.
-pub struct Reply {
+pub struct Reply<T = Value> {
     session_id: Arc<str>,
-    receiver: oneshot::Receiver<Result<Value, Error>>,
+    receiver: oneshot::Receiver<Result<T, Error>>,
     patience: Duration,
 }
 
-impl Reply {
+impl<T> Reply<T> {
     /// The answer.
     ///
     /// # Errors
     /// The keeper's own; `KernelFailed` where it ends, or is frozen: nobody waits for ever.
-    pub async fn get(self) -> Result<Value, Error> {
+    pub async fn get(self) -> Result<T, Error> {
         match tokio::time::timeout(self.patience, self.receiver).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(gone(&self.session_id))),
             Err(_) => {
@@ -139,6 +168,14 @@ impl KeeperClient {
 
     /// Sends a request now; its reply can be awaited later.
     pub fn send(&self, request: Request) -> Reply {
+        self.send_for(request, Waiter::Raw)
+    }
+
+    fn send_for<T>(
+        &self,
+        request: Request,
+        waiter: fn(oneshot::Sender<Result<T, Error>>) -> Waiter,
+    ) -> Reply<T> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         let reply = Reply { session_id: self.session_id.clone(), receiver, patience: patience(&request) };
@@ -149,7 +186,7 @@ impl KeeperClient {
         match frames::encode(&RequestFrame { id, request }) {
             Ok(bytes) => {
                 if let Some(waiting) = lock(&self.waiting).as_mut() {
-                    waiting.insert(id, sender);
+                    waiting.insert(id, waiter(sender));
                     let _ = self.outgoing.send(bytes);
                 }
             }
@@ -166,9 +203,10 @@ impl KeeperClient {
         self.send(request).get().await
     }
 
-    /// The same, for the requests that are answered with the session.
+    /// The same, for the requests that are answered with the session. Whoever reads the events has taken it in before, in
+    /// its order: a status that came later is not written over.
     pub async fn call_session(&self, request: Request) -> Result<Session, Error> {
-        session_of(self.call(request).await?)
+        self.send_for(request, Waiter::Session).get().await
     }
 }
 
@@ -233,13 +271,24 @@ async fn read_answers(
             }
         };
         let sender = lock(&waiting).as_mut().and_then(|w| w.remove(&id));
-        if let Some(sender) = sender {
-            let _ = sender.send(answer);
+        let sender = match sender {
+            Some(Waiter::Raw(sender)) => {
+                let _ = sender.send(answer);
+                continue;
+            }
+            Some(Waiter::Session(sender)) => sender,
+            None => continue,
+        };
+        match answer.and_then(session_of) {
+            Ok(session) => {
+                let _ = events.send(KeeperEvent::Answered(Box::new(session), Passing(sender)));
+            }
+            Err(e) => drop(sender.send(Err(e))),
         }
     }
     // Nothing more will be answered: those who wait learn it now, later ones at once.
     for (_, sender) in lock(&waiting).take().into_iter().flatten() {
-        let _ = sender.send(Err(gone(&session_id)));
+        sender.fail(gone(&session_id));
     }
     let _ = events.send(KeeperEvent::Closed);
 }

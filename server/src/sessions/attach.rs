@@ -124,10 +124,7 @@ impl Sessions {
         self.note_session("sessionMigrated", &session, Some(target.file_name()));
         let own = self.window_id();
         let is_attached = self.attached.contains(id) && session.windows.iter().any(|w| w.window_id == own);
-        let session = if is_attached {
-            self.changed(session.clone());
-            self.present(session)
-        } else if !self.is_window() {
+        let session = if is_attached || !self.is_window() {
             self.present(session)
         } else {
             self.attach_window(id).await?
@@ -143,9 +140,6 @@ impl Sessions {
         self.attached.insert(id.to_owned());
         self.note_attached();
         let session = client.call_session(self.attach_request()).await?;
-        if let Some(mut live) = self.live.get_mut(id) {
-            live.session = session.clone();
-        }
         Ok(self.present(session))
     }
 
@@ -160,8 +154,7 @@ impl Sessions {
             };
             if bound.len() > 1 {
                 let gone = bound.remove(at);
-                let session = client.call_session(Request::Unshare { number: gone.number }).await?;
-                self.changed(session);
+                client.call_session(Request::Unshare { number: gone.number }).await?;
                 tracing::info!(session = id, notebook = %gone.key, "let go by one of its notebooks");
                 self.review_offers();
                 self.ring();

@@ -127,6 +127,10 @@ impl Sessions {
                 let Some(sessions) = sessions.upgrade() else { return };
                 match event {
                     KeeperEvent::Status(session) => sessions.changed(*session),
+                    KeeperEvent::Answered(session, passing) => {
+                        sessions.changed((*session).clone());
+                        passing.pass_on(*session);
+                    }
                     KeeperEvent::Committed(seq) => {
                         sessions.position(&id).send_modify(|known| *known = seq.max(*known));
                     }
@@ -154,7 +158,7 @@ impl Sessions {
     }
 
     /// A keeper's newest status.
-    pub(super) fn changed(self: &Arc<Self>, session: Session) {
+    fn changed(self: &Arc<Self>, session: Session) {
         let id = session.id.clone();
         if session.state == SessionState::Ended {
             let known = self.live.remove(&id);

@@ -141,7 +141,6 @@ impl Sessions {
             Err(e) => self.took_unheard(notebook, id).await.ok_or(e)?,
         };
         self.take_file(id, notebook);
-        self.changed(session.clone());
         if let Some(holder) = holder
             && let Err(e) = self.tell_holder(notebook, holder).await
         {
@@ -193,8 +192,7 @@ impl Sessions {
 
     async fn tell_holder(self: &Arc<Self>, notebook: &NotebookName, holder: &Binding) -> Result<(), Error> {
         let keeper = self.keeper(&holder.session_id).await?;
-        let session = keeper.call_session(let_go(notebook, holder)).await?;
-        self.changed(session);
+        keeper.call_session(let_go(notebook, holder)).await?;
         self.note_displaced();
         self.leave_unshown(&holder.session_id).await
     }

@@ -67,7 +67,6 @@ impl Sessions {
         tracing::info!(session = id, from = %owner, "restored a snapshot");
         // Idle again: the status comes after the answer.
         let session = client.call_session(Request::Status {}).await?;
-        self.changed(session.clone());
         let read = |name: &str| answer[name].clone();
         let texts = |value: Value| serde_json::from_value::<Vec<String>>(value).map_err(store_failed);
         let skipped: Vec<SkippedVariable> = serde_json::from_value(read("skipped")).map_err(store_failed)?;

@@ -29,10 +29,7 @@ impl Sessions {
         };
         match stopped {
             Err(e) if e.kind == ErrorKind::SessionEnded => self.ended_session(id),
-            Ok(session) => {
-                self.changed(session.clone());
-                Ok(self.present(session))
-            }
+            Ok(session) => Ok(self.present(session)),
             // Its end was told before the answer.
             Err(_) if self.record(id).is_ok_and(|r| r.ended_at.is_some()) => self.ended_session(id),
             Err(e) if matches!(e.kind, ErrorKind::KernelFailed | ErrorKind::StoreFailed) => {
