@@ -9,6 +9,13 @@ const python = 'Python 3 (ipykernel)';
 const cells = { setup: 'value = 6 * 7', show: "print('value is', value)" };
 const talk = 'talk-1';
 
+/** The dialog that asks for a file, with the name that it proposes. */
+async function proposed(editor) {
+  const box = editor.page.locator('.quick-input-widget:visible .quick-input-box input');
+  await eventually('a proposed name', async () => (await box.inputValue({ timeout: moment })).endsWith('.json'));
+  return box;
+}
+
 story('agents', 'an agent works on the same kernels', {
   'a person has a kernel': async (run) => {
     run.notebook('draft.ipynb', cells);
@@ -59,13 +66,34 @@ story('agents', 'an agent works on the same kernels', {
     await append('user', 'I see.');
     await page.getByText('I see.').waitFor();
   },
+  'the menu of a line is about that line while another kernel is at work': async (run) => {
+    const { workbench: editor } = run;
+    run.notebook('left.ipynb', { only: '1' });
+    await run.agent.call('start_session', { notebook_path: run.path('left.ipynb') });
+    await editor.row(/left\.ipynb.*used by an agent/).waitFor();
+    await editor.row(/Why is value 42\?.*3 turns/).waitFor();
+    let isOver = false;
+    const work = async () => {
+      while (!isOver)
+        await run.agent.call('execute_code', {
+          notebook_path: run.path('left.ipynb'),
+          code: 'import time; time.sleep(0.25)',
+          timeout_s: 180,
+        });
+    };
+    const working = work();
+    for (let time = 0; time < 15; time++) {
+      await editor.rowMenu(editor.row('Why is value 42?'), 'Export Conversation');
+      await proposed(editor);
+      await editor.page.keyboard.press('Escape');
+    }
+    isOver = true;
+    await working;
+  },
   'it is exported, and cleared after a question': async (run) => {
     const { workbench: editor } = run;
-    // A line that is drawn anew while its menu is open is nobody's.
-    await editor.row(/Why is value 42\?.*3 turns/).waitFor();
     await editor.rowMenu(editor.row('Why is value 42?'), 'Export Conversation');
-    const box = editor.page.locator('.quick-input-widget:visible .quick-input-box input');
-    await eventually('a proposed name', async () => (await box.inputValue()).endsWith('.json'));
+    const box = await proposed(editor);
     await box.fill(run.path('talk.md'));
     await editor.enter(box);
     await eventually('the file', () => /I see\./.test(readFileSync(run.path('talk.md'), 'utf8')));
@@ -76,8 +104,6 @@ story('agents', 'an agent works on the same kernels', {
   },
   'a kernel that an agent started and left is marked, and stopped with the others like it': async (run) => {
     const { workbench: editor } = run;
-    run.notebook('left.ipynb', { only: '1' });
-    await run.agent.call('start_session', { notebook_path: run.path('left.ipynb') });
     await run.agent.end();
     await editor.row(/left\.ipynb.*left by an agent/).waitFor();
     const list = editor.asked('Stop Kernels Left by Agents');

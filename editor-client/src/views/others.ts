@@ -75,9 +75,11 @@ export class OtherKernels implements vscode.TreeDataProvider<OtherKernel>, vscod
   /** What is listed now; looked for anew. */
   async list(): Promise<readonly OtherKernel[]> {
     const { kernels } = await this.sidecar.request('keeper/listOtherKernels', {});
-    this.kernels = kernels;
-    this.changeEmitter.fire(undefined);
-    return kernels;
+    if (JSON.stringify(kernels) !== JSON.stringify(this.kernels)) {
+      this.kernels = kernels;
+      this.changeEmitter.fire(undefined);
+    }
+    return this.kernels;
   }
 
   dispose(): void {

@@ -24,8 +24,7 @@ export function sessionItem(session: Session, { isSeen, isReplaced, hasConversat
   const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
   const state = isSeveral ? Expanded : hasConversations ? Collapsed : None;
   const item = new vscode.TreeItem(plain(session.label), state);
-  // VS Code keeps a line closed that it drew before there was anything below it.
-  item.id = isSeveral ? `${session.id} shared` : session.id;
+  item.id = lineIdOf(session);
   const description = sessionDescription(session, new Date(), vscode.l10n.t, isReplaced);
   item.description = plain(description);
   item.iconPath = iconOf(session);
@@ -33,6 +32,9 @@ export function sessionItem(session: Session, { isSeen, isReplaced, hasConversat
   item.accessibilityInformation = { label: `${session.label}, ${stateText(session, vscode.l10n.t)}, ${description}` };
   return item;
 }
+
+/** VS Code keeps a line closed that it drew before there were notebooks below it: then it is another line. */
+export const lineIdOf = ({ id, notebooks }: Session): string => (notebooks.length > 1 ? `${id} shared` : id);
 
 export function notebookItem({ session, notebookUri, notebookPath, notebookExists }: SharedNotebook): vscode.TreeItem {
   const uri = vscode.Uri.parse(notebookUri);

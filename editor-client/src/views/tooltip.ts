@@ -23,8 +23,7 @@ export class Tooltips {
 
   async of(session: Session): Promise<vscode.MarkdownString> {
     const now = new Date();
-    const text = new vscode.MarkdownString(undefined, true);
-    this.addFacts(text, session, now);
+    const text = this.factsOf(session, now);
     const ran = await Promise.race([this.ranLast(session.id), pause(HISTORY_MS).then(() => [])]);
     if (ran.length === 0) return text;
     text.appendMarkdown(`\n\n${vscode.l10n.t('Ran last, newest first:')}\n`);
@@ -35,7 +34,9 @@ export class Tooltips {
     return text;
   }
 
-  private addFacts(text: vscode.MarkdownString, session: Session, now: Date): void {
+  /** All of it but what ran last. */
+  factsOf(session: Session, now: Date): vscode.MarkdownString {
+    const text = new vscode.MarkdownString(undefined, true);
     const line = (name: string, value: string) => {
       text.appendMarkdown(`\n- ${name}: `);
       appendPlain(text, value);
@@ -71,6 +72,7 @@ export class Tooltips {
     if (session.adopted) line(vscode.l10n.t('Adopted'), vscode.l10n.t('another program started it, and may use or end it, too'));
     if (session.stopsAt !== null) line(vscode.l10n.t('Stops when idle until'), moment(session.stopsAt, now));
     line(vscode.l10n.t('Session'), session.id);
+    return text;
   }
 
   private async ranLast(sessionId: string): Promise<readonly Execution[]> {

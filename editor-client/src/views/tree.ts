@@ -1,7 +1,8 @@
 /**
  * *Active Kernels*: headings, a line a session below them, and under that the notebooks where several share it, and the conversations.
  * Guarantees: pushed by the sidecar; asks every 5 s only while visible and nothing came; a single click does nothing. What needs
- * attention stands under a heading of its own, in its line and in the view's badge.
+ * attention stands under a heading of its own, in its line and in the view's badge. Only what changed is drawn anew: what VS Code draws
+ * it does not know until then, and the menu that is open on it would be nobody's.
  */
 import * as vscode from 'vscode';
 import type { Acknowledged } from '../acknowledged';
@@ -12,7 +13,7 @@ import type { Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
 import { conversationItem, type ConversationLine, conversationsItem, type ConversationsLine } from './conversation';
 import { groupItem } from './groups';
-import { notebookItem, sessionItem, type SharedNotebook } from './session-item';
+import { lineIdOf, notebookItem, sessionItem, type SharedNotebook } from './session-item';
 import type { Tooltips } from './tooltip';
 import type { Visibility } from '../visibility';
 
@@ -26,11 +27,14 @@ const VIEW = 'kernelKeeper.sessions';
 type Line = Group | Session | SharedNotebook | ConversationLine | ConversationsLine;
 
 export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Disposable {
-  private readonly changeEmitter = new vscode.EventEmitter<undefined>();
+  private readonly changeEmitter = new vscode.EventEmitter<Session[] | undefined>();
   private readonly view: vscode.TreeView<Line>;
   private readonly subscriptions: vscode.Disposable[];
   private timers: NodeJS.Timeout[] = [];
   private isReplaced: (session: Session) => boolean = () => false;
+  /** What VS Code has, and how the line of each session, by its id, looked. */
+  private drawn: readonly Group[] = [];
+  private looks = new Map<string, string>();
 
   readonly onDidChangeTreeData = this.changeEmitter.event;
 
@@ -43,7 +47,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   ) {
     this.view = vscode.window.createTreeView<Line>(VIEW, { treeDataProvider: this });
     const changed = () => {
-      this.changeEmitter.fire(undefined);
+      this.draw();
       this.showSum();
     };
     this.subscriptions = [
@@ -61,11 +65,15 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
 
   /** A heading keeps the sessions it was made with: one that moves on meanwhile is not drawn under two. */
   getChildren(parent?: Line): Line[] {
-    if (!parent) return this.groups();
+    if (!parent) {
+      this.drawn = this.groups();
+      this.looks = new Map(sessionsOf(this.drawn).map((session) => [session.id, this.lookOf(session)]));
+      return [...this.drawn];
+    }
     if (isShared(parent) || isConversation(parent)) return [];
     if (isConversations(parent)) return parent.conversations.map((conversation) => ({ conversation }));
     if (isGroup(parent)) return [...parent.sessions];
-    const session = this.sessions.get(parent.id) ?? parent;
+    const session = this.asItIs(parent);
     const notebooks = session.notebooks.length < 2 ? [] : session.notebooks.map((notebook) => ({ ...notebook, session }));
     const conversations = this.conversations.of(session);
     if (notebooks.length === 0) return conversations.map((conversation) => ({ conversation }));
@@ -77,12 +85,14 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     if (isConversation(line)) return conversationItem(line);
     if (isConversations(line)) return conversationsItem(line);
     if (isGroup(line)) return groupItem(line);
-    const isSeen = this.acknowledged.has(line);
-    return sessionItem(line, { isSeen, isReplaced: this.isReplaced(line), hasConversations: this.conversations.of(line).length > 0 });
+    const session = this.asItIs(line);
+    const isSeen = this.acknowledged.has(session);
+    const hasConversations = this.conversations.of(session).length > 0;
+    return sessionItem(session, { isSeen, isReplaced: this.isReplaced(session), hasConversations });
   }
 
   async resolveTreeItem(item: vscode.TreeItem, line: Line): Promise<vscode.TreeItem> {
-    if (isSession(line)) item.tooltip = await this.tooltips.of(this.sessions.get(line.id) ?? line);
+    if (isSession(line)) item.tooltip = await this.tooltips.of(this.asItIs(line));
     return item;
   }
 
@@ -115,6 +125,32 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     return this.view.selection[0];
   }
 
+  private draw(): void {
+    const groups = this.groups();
+    if (orderOf(groups) !== orderOf(this.drawn)) {
+      this.changeEmitter.fire(undefined);
+      return;
+    }
+    const looksNew = (session: Session) => {
+      const look = this.lookOf(session);
+      if (look === this.looks.get(session.id)) return false;
+      this.looks.set(session.id, look);
+      return true;
+    };
+    this.changeEmitter.fire(sessionsOf(this.drawn).filter(looksNew));
+  }
+
+  /** All that is seen of a line: itself, what is below it, what the mouse brings up. */
+  private lookOf(line: Line): string {
+    const hover = isSession(line) ? this.tooltips.factsOf(this.asItIs(line), new Date()).value : '';
+    return JSON.stringify([this.getTreeItem(line), hover, this.getChildren(line).map((child) => this.lookOf(child))]);
+  }
+
+  /** VS Code has the line of a session as it was when it asked. */
+  private asItIs(session: Session): Session {
+    return this.sessions.get(session.id) ?? session;
+  }
+
   private groups(): Group[] {
     const all = this.sessions.all();
     this.isReplaced = replacedBy(all);
@@ -142,12 +178,16 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
       void this.conversations.refresh();
       if (Date.now() - this.sessions.heardAt >= POLL_MS) void this.sessions.refresh();
     };
-    const draw = () => {
-      this.changeEmitter.fire(undefined);
+    const grow = () => {
+      this.draw();
     };
-    this.timers = [setInterval(look, POLL_MS), setInterval(draw, TICK_MS)];
+    this.timers = [setInterval(look, POLL_MS), setInterval(grow, TICK_MS)];
   }
 }
+
+const sessionsOf = (groups: readonly Group[]): Session[] => groups.flatMap(({ sessions }) => sessions);
+/** Which lines stand where. */
+const orderOf = (groups: readonly Group[]): string => JSON.stringify(groups.map(({ id, sessions }) => [id, sessions.map(lineIdOf)]));
 
 const isShared = (line: Line): line is SharedNotebook => 'session' in line;
 const isGroup = (line: Line): line is Group => 'sessions' in line;
