@@ -4,16 +4,17 @@
  */
 import * as vscode from 'vscode';
 import { dataOf, isKind } from '../errors';
+import { registerLineCommand } from '../line-command';
 import type { Offer, Session } from '../protocol/types';
-import { guard, pickOne, showInformation } from '../say';
+import { pickOne, showInformation } from '../say';
 import { sameUri } from '../sessions';
 import type { SharedNotebook } from '../views/session-item';
 import { confirm, isTrusted, type Parts } from './sessions';
 
 export function registerAttachCommands(parts: Parts): vscode.Disposable {
   const on = (name: string, run: (argument: unknown, parts: Parts) => Promise<void>) =>
-    vscode.commands.registerCommand(`kernelKeeper.${name}`, async (argument: unknown) => {
-      if (isTrusted()) await guard(run(argument, parts));
+    registerLineCommand(name, async (argument) => {
+      if (isTrusted()) await run(argument, parts);
     });
   return vscode.Disposable.from(on('attachToNotebook', attachToNotebook), on('share', share), on('stopSharing', stopSharing));
 }

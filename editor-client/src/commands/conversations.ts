@@ -5,24 +5,23 @@
 import * as vscode from 'vscode';
 import type { Conversations } from '../conversations';
 import { messageOf } from '../errors';
+import { registerLineCommand } from '../line-command';
 import type { Conversation, Session } from '../protocol/types';
-import { guard, pickOne, showInformation, showStatus } from '../say';
+import { pickOne, showInformation, showStatus } from '../say';
 import { conversationChoice, type ConversationPages, fileNameOf, titleOf, turnsOf } from '../views/conversation';
 import { confirm, type Parts } from './sessions';
 
 export function registerConversationCommands(parts: Parts, conversations: Conversations, pages: ConversationPages): vscode.Disposable {
   const about = (name: string, placeHolder: string, run: (conversation: Conversation) => Promise<void>) =>
-    vscode.commands.registerCommand(`kernelKeeper.${name}`, (argument: unknown) => {
-      const chosen = isLine(argument) ? Promise.resolve(argument.conversation) : pick(conversations, placeHolder);
-      return guard(chosen.then((conversation) => conversation && run(conversation)));
+    registerLineCommand(name, async (argument) => {
+      const conversation = isLine(argument) ? argument.conversation : await pick(conversations, placeHolder);
+      if (conversation) await run(conversation);
     });
   return vscode.Disposable.from(
     about('openConversation', vscode.l10n.t('Open which conversation?'), (one) => pages.show(one)),
     about('exportConversation', vscode.l10n.t('Export which conversation?'), (one) => exportIt(one, parts)),
     about('clearConversation', vscode.l10n.t('Clear which conversation?'), (one) => clear(one, parts, conversations)),
-    vscode.commands.registerCommand('kernelKeeper.importConversation', (argument: unknown) =>
-      guard(importOne(argument, parts, conversations, pages)),
-    ),
+    registerLineCommand('importConversation', (argument) => importOne(argument, parts, conversations, pages)),
   );
 }
 

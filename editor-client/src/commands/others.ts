@@ -4,6 +4,7 @@
  */
 import * as vscode from 'vscode';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
+import { registerLineCommand } from '../line-command';
 import { plain } from '../plain';
 import type { OtherKernel } from '../protocol/types';
 import { guard, pickOne, showInformation, withProgress } from '../say';
@@ -16,8 +17,8 @@ interface Target extends vscode.QuickPickItem {
 
 export function registerOtherCommands(parts: Parts, others: OtherKernels): vscode.Disposable {
   return vscode.Disposable.from(
-    vscode.commands.registerCommand('kernelKeeper.adopt', async (argument: unknown) => {
-      if (isTrusted()) await guard(adopt(argument, parts, others));
+    registerLineCommand('adopt', async (argument) => {
+      if (isTrusted()) await adopt(argument, parts, others);
     }),
     vscode.commands.registerCommand('kernelKeeper.refreshOthers', () => guard(others.list().then(() => undefined))),
     command(parts, 'openConsole', vscode.l10n.t('Open a console on which kernel?'), openConsole, isTrusted),

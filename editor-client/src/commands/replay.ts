@@ -3,17 +3,17 @@
  * Guarantees: nothing is started before the person agreed; the present kernel is not stopped.
  */
 import * as vscode from 'vscode';
+import { registerLineCommand } from '../line-command';
 import type { Execution, Session } from '../protocol/types';
 import { showRebuilding } from '../rebuild';
-import { guard } from '../say';
 import { confirm, isTrusted, type Parts, progress } from './sessions';
 
 /** The sidecar answers with no more. */
 const MOST = 100_000;
 
 export function registerReplayCommand(parts: Parts): vscode.Disposable {
-  return vscode.commands.registerCommand('kernelKeeper.replayTo', async (argument: unknown) => {
-    if (isExecution(argument) && isTrusted()) await guard(replay(argument, parts));
+  return registerLineCommand('replayTo', async (argument) => {
+    if (isExecution(argument) && isTrusted()) await replay(argument, parts);
   });
 }
 

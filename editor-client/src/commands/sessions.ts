@@ -13,10 +13,11 @@ import type { Controllers } from '../kernels/controllers';
 import { openNotebook } from '../kernels/documents';
 import type { Runner } from '../kernels/runner';
 import type { Selection } from '../kernels/selection';
+import { registerLineCommand } from '../line-command';
 import type { Offers } from '../offers';
 import { plain } from '../plain';
 import type { Session } from '../protocol/types';
-import { guard, showInformation, showInput, showWarning, withProgress } from '../say';
+import { showInformation, showInput, showWarning, withProgress } from '../say';
 import type { Sessions } from '../sessions';
 import type { Targets } from './target';
 
@@ -46,18 +47,15 @@ export function registerSessionCommands(parts: Parts): vscode.Disposable {
     command(parts, 'unpin', l10n.t('Unpin which kernel?'), (session) => pin(session, parts, false)),
     command(parts, 'showKernelLog', l10n.t("Show which kernel's log?"), showLog),
     command(parts, 'markSeen', l10n.t('Mark which kernel as seen?'), markSeen),
-    vscode.commands.registerCommand('kernelKeeper.openNotebook', (argument: unknown) => guard(open(argument, parts))),
+    registerLineCommand('openNotebook', (argument) => open(argument, parts)),
   );
 }
 
 export function command(parts: Parts, name: string, placeHolder: string, run: Run, isAllowed = () => true): vscode.Disposable {
-  return vscode.commands.registerCommand(`kernelKeeper.${name}`, async (argument: unknown) => {
+  return registerLineCommand(name, async (argument) => {
     if (!isAllowed()) return;
-    await guard(
-      parts.targets.of(argument, placeHolder).then(async (session) => {
-        if (session) await run(session, parts);
-      }),
-    );
+    const session = await parts.targets.of(argument, placeHolder);
+    if (session) await run(session, parts);
   });
 }
 

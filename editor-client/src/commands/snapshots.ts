@@ -9,6 +9,7 @@ import { hasState, moment, size } from '../describe';
 import { dataOf } from '../errors';
 import { installPackage } from '../kernels/install';
 import { shownNotebook } from '../kernels/documents';
+import { registerLineCommand } from '../line-command';
 import type { EnsureResult, RestoreSnapshotResult, Session, SkippedVariable, Snapshot } from '../protocol/types';
 import {
   createPick,
@@ -27,8 +28,8 @@ import { command, confirm, isTrusted, type Parts, type Run } from './sessions';
 export function registerSnapshotCommands(parts: Parts): vscode.Disposable {
   return vscode.Disposable.from(
     command(parts, 'saveSnapshot', vscode.l10n.t("Save which kernel's variables?"), save, isTrusted),
-    vscode.commands.registerCommand('kernelKeeper.restoreSnapshot', async (argument: unknown) => {
-      if (isTrusted()) await guard(restore(argument, parts));
+    registerLineCommand('restoreSnapshot', async (argument) => {
+      if (isTrusted()) await restore(argument, parts);
     }),
   );
 }

@@ -13,6 +13,7 @@ import { openNotebook, shownNotebook } from '../kernels/documents';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
 import { findCell } from '../kernels/runs';
 import { tabsOf } from '../kernels/selection';
+import { registerLineCommand } from '../line-command';
 import { plain } from '../plain';
 import type { Execution, ExecutionStatus, Session } from '../protocol/types';
 import { appendCode, appendPlain, guard } from '../say';
@@ -66,9 +67,9 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
       vscode.window.onDidChangeActiveNotebookEditor((editor) => {
         if (editor?.notebook.notebookType === NOTEBOOK_TYPE) this.follow(editor.notebook.uri);
       }),
-      vscode.commands.registerCommand('kernelKeeper.showHistory', (argument: unknown) => guard(this.showOf(argument))),
+      registerLineCommand('showHistory', (argument) => this.showOf(argument)),
       vscode.commands.registerCommand('kernelKeeper.goToExecution', (line: Execution) => guard(this.goTo(line))),
-      vscode.commands.registerCommand('kernelKeeper.showCode', (line: Execution) => guard(this.code.show(line))),
+      registerLineCommand('showCode', (line) => this.code.show(line as Execution)),
       vscode.commands.registerCommand('kernelKeeper.moreHistory', () => {
         this.limit += PAGE;
         this.changeEmitter.fire(undefined);
