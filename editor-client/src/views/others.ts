@@ -19,6 +19,8 @@ export class OtherKernels implements vscode.TreeDataProvider<OtherKernel>, vscod
   private readonly view: vscode.TreeView<OtherKernel>;
   private readonly subscriptions: vscode.Disposable[];
   private kernels: readonly OtherKernel[] = [];
+  /** How its lines looked: those that are the same are not drawn anew, as a menu may be open on one. */
+  private look = '';
   private timer: NodeJS.Timeout | undefined;
 
   readonly onDidChangeTreeData = this.changeEmitter.event;
@@ -75,11 +77,11 @@ export class OtherKernels implements vscode.TreeDataProvider<OtherKernel>, vscod
   /** What is listed now; looked for anew. */
   async list(): Promise<readonly OtherKernel[]> {
     const { kernels } = await this.sidecar.request('keeper/listOtherKernels', {});
-    if (JSON.stringify(kernels) !== JSON.stringify(this.kernels)) {
-      this.kernels = kernels;
-      this.changeEmitter.fire(undefined);
-    }
-    return this.kernels;
+    this.kernels = kernels;
+    const look = JSON.stringify(kernels.map((kernel) => this.getTreeItem(kernel)));
+    if (look !== this.look) this.changeEmitter.fire(undefined);
+    this.look = look;
+    return kernels;
   }
 
   dispose(): void {

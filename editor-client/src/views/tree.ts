@@ -142,8 +142,13 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
 
   /** All that is seen of a line: itself, what is below it, what the mouse brings up. */
   private lookOf(line: Line): string {
-    const hover = isSession(line) ? this.tooltips.factsOf(this.asItIs(line), new Date()).value : '';
-    return JSON.stringify([this.getTreeItem(line), hover, this.getChildren(line).map((child) => this.lookOf(child))]);
+    const children = this.getChildren(line).map((child) => this.lookOf(child));
+    return JSON.stringify([this.getTreeItem(line), isSession(line) ? this.hoverOf(this.asItIs(line)) : '', children]);
+  }
+
+  /** What ran last stands there, too: a short cell may have begun and ended since. */
+  private hoverOf(session: Session): string {
+    return `${this.tooltips.factsOf(session, new Date()).value} ${session.lastActivityAt}`;
   }
 
   /** VS Code has the line of a session as it was when it asked. */
