@@ -128,21 +128,7 @@ fn what_a_killed_kernel_had_started_ends_with_it() {
 fn a_limit_of_file_sizes_kills_no_keeper() {
     let world = World::new();
     let notebook = world.notebook("draft.ipynb", &["1"]);
-    let limited = world.work().join("limited");
-    let program = world.command();
-    let program = program.get_program().to_string_lossy().into_owned();
-    std::fs::write(&limited, format!("#!/bin/bash\nulimit -f 2048\nexec '{program}' \"$@\"\n")).unwrap();
-    std::fs::set_permissions(&limited, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = std::process::Command::new(&limited);
-    for (name, value) in world.command().get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.current_dir(world.work());
-    let mut window = world.spawn_with(command);
-    window.initialize(crate::world::initialize(&[world.work()], json!({})));
+    let mut window = limited(&world, "ulimit -f 2048");
     let session = window.start(&notebook);
     let id = id_of(&session["id"]);
     let flood = window.execute(&id, "for i in range(40_000): print('line', i, 'y' * 100)\nx = 41");
@@ -154,6 +140,47 @@ fn a_limit_of_file_sizes_kills_no_keeper() {
     assert_eq!((&now["keeperPid"], &now["pid"]), (&session["keeperPid"], &session["pid"]));
     assert!(is_alive(pid_of(&session["keeperPid"])));
     drop(flood);
+}
+
+/// A window whose sidecar, and whatever that starts, has less than it might.
+fn limited(world: &World, limit: &str) -> Window {
+    let script = world.work().join("limited");
+    let program = world.command();
+    let program = program.get_program().to_string_lossy().into_owned();
+    std::fs::write(&script, format!("#!/bin/bash\n{limit}\nexec '{program}' \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = std::process::Command::new(&script);
+    for (name, value) in world.command().get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(world.work());
+    let mut window = world.spawn_with(command);
+    window.initialize(crate::world::initialize(&[world.work()], json!({})));
+    window
+}
+
+/// Fifteen descriptors for itself, and four for each kernel.
+#[test]
+fn a_window_that_may_open_few_files_follows_many_kernels() {
+    let world = World::new();
+    let mut other = world.window();
+    let mut window = limited(&world, "ulimit -n 32");
+    for number in 0..4 {
+        let notebook = world.notebook(&format!("draft-{number}.ipynb"), &["1"]);
+        let id = id_of(&other.start(&notebook)["id"]);
+        window.subscribe(&id, 0);
+        let execution = other.execute(&id, "print('said')");
+        other.done(&id, &execution);
+        eventually("it is told", PATIENCE, || {
+            let events = window.events(&id);
+            let is_over = events.iter().any(|event| event["event"]["kind"] == "finished");
+            let is_said = events.iter().any(|event| event["event"]["output"]["text"] == "said\n");
+            (is_over && is_said).then_some(())
+        });
+    }
 }
 
 /// A kernelspec whose kernel is started through a script.

@@ -11,6 +11,7 @@ mod methods;
 mod methods_snapshots;
 mod outgoing;
 mod params;
+mod stdio;
 mod transport;
 mod watch;
 

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tower_lsp::jsonrpc;
 
+use super::stdio;
 use crate::protocol::limits::json_bytes;
 use crate::protocol::{Error, ErrorKind};
 
@@ -44,7 +45,7 @@ pub fn connect() -> Pipes {
     let told_to_exit = Arc::new(AtomicBool::new(false));
     let told = told_to_exit.clone();
     tokio::spawn(async move {
-        if let Err(e) = read(standard_input(), to_library, complaints, &told).await {
+        if let Err(e) = read(stdio::input(), to_library, complaints, &told).await {
             tracing::warn!("standard input failed: {e}");
         }
         // The library gets a moment to answer what it has.
@@ -57,44 +58,6 @@ pub fn connect() -> Pipes {
         }
     });
     Pipes { input, output, ended, written, told_to_exit }
-}
-
-/// Standard input without a thread in between, where it is a pipe or a socket, as editors make it: each hop to another
-/// thread would be felt in every answer.
-fn standard_input() -> Box<dyn tokio::io::AsyncRead + Send + Unpin> {
-    #[cfg(unix)]
-    if let Ok(own) = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned() {
-        if let Ok(pipe) = tokio::net::unix::pipe::Receiver::from_file(std::fs::File::from(own)) {
-            return Box::new(pipe);
-        }
-        if let Some(socket) = socket(&io::stdin()) {
-            return Box::new(socket);
-        }
-    }
-    Box::new(tokio::io::stdin())
-}
-
-/// The same for standard output.
-fn standard_output() -> Box<dyn tokio::io::AsyncWrite + Send + Unpin> {
-    #[cfg(unix)]
-    if let Ok(own) = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned() {
-        if let Ok(pipe) = tokio::net::unix::pipe::Sender::from_file(std::fs::File::from(own)) {
-            return Box::new(pipe);
-        }
-        if let Some(socket) = socket(&io::stdout()) {
-            return Box::new(socket);
-        }
-    }
-    Box::new(tokio::io::stdout())
-}
-
-/// A descriptor as a socket, where it is one.
-#[cfg(unix)]
-fn socket(from: &impl std::os::fd::AsFd) -> Option<tokio::net::UnixStream> {
-    let socket = std::os::unix::net::UnixStream::from(from.as_fd().try_clone_to_owned().ok()?);
-    socket.local_addr().ok()?;
-    socket.set_nonblocking(true).ok()?;
-    tokio::net::UnixStream::from_std(socket).ok()
 }
 
 async fn read(
@@ -178,7 +141,7 @@ async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io:
             }
         }
     });
-    let mut to = standard_output();
+    let mut to = stdio::output();
     loop {
         let body = tokio::select! {
             body = outgoing.recv() => match body {
