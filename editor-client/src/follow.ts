@@ -6,6 +6,7 @@
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
 import { messageOf, SidecarGone } from './errors';
+import type { Attachment } from './kernels/attachment';
 import type { Attachments } from './kernels/attachments';
 import { NOTEBOOK_TYPE, type Kernel } from './kernels/controllers';
 import { isSuccessor, openNotebook, revealNotebook, shownNotebook, takePlace } from './kernels/documents';
@@ -133,7 +134,12 @@ export class Follow implements vscode.Disposable {
         const uri: vscode.Uri = next;
         try {
           shown = await this.exchangeTab(shown, uri);
-          await this.attachments.attach(shown, session, { quietly: true });
+          if (!(await this.attachments.attach(shown, session, { quietly: true }))) {
+            // The exchange of another tab closed it, and shows it again.
+            await this.exchanging;
+            shown = shownNotebook(uri) ?? shown;
+            if (!shown.isClosed) await this.attachments.attach(shown, session, { quietly: true });
+          }
           next = this.movedFurther(session.id, uri, place);
         } catch (error) {
           this.sidecar.log.warn(`${session.label} did not follow to ${uri.toString()}: ${messageOf(error)}`);
@@ -164,6 +170,18 @@ export class Follow implements vscode.Disposable {
     if (takesPlace) await takePlace(notebook, old);
     else await revealNotebook(target);
     return notebook;
+  }
+
+  /** Its tab was closed and is open again, with another document: nothing is asked about it. */
+  private async goOn({ notebook, sessionId }: Attachment): Promise<void> {
+    const now = shownNotebook(notebook.uri);
+    if (!now || now === notebook) return;
+    const notebookUri = now.uri.toString();
+    const { session } = await this.sidecar.request('keeper/findActiveSession', { notebookUri });
+    if (session?.id !== sessionId) return;
+    const ensured = await this.sidecar.request('keeper/ensureSession', { notebookUri, ask: false });
+    this.attachments.drop(notebook);
+    await this.attachments.attach(now, ensured.session ?? session, { quietly: true });
   }
 
   /** `place`: which of the session's notebooks it is. */
@@ -257,9 +275,15 @@ export class Follow implements vscode.Disposable {
 
   private async tabsClosed(): Promise<void> {
     await pause(MOVED_MS);
+    // What a person brings in front while tabs are exchanged is closed in the place of an old one, and shown again.
+    await this.exchanging;
     for (const attachment of this.attachments.all()) {
       const { notebook, sessionId } = attachment;
-      if (attachment.isSuspended || this.moving.has(keyOf(sessionId, notebook.uri)) || hasTab(notebook.uri)) continue;
+      if (attachment.isSuspended || this.moving.has(keyOf(sessionId, notebook.uri))) continue;
+      if (hasTab(notebook.uri)) {
+        void this.guard(this.goOn(attachment));
+        continue;
+      }
       if (notebook.isUntitled && this.renames.isSaving(notebook)) continue;
       this.attachments.drop(notebook);
       if (!notebook.isClosed) this.lingering.add(notebook.uri.toString());
