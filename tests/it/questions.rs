@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{PATIENCE, Window, eventually};
 use crate::kernels;
-use crate::offers::{answer, pushed, withdrawn};
+use crate::offers::{answer, ensure, pushed, withdrawn};
 use crate::world::{World, id_of, kill, pid_of, uri, write_notebook};
 
 /// The open questions that are none of the test's own canaries.
@@ -73,6 +73,21 @@ fn a_question_whether_to_replace_says_what_is_so() {
     window.ok("keeper/attachSession", json!({ "sessionId": id, "targetNotebookUri": uri(&elsewhere) }));
     withdrawn(&window, &again);
     assert_eq!(window.session(&other)["state"], "idle");
+}
+
+#[test]
+fn whether_to_resume_is_no_question_where_the_kernel_is_attached() {
+    let world = World::new();
+    let notebook = world.notebook("draft.ipynb", &["1"]);
+    let (mut window, mut other) = (world.window(), world.window());
+    let id = id_of(&window.start(&notebook)["id"]);
+    let offer = ensure(&mut other, &notebook)["offer"].clone();
+    assert_eq!(open_offers(&mut other).len(), 1);
+    let uri = uri(&notebook);
+    let asked = json!({ "sessionId": id, "targetNotebookUri": uri, "expectedNotebookUri": uri });
+    other.ok("keeper/attachSession", asked);
+    assert_eq!(open_offers(&mut other), [] as [Value; 0]);
+    withdrawn(&other, &offer);
 }
 
 #[test]

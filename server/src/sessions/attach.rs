@@ -53,7 +53,14 @@ impl Sessions {
                 let set = self.write(|registry| registry.set_file_identity(&id, own.number, file)).await;
                 set.map_err(store_failed)?;
             }
-            if self.is_window() { self.attach_window(&id).await? } else { self.get(&id)? }
+            if self.is_window() {
+                let session = self.attach_window(&id).await?;
+                // Whether to resume it is no question any more.
+                self.review_offers();
+                session
+            } else {
+                self.get(&id)?
+            }
         } else {
             if let Some(holder) = self.by_path(&target).await? {
                 if asked.replace != Some(true) {
