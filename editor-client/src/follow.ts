@@ -172,16 +172,15 @@ export class Follow implements vscode.Disposable {
     return notebook;
   }
 
-  /** Its tab was closed and is open again, with another document: nothing is asked about it. */
+  /** Its tab was closed and is open again, with another document: nothing is asked about it, and nothing started. */
   private async goOn({ notebook, sessionId }: Attachment): Promise<void> {
     const now = shownNotebook(notebook.uri);
     if (!now || now === notebook) return;
-    const notebookUri = now.uri.toString();
-    const { session } = await this.sidecar.request('keeper/findActiveSession', { notebookUri });
-    if (session?.id !== sessionId) return;
-    const ensured = await this.sidecar.request('keeper/ensureSession', { notebookUri, ask: false });
     this.attachments.drop(notebook);
-    await this.attachments.attach(now, ensured.session ?? session, { quietly: true });
+    const uri = now.uri.toString();
+    const params = { targetNotebookUri: uri, expectedNotebookUri: uri, sessionId };
+    const { session } = await this.sidecar.request('keeper/attachSession', params);
+    await this.attachments.attach(now, session, { quietly: true });
   }
 
   /** `place`: which of the session's notebooks it is. */
