@@ -6,6 +6,7 @@
 import * as vscode from 'vscode';
 import { guard, showInformation } from './say';
 
+/** `run` gets the line, what a key or the program passes, or nothing where it is called from the palette. */
 export function registerLineCommand(name: string, run: (argument: unknown) => Promise<void>): vscode.Disposable {
   return vscode.commands.registerCommand(`kernelKeeper.${name}`, async (...values: readonly unknown[]) => {
     // The palette, a key and a link pass no value at all.

@@ -20,6 +20,8 @@ import type { Visibility } from '../visibility';
 const POLL_MS = 5_000;
 /** "idle 5 m" grows older without anything having happened. */
 const TICK_MS = 30_000;
+/** What is told of many kernels at once is one change: each costs a look at all lines. */
+const TOGETHER_MS = 100;
 const DRAWN_MS = 50;
 const DRAWN_LOOKS = 20;
 const VIEW = 'kernelKeeper.sessions';
@@ -31,6 +33,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   private readonly view: vscode.TreeView<Line>;
   private readonly subscriptions: vscode.Disposable[];
   private timers: NodeJS.Timeout[] = [];
+  private drawing: NodeJS.Timeout | undefined;
   private isReplaced: (session: Session) => boolean = () => false;
   /** What VS Code has, and how the line of each session, by its id, looked. */
   private drawn: readonly Group[] = [];
@@ -47,8 +50,11 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   ) {
     this.view = vscode.window.createTreeView<Line>(VIEW, { treeDataProvider: this });
     const changed = () => {
-      this.draw();
-      this.showSum();
+      this.drawing ??= setTimeout(() => {
+        this.drawing = undefined;
+        this.draw();
+        this.showSum();
+      }, TOGETHER_MS);
     };
     this.subscriptions = [
       this.view,
@@ -116,6 +122,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
 
   dispose(): void {
     this.watch(false);
+    clearTimeout(this.drawing);
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
