@@ -1,5 +1,6 @@
 //! Nothing lost: floods of output, while sidecars are killed and clients stall. `KERNEL_KEEPER_STRESS` scales the counts.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -35,15 +36,25 @@ fn text_of(events: &[Value], execution: &str) -> String {
     outputs.map(|o| o["text"].as_str().unwrap()).collect()
 }
 
-/// Kills this window's sidecar once the journal has grown past `seq`; a new one, attached and subscribed.
-fn replace_sidecar(
-    world: &World,
-    mut window: Window,
-    id: &str,
-    notebook: &std::path::Path,
-    seq: u64,
-) -> Window {
-    window.wait_for_long(FLOOD, "keeper/executionEvent", |e| e["seq"].as_u64() >= Some(seq));
+/// In Python: after five of six parts the flood `i` of `count` waits for [`go_on`], so that it never ends before a sidecar is killed.
+fn waits(count: usize) -> String {
+    format!("while i == {} and not os.path.exists('on'): time.sleep(0.01)", count / 6 * 5)
+}
+
+fn go_on(notebook: &Path) {
+    std::fs::write(notebook.with_file_name("on"), "").unwrap();
+}
+
+/// The number of the last line or display that an event tells.
+fn latest(event: &Value) -> Option<usize> {
+    let output = &event["event"]["output"];
+    let text = output["text"].as_str().or(output["data"]["text/plain"].as_str())?;
+    text.trim_end().rsplit([' ', 'd']).next()?.parse().ok()
+}
+
+/// Kills this window's sidecar once it told of `number`; a new one, attached and subscribed.
+fn replace_sidecar(world: &World, mut window: Window, id: &str, notebook: &Path, number: usize) -> Window {
+    window.wait_for_long(FLOOD, "keeper/executionEvent", |e| latest(e) >= Some(number));
     let known = window.events(id).last().and_then(|e| e["seq"].as_u64()).unwrap();
     window.kill();
     let mut window = world.window();
@@ -72,13 +83,15 @@ fn lines_with_the_sidecar_killed_three_times() {
     let lines = scaled(200_000);
     // Flushed now and then, so that it takes a while and comes in pieces of all sizes.
     let code = format!(
-        "import sys, time\nfor i in range({lines}):\n    print(f'line {{i:07d}}')\n    if i % 997 == 0: sys.stdout.flush()\n    if i % 20_000 == 0: time.sleep(0.2)"
+        "import os, sys, time\nfor i in range({lines}):\n    print(f'line {{i:07d}}')\n    if i % 997 == 0: sys.stdout.flush()\n    if i % 20_000 == 0: time.sleep(0.2)\n    {}",
+        waits(lines)
     );
     let execution = window.execute_cell(&id, 0, &code);
     // "At random": where the moments fall depends on the machine; they are spread over the flood.
-    for seq in [5, lines as u64 / 5_000, lines as u64 / 1_667] {
-        window = replace_sidecar(&world, window, &id, &notebook, seq);
+    for number in [lines / 40, lines / 4, lines / 3 * 2] {
+        window = replace_sidecar(&world, window, &id, &notebook, number);
     }
+    go_on(&notebook);
     let finished = |e: &Value| e["executionId"] == execution.as_str() && e["event"]["kind"] == "finished";
     let last = window.wait_for_long(FLOOD, "keeper/executionEvent", finished);
     assert_eq!(last["event"]["status"], "ok", "{last}");
@@ -100,12 +113,14 @@ fn displays_with_the_sidecar_killed_three_times() {
     window.subscribe(&id, 0);
     let count = scaled(20_000);
     let code = format!(
-        "from IPython.display import display\nfor i in range({count}):\n    display({{'text/plain': f'd{{i}}'}}, raw=True)"
+        "import os, time\nfrom IPython.display import display\nfor i in range({count}):\n    display({{'text/plain': f'd{{i}}'}}, raw=True)\n    {}",
+        waits(count)
     );
     let execution = window.execute_cell(&id, 0, &code);
-    for seq in [20, count as u64 / 3, count as u64 / 3 * 2] {
-        window = replace_sidecar(&world, window, &id, &notebook, seq);
+    for number in [20, count / 3, count / 3 * 2] {
+        window = replace_sidecar(&world, window, &id, &notebook, number);
     }
+    go_on(&notebook);
     let finished = |e: &Value| e["executionId"] == execution.as_str() && e["event"]["kind"] == "finished";
     window.wait_for_long(FLOOD, "keeper/executionEvent", finished);
     check_memory(&window, keeper);
