@@ -32,10 +32,10 @@ fn a_reload_takes_its_kernels_back_without_a_question() {
     assert_ne!(first, good);
     assert!(expires["expiresAt"].as_str().unwrap().ends_with('Z'));
     let other = world.window();
+    let last = window.ok("keeper/cellOutputs", json!({ "sessionId": id }))["lastSeq"].as_u64().unwrap();
     let long =
         window.execute_cell(&id, 0, "import time\nfor i in range(40): print(i, flush=True); time.sleep(.05)");
     window.until_status(&id, &long, &["running"]);
-    let last = window.ok("keeper/cellOutputs", json!({ "sessionId": id }))["lastSeq"].as_u64().unwrap();
     window.close();
     let mut again = world.window_with(with(&good));
     assert_eq!(outcome(&again), json!({ "outcome": "reconnected", "count": 1 }));
