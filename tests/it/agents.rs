@@ -236,7 +236,7 @@ fn a_cancelled_call_interrupts_only_what_it_started() {
     let ended = ended.iter().find(|e| e["code"] == "time.sleep(60)").expect("it");
     assert_eq!(ended["error"]["ename"], "KeyboardInterrupt");
     // Of a call that is answered, and of one that never was, nothing is interrupted.
-    let busy = window.execute(&id, "time.sleep(0.5); print('unharmed')");
+    let busy = window.execute(&id, "time.sleep(2); print('unharmed')");
     window.until_status(&id, &busy, &["running"]);
     agent.cancel_call(runs);
     agent.cancel_call(999_999);

@@ -140,7 +140,7 @@ fn run_exec_list_history_save_attach_stop() {
 fn run_detached_goes_on_without_us() {
     let world = World::new();
     let cells =
-        ["import time\nfor i in range(20):\n    print(i, flush=True); time.sleep(0.05)", "done = True"];
+        ["import time\nfor i in range(60):\n    print(i, flush=True); time.sleep(0.05)", "done = True"];
     let notebook = world.notebook("night.ipynb", &cells);
     let path = notebook.to_str().unwrap();
     world.cli_ok(["run", path, "--detach"]);
@@ -159,7 +159,7 @@ fn run_detached_goes_on_without_us() {
     assert_eq!(std::fs::read_dir(format!("/proc/{keeper}/task")).unwrap().count(), 1);
     let id = id_of(&session["id"]);
     let mut window = world.window();
-    assert_eq!(window.stream(&id, "c0"), (0..20).map(|i| format!("{i}\n")).collect::<String>());
+    assert_eq!(window.stream(&id, "c0"), (0..60).map(|i| format!("{i}\n")).collect::<String>());
     // A failing cell stops the run, and is the exit code.
     let fails = world.notebook("fails.ipynb", &["1/0", "print('never')"]);
     let done = world.cli(["run", fails.to_str().unwrap()]);

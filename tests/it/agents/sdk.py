@@ -131,7 +131,7 @@ async def tools(mode):
         await bad(client, "get_outputs", "SessionNotFound", **here, execution_id="none")
         await bad(client, "get_outputs", "InvalidParams", **here, cell_index=77)
         running = await client.call_tool(
-            "execute_code", {**here, "code": "import time; time.sleep(1.5)", "timeout_s": 0.2}
+            "execute_code", {**here, "code": "import time; time.sleep(6)", "timeout_s": 0.2}
         )
         assert running.structured_content["status"] == "running" and "still runs" in running.content[-1].text
         busy = await good(client, "inspect_variable", **here, name="x")
