@@ -44,9 +44,15 @@ export class Notices {
   /** Opens the list of notifications, if there are any, or closes it. */
   async turnBell(open) {
     if ((await this.notices.isVisible()) === open) return;
-    await clickNow(this.bell.locator('a').first());
-    // The bell's hover would cover the buttons above it.
-    await this.page.mouse.move(0, 0);
+    const button = this.bell.locator('a').first();
+    if (open) {
+      await clickNow(button);
+      // The bell's hover would cover the buttons above it.
+      await this.page.mouse.move(0, 0);
+    } else {
+      // The mouse would take the focus from what a button of the list has just brought up, and close that.
+      await button.dispatchEvent('click', {}, { timeout: moment });
+    }
     await this.notices.waitFor({ state: open ? 'visible' : 'hidden', timeout: moment });
   }
 
