@@ -75,7 +75,8 @@ export class Attachment {
   }
 
   changed(event: vscode.NotebookDocumentChangeEvent): void {
-    this.runs.dropDeleted();
+    const removed = event.contentChanges.flatMap((change) => change.removedCells);
+    this.runs.dropDeleted(removed);
     for (const change of event.cellChanges) {
       if (change.metadata) this.keepCount(change.cell);
       if (change.outputs?.length !== 0) continue;
@@ -83,7 +84,7 @@ export class Attachment {
       this.runs.ofCell(change.cell)?.writer.clearedByPerson();
       this.truncated.delete(change.cell);
     }
-    for (const cell of event.contentChanges.flatMap((change) => change.removedCells)) {
+    for (const cell of removed) {
       if (cell.index < 0) this.runs.displays.forget(cell);
     }
     for (const cell of event.contentChanges.flatMap((change) => change.addedCells)) {

@@ -10,6 +10,9 @@ import { Displays } from './displays';
 import { type CellFacts, matchCell, positionId } from './matching';
 import { CellRun } from './run';
 
+/** VS Code says that it deleted a cell only after it did: until then what ends is thought to be shown, and is not. */
+const DELETED_MS = 2_000;
+
 /** Executions that VS Code shows as waiting already, while it is not yet known which session will run them. */
 export type HeldExecutions = Map<vscode.NotebookCell, vscode.NotebookCellExecution>;
 
@@ -21,6 +24,8 @@ export class Runs {
   private readonly behind = new Map<vscode.NotebookCell, string[]>();
   /** Executions whose cell was deleted, by the cell's id: an undone deletion brings the cell back as a new object. */
   private readonly orphans = new Map<string, string>();
+  /** What ended last in a cell, and when that was told, by `performance.now()`. */
+  private readonly ended = new WeakMap<vscode.NotebookCell, { readonly executionId: string; readonly at: number }>();
 
   constructor(
     readonly notebook: vscode.NotebookDocument,
@@ -93,7 +98,10 @@ export class Runs {
   /** The run is over, or is not to be shown any more; what waits behind it comes up. */
   remove(run: CellRun): void {
     if (this.byCell.get(run.cell) === run) this.byCell.delete(run.cell);
-    if (run.executionId !== undefined) this.byExecution.delete(run.executionId);
+    if (run.executionId !== undefined) {
+      this.byExecution.delete(run.executionId);
+      this.ended.set(run.cell, { executionId: run.executionId, at: performance.now() });
+    }
     const [next, ...others] = this.behind.get(run.cell) ?? [];
     if (next === undefined) return;
     if (others.length > 0) this.behind.set(run.cell, others);
@@ -117,14 +125,18 @@ export class Runs {
   }
 
   /** Stops feeding the executions of deleted cells. The jobs go on. */
-  dropDeleted(): void {
+  dropDeleted(removed: readonly vscode.NotebookCell[]): void {
     for (const run of this.all()) {
       if (run.cell.index >= 0) continue;
-      const id = cellId(run.cell);
-      if (id !== undefined && run.executionId !== undefined) this.orphans.set(id, run.executionId);
       run.abandon();
       this.behind.delete(run.cell);
       this.remove(run);
+    }
+    for (const cell of removed) {
+      const [id, ended] = [cellId(cell), this.ended.get(cell)];
+      if (cell.index < 0 && id !== undefined && ended && performance.now() - ended.at < DELETED_MS) {
+        this.orphans.set(id, ended.executionId);
+      }
     }
   }
 
