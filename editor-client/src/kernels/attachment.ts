@@ -170,7 +170,7 @@ export class Attachment {
     if (event.status === 'aborted' && run.isRunning) run.say(vscode.l10n.t('[the kernel was ended while this cell was running]\n'));
     this.runs.displays.flush();
     run.end(event.status, event.completedAt);
-    this.runs.remove(run);
+    this.runs.finished(run, executionId);
     this.events.finished(this, run, event.completedAt);
   }
 

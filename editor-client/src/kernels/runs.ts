@@ -24,7 +24,7 @@ export class Runs {
   private readonly behind = new Map<vscode.NotebookCell, string[]>();
   /** Executions whose cell was deleted, by the cell's id: an undone deletion brings the cell back as a new object. */
   private readonly orphans = new Map<string, string>();
-  /** What ended last in a cell, and when that was told, by `performance.now()`. */
+  /** The execution that an event said has ended last in a cell, and when that was, by `performance.now()`. */
   private readonly ended = new WeakMap<vscode.NotebookCell, { readonly executionId: string; readonly at: number }>();
 
   constructor(
@@ -95,13 +95,16 @@ export class Runs {
     return run;
   }
 
+  /** An event said that it has ended. */
+  finished(run: CellRun, executionId: string): void {
+    this.ended.set(run.cell, { executionId, at: performance.now() });
+    this.remove(run);
+  }
+
   /** The run is over, or is not to be shown any more; what waits behind it comes up. */
   remove(run: CellRun): void {
     if (this.byCell.get(run.cell) === run) this.byCell.delete(run.cell);
-    if (run.executionId !== undefined) {
-      this.byExecution.delete(run.executionId);
-      this.ended.set(run.cell, { executionId: run.executionId, at: performance.now() });
-    }
+    if (run.executionId !== undefined) this.byExecution.delete(run.executionId);
     const [next, ...others] = this.behind.get(run.cell) ?? [];
     if (next === undefined) return;
     if (others.length > 0) this.behind.set(run.cell, others);
@@ -126,17 +129,19 @@ export class Runs {
 
   /** Stops feeding the executions of deleted cells. The jobs go on. */
   dropDeleted(removed: readonly vscode.NotebookCell[]): void {
-    for (const run of this.all()) {
-      if (run.cell.index >= 0) continue;
-      run.abandon();
-      this.behind.delete(run.cell);
-      this.remove(run);
-    }
     for (const cell of removed) {
       const [id, ended] = [cellId(cell), this.ended.get(cell)];
       if (cell.index < 0 && id !== undefined && ended && performance.now() - ended.at < DELETED_MS) {
         this.orphans.set(id, ended.executionId);
       }
+    }
+    for (const run of this.all()) {
+      if (run.cell.index >= 0) continue;
+      const id = cellId(run.cell);
+      if (id !== undefined && run.executionId !== undefined) this.orphans.set(id, run.executionId);
+      run.abandon();
+      this.behind.delete(run.cell);
+      this.remove(run);
     }
   }
 
