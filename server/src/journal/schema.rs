@@ -1,7 +1,7 @@
 //! The file: its tables, its settings, and how it is opened.
 //!
 //! Later formats only add. A newer file is refused and left untouched; a damaged one is said to be so. The file is
-//! private from their creation.
+//! private from its creation.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,10 @@ use super::{Error, Result};
 
 /// The format that this build writes; later ones only add.
 const KNOWN: i64 = 2;
+/// How long a write waits for others that use the file.
+const WRITER_WAITS: Duration = Duration::from_secs(5);
+/// Bytes of the write-ahead log that stay when all of it is in the file.
+const LONGEST_LOG: u32 = 8 << 20;
 
 const TABLES: &str = "
 CREATE TABLE executions (
@@ -90,7 +94,7 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
     let path = path(dir);
     crate::paths::open_private(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
     let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    db.busy_timeout(Duration::from_secs(5))?;
+    db.busy_timeout(WRITER_WAITS)?;
     let prepare = || -> rusqlite::Result<()> {
         db.pragma_update(None, "page_size", 16_384)?;
         // Of a new file: what pruning frees can be given back to the disk.
@@ -100,8 +104,8 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
         db.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.pragma_update(None, "cache_size", -256)?;
-        // The log is cut back after a flood.
-        db.pragma_update(None, "journal_size_limit", 8 << 20)
+        // With what is written after a flood the log is cut back; where nothing is, by `cut_log`.
+        db.pragma_update(None, "journal_size_limit", LONGEST_LOG)
     };
     prepare().map_err(|e| named(e, &path))?;
     match version(&db, &path)? {
@@ -111,6 +115,18 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
         found => return Err(Error::Newer { path, found, known: KNOWN }),
     }
     Ok(db)
+}
+
+/// Cuts the write-ahead log where it is longer than it may stay. Who reads in it just now is not waited for.
+pub(super) fn cut_log(db: &Connection, dir: &Path) -> Result<()> {
+    let log = path(dir).with_extension("db-wal");
+    if std::fs::metadata(log).is_ok_and(|log| log.len() > LONGEST_LOG.into()) {
+        db.busy_timeout(Duration::ZERO)?;
+        let cut = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        db.busy_timeout(WRITER_WAITS)?;
+        cut?;
+    }
+    Ok(())
 }
 
 /// Opens it for reading. `None`: there is none yet. `waits`: how long a read waits for who holds it exclusively.

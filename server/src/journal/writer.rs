@@ -431,10 +431,14 @@ impl Journal {
 
     /// Keeps the journal within its limit: its oldest outputs go, and their cells say so.
     pub fn enforce_limits(&mut self) -> Result<()> {
-        if !std::mem::take(&mut self.grown) {
-            return Ok(());
+        if std::mem::take(&mut self.grown) {
+            self.grown_bytes = 0;
+            self.prune()?;
         }
-        self.grown_bytes = 0;
+        schema::cut_log(&self.db, &self.dir)
+    }
+
+    fn prune(&mut self) -> Result<()> {
         let mut used = assets::used_bytes(&self.db, &self.dir)?;
         if used > self.limits.max_bytes {
             assets::remove_copies(&self.dir);

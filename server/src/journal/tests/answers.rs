@@ -213,4 +213,21 @@ fn what_nobody_reads_goes_before_any_output_and_the_disk_has_its_room_again() {
     assert_eq!(text_of(dir.path(), 1_000), "precious\n");
     let length = std::fs::metadata(dir.path().join("journal.db")).unwrap().len();
     assert!(length <= 2 << 20, "{length}");
+    // Nor does the log keep it while nothing more is written.
+    let log = || std::fs::metadata(dir.path().join("journal.db-wal")).unwrap().len();
+    journal.limits = Limits::default();
+    for _ in 0..40 {
+        journal.append_raw(Time(5), "iopub", &json!("A".repeat(500_000)));
+    }
+    let held = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    held.execute_batch("BEGIN; SELECT count(*) FROM raw;").unwrap();
+    journal.commit().unwrap();
+    for _ in 0..3 {
+        journal.enforce_limits().unwrap();
+    }
+    assert!(log() > 16 << 20, "{}: what is read stays", log());
+    held.execute_batch("ROLLBACK").unwrap();
+    journal.enforce_limits().unwrap();
+    assert!(log() <= 8 << 20, "{}", log());
+    assert_eq!(text_of(dir.path(), 1_000), "precious\n");
 }
