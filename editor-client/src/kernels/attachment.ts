@@ -32,7 +32,7 @@ export class Attachment {
   readonly counts = new Map<vscode.NotebookCell, number>();
   /** The last event that was applied, or is in what was loaded. */
   lastSeq = 0;
-  isSuspended = false;
+  private suspended = false;
   /** Until the journal was read, events wait. */
   isLoading = true;
   isDetached = false;
@@ -50,8 +50,18 @@ export class Attachment {
     for (const cell of [...held.keys()]) this.runs.wait(cell);
   }
 
+  get isSuspended(): boolean {
+    return this.suspended;
+  }
+
+  /** Nothing is written any more: another document takes this one's place. Ends when VS Code has what was written before. */
+  suspend(): Promise<void> {
+    this.suspended = true;
+    return this.runs.stopWriting();
+  }
+
   apply(event: ExecutionEvent): void {
-    if (this.isDetached || this.isSuspended) return;
+    if (this.isDetached || this.suspended) return;
     if (this.isLoading) {
       this.early.push(event);
       return;

@@ -19,6 +19,8 @@ export class Displays {
   private readonly places = new Map<string, Place[]>();
   private readonly waiting = new Map<Place, vscode.NotebookCellOutputItem[]>();
   private timer: NodeJS.Timeout | undefined;
+  /** What was given to VS Code last. It takes all in its order. */
+  private last: Thenable<void> = Promise.resolve();
 
   /** `borrow` lends an execution that runs in the notebook, if there is any; `flushCell` writes what that cell still collects. */
   constructor(
@@ -64,6 +66,12 @@ export class Displays {
     this.waiting.clear();
   }
 
+  /** Writes nothing more of what came until now. Ends when VS Code has what was written before. */
+  async stop(): Promise<void> {
+    this.dispose();
+    await this.last;
+  }
+
   dispose(): void {
     clearTimeout(this.timer);
     this.waiting.clear();
@@ -73,7 +81,7 @@ export class Displays {
   private write(place: Place, items: vscode.NotebookCellOutputItem[]): void {
     const borrowed = this.borrow();
     if (borrowed) {
-      borrowed.replaceOutputItems(items, place.slot.content).then(undefined, ignoreClosed);
+      this.last = borrowed.replaceOutputItems(items, place.slot.content).then(undefined, ignoreClosed);
       return;
     }
     // The person cleared it.
@@ -84,7 +92,7 @@ export class Displays {
     if (!execution) return;
     execution.start(timing?.startTime);
     execution.executionOrder = executionOrder;
-    execution.replaceOutputItems(items, place.slot.content).then(undefined, ignoreClosed);
+    this.last = execution.replaceOutputItems(items, place.slot.content).then(undefined, ignoreClosed);
     execution.end(success, timing?.endTime);
   }
 }

@@ -54,6 +54,9 @@ export class CellOutputWriter {
   heldBackFor: number | undefined;
   private ownReplacements = 0;
   private timer: NodeJS.Timeout | undefined;
+  private isStopped = false;
+  /** What was given to VS Code last. It takes all in its order. */
+  private last: Thenable<void> = Promise.resolve();
 
   constructor(
     private readonly execution: vscode.NotebookCellExecution,
@@ -122,6 +125,7 @@ export class CellOutputWriter {
   flush(all = false): void {
     clearTimeout(this.timer);
     this.timer = undefined;
+    if (this.isStopped) return;
     const { isDirty, uri } = this.execution.cell.notebook;
     if (this.wasDirty && !isDirty) this.quietUntil = Date.now() + (Date.now() < this.savingUntil ? SAVED_MS : REVERTED_MS);
     this.wasDirty = isDirty;
@@ -150,7 +154,14 @@ export class CellOutputWriter {
         break;
       }
     }
-    if (fresh.length > 0) this.execution.appendOutput(fresh).then(undefined, ignoreClosed);
+    if (fresh.length > 0) this.last = this.execution.appendOutput(fresh).then(undefined, ignoreClosed);
+  }
+
+  /** Writes nothing more. Ends when VS Code has what was written before. */
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    this.dispose();
+    await this.last;
   }
 
   dispose(): void {
@@ -167,11 +178,11 @@ export class CellOutputWriter {
     if (!isRewriteDue && stream.text.mustRewrite) return false;
     const change = stream.text.take();
     if (change.kind === 'append') {
-      this.execution.appendOutputItems(streamItem(stream.name, change.text), slot.content).then(undefined, ignoreClosed);
+      this.last = this.execution.appendOutputItems(streamItem(stream.name, change.text), slot.content).then(undefined, ignoreClosed);
     } else if (change.kind === 'rewrite') {
       const item = streamItem(stream.name, stream.text.toString());
       this.rewriteAt = Date.now() + stream.text.length / REWRITE_CHARACTERS_PER_MS;
-      this.execution.replaceOutputItems(item, slot.content).then(undefined, ignoreClosed);
+      this.last = this.execution.replaceOutputItems(item, slot.content).then(undefined, ignoreClosed);
     }
     return true;
   }
@@ -192,7 +203,7 @@ export class CellOutputWriter {
     const done = () => {
       this.ownReplacements -= 1;
     };
-    this.execution.replaceOutput(this.slots.map(written)).then(done, done);
+    this.last = this.execution.replaceOutput(this.slots.map(written)).then(done, done);
   }
 
   private slotOf(output: Output): Slot {

@@ -48,8 +48,8 @@ export class Renames implements vscode.Disposable {
     private readonly attachments: Attachments,
   ) {
     this.subscriptions = [
-      vscode.workspace.onWillRenameFiles(({ files }) => {
-        this.announced(files);
+      vscode.workspace.onWillRenameFiles((event) => {
+        event.waitUntil(this.announced(event.files));
       }),
       vscode.workspace.onDidRenameFiles(({ files }) => {
         for (const { oldUri } of files) void this.renamed(oldUri);
@@ -82,13 +82,15 @@ export class Renames implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  private announced(files: readonly { oldUri: vscode.Uri; newUri: vscode.Uri }[]): void {
+  /** VS Code asks whether to save what is written to a document while it is closed: so the rename waits for what is on its way there. */
+  private async announced(files: readonly { oldUri: vscode.Uri; newUri: vscode.Uri }[]): Promise<void> {
+    const written: Promise<void>[] = [];
     for (const { oldUri, newUri } of files) {
       for (const attachment of this.attachments.all()) {
         const { notebook } = attachment;
         const target = movedUri(notebook.uri, oldUri, newUri);
         if (!target) continue;
-        attachment.isSuspended = true;
+        written.push(attachment.suspend());
         const key = notebook.uri.toString();
         const moving = { attachment, target, isEdited: notebook.isDirty, from: oldUri.toString() };
         this.underWay.set(key, moving);
@@ -97,6 +99,7 @@ export class Renames implements vscode.Disposable {
         }, RENAME_MS);
       }
     }
+    await Promise.all(written);
   }
 
   /** What was announced counts: by now VS Code may have closed the tabs. */
@@ -155,7 +158,7 @@ export class Renames implements vscode.Disposable {
     const facts = factsOf(notebook);
     for (const attachment of this.attachments.all()) {
       if (!attachment.notebook.isUntitled || !sameIds(factsOf(attachment.notebook), facts)) continue;
-      attachment.isSuspended = true;
+      void attachment.suspend();
       this.saving.set(attachment.notebook, notebook);
     }
   }

@@ -157,6 +157,11 @@ export class Runs {
     if (id !== undefined) this.orphans.delete(id);
   }
 
+  /** Writes nothing more of what came until now. Ends when VS Code has what was written before. */
+  async stopWriting(): Promise<void> {
+    await Promise.all([this.displays.stop(), ...this.all().map((run) => run.writer.stop())]);
+  }
+
   /** Nobody looks any more: ends all in the display only. */
   abandonAll(): void {
     this.displays.dispose();
