@@ -54,6 +54,11 @@ export class Attachment {
     return this.suspended;
   }
 
+  /** What was asked for earlier may come when this is so no more. */
+  get isWritable(): boolean {
+    return !this.isDetached && !this.suspended && hasTab(this.notebook.uri);
+  }
+
   /** Nothing is written any more: another document takes this one's place. Ends when VS Code has what was written before. */
   suspend(): Promise<void> {
     this.suspended = true;
@@ -154,6 +159,7 @@ export class Attachment {
     const count = this.counts.get(cell);
     if (count === undefined || cell.metadata['execution_count'] === count || cell.index < 0) return;
     this.counts.delete(cell);
+    if (this.suspended) return;
     const edit = new vscode.WorkspaceEdit();
     const metadata = { ...cell.metadata, execution_count: count };
     edit.set(this.notebook.uri, [vscode.NotebookEdit.updateCellMetadata(cell.index, metadata)]);

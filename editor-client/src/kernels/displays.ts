@@ -22,7 +22,7 @@ export class Displays {
   /** What was given to VS Code last. It takes all in its order. */
   private last: Thenable<void> = Promise.resolve();
 
-  /** `borrow` lends an execution that runs in the notebook, if there is any; `flushCell` writes what that cell still collects. */
+  /** `borrow` lends an execution that runs in the notebook, if there is any; `create` makes one where none runs. */
   constructor(
     private readonly borrow: () => vscode.NotebookCellExecution | undefined,
     private readonly create: (cell: vscode.NotebookCell) => vscode.NotebookCellExecution | undefined,

@@ -82,7 +82,7 @@ export class Renames implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  /** VS Code asks whether to save what is written to a document while it is closed: so the rename waits for what is on its way there. */
+  /** VS Code asks whether to save a document that is written to while its tab is closed: so the rename waits for what is on its way. */
   private async announced(files: readonly { oldUri: vscode.Uri; newUri: vscode.Uri }[]): Promise<void> {
     const written: Promise<void>[] = [];
     for (const { oldUri, newUri } of files) {

@@ -14,7 +14,6 @@ import type { InputBoxes } from './input';
 import { contentOf, ignoreClosed, MAX_BYTES_PER_CELL } from './outputs';
 import { successOf } from './run';
 import { findCell } from './runs';
-import { hasTab } from './selection';
 import type { Happened } from './summary';
 
 /** `isNew`: it differs from what the notebook showed. */
@@ -44,7 +43,7 @@ export async function resume(sidecar: Sidecar, inputs: InputBoxes, attachment: A
   const loaded: Loaded[] = [];
   for (const row of cells) loaded.push(await whole(sidecar, params, { row, lastSeq }));
   const happened: Resumed[] = [];
-  if (hasTab(notebook.uri) && !attachment.isDetached) {
+  if (attachment.isWritable) {
     const codes = new Map(executions.map((execution) => [execution.executionId, execution.code]));
     for (const placed of place(notebook, loaded, codes)) {
       const before = placed.cell.executionSummary?.executionOrder;
@@ -64,7 +63,7 @@ export async function reload(sidecar: Sidecar, attachment: Attachment, execution
   const { sessionId, notebook } = attachment;
   const params = { sessionId, notebookUri: notebook.uri.toString(), executionId, maxBytesPerCell: MAX_BYTES_PER_CELL };
   const { cells, lastSeq } = await sidecar.request('keeper/cellOutputs', params);
-  if (!hasTab(notebook.uri) || attachment.isDetached) return;
+  if (!attachment.isWritable) return;
   const loaded = cells.filter((row) => row.executionId === executionId).map((row) => ({ row, lastSeq }));
   for (const placed of place(notebook, loaded, new Map())) show(attachment, placed);
 }

@@ -127,7 +127,7 @@ export class Runs {
     return findCell(this.notebook, reference.id, reference.index, code);
   }
 
-  /** Stops feeding the executions of deleted cells. The jobs go on. */
+  /** Stops feeding the executions of deleted cells; one that ended just now may be one of them. The jobs go on. */
   dropDeleted(removed: readonly vscode.NotebookCell[]): void {
     for (const cell of removed) {
       const [id, ended] = [cellId(cell), this.ended.get(cell)];

@@ -14,7 +14,7 @@ use super::{Error, Result};
 const KNOWN: i64 = 2;
 /// How long a write waits for others that use the file.
 const WRITER_WAITS: Duration = Duration::from_secs(5);
-/// Bytes of the write-ahead log that stay when all of it is in the file.
+/// Bytes that the write-ahead log may keep of the disk once all of it is in the file.
 const LONGEST_LOG: u32 = 8 << 20;
 
 const TABLES: &str = "

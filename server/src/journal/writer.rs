@@ -429,7 +429,7 @@ impl Journal {
         self.grown_bytes as u64 > (self.limits.max_bytes / 16).max(1 << 20)
     }
 
-    /// Keeps the journal within its limit: its oldest outputs go, and their cells say so.
+    /// Keeps the journal within its limit: its oldest outputs go, and their cells say so. Its write-ahead log is cut.
     pub fn enforce_limits(&mut self) -> Result<()> {
         if std::mem::take(&mut self.grown) {
             self.grown_bytes = 0;
