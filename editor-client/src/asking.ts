@@ -1,6 +1,7 @@
 /**
  * How a question of the sidecar is put to the person: as a notification, or as a list where there is much to choose from.
- * Guarantees: answers are the sidecar's own actions; what is decided for good is remembered as a setting.
+ * Guarantees: answers are the sidecar's own actions; what is decided for good is remembered as a setting. A list that a button of a
+ * notification brings up stays where the focus goes elsewhere: VS Code gives it to the editor as the notification leaves, maybe later.
  */
 import * as vscode from 'vscode';
 import type { Action, Offer } from './protocol/types';
@@ -61,7 +62,7 @@ export async function chooseAction(question: Asked): Promise<string | typeof AGA
 
 async function chooseOther(offer: Offer): Promise<string | undefined> {
   const items = offer.actions.slice(MOST_BUTTONS - 1).map(({ action, title }) => ({ label: title, action }));
-  return (await pickOne(items, { placeHolder: offer.message }))?.action;
+  return (await pickOne(items, { placeHolder: offer.message, ignoreFocusOut: true }))?.action;
 }
 
 async function pick(offer: Offer, isAsked: boolean): Promise<string | undefined> {
@@ -90,7 +91,8 @@ async function decideForGood(question: Asked): Promise<string | undefined> {
       { label: vscode.l10n.t('Always resume'), value: 'resume', action: 'resume' },
       { label: vscode.l10n.t('Always start fresh, at the first run'), value: 'fresh', action: 'dismiss' },
     ] as const;
-    const chosen = await pickOne(items, { placeHolder: vscode.l10n.t("When a notebook's kernel is still running:") });
+    const placeHolder = vscode.l10n.t("When a notebook's kernel is still running:");
+    const chosen = await pickOne(items, { placeHolder, ignoreFocusOut: true });
     if (chosen) await remember('onOpen', chosen.value);
     // The run that waits is the first one.
     return chosen?.value === 'fresh' && question.isRun ? 'fresh' : chosen?.action;
@@ -99,9 +101,8 @@ async function decideForGood(question: Asked): Promise<string | undefined> {
     { label: vscode.l10n.t('The kernel always follows its notebook'), value: 'migrate', action: 'migrate' },
     { label: vscode.l10n.t('Never; kernels stay under the old name'), value: 'ignore', action: 'dismiss' },
   ] as const;
-  const chosen = await pickOne(items, {
-    placeHolder: vscode.l10n.t('When a notebook is renamed outside of the editor:'),
-  });
+  const placeHolder = vscode.l10n.t('When a notebook is renamed outside of the editor:');
+  const chosen = await pickOne(items, { placeHolder, ignoreFocusOut: true });
   if (chosen) await remember('onRename', chosen.value);
   return chosen?.action;
 }

@@ -55,6 +55,8 @@ story('snapshots', 'what ran is made again, and variables are saved and restored
     await editor.press('“before the change” was saved', 'Show Details');
     await editor.asked('Not in the snapshot').locator('.monaco-list-row', { hasText: 'later' }).waitFor();
     await run.shot('left-out');
+    await editor.focusCell(show);
+    assert.equal(await editor.asked('Not in the snapshot').count(), 1, 'it stays where the focus goes elsewhere');
     await editor.leave('Not in the snapshot');
   },
   'restored after a restart, they are there': async (run) => {

@@ -244,5 +244,7 @@ async function sayWithDetails(text: string, title: string, skipped: readonly Ski
   const actions = skipped.length > 0 ? [details] : [];
   if ((await (isWarning ? showWarning : showInformation)(text, ...actions)) !== details) return;
   const items = skipped.map(({ name, reason }) => ({ label: name, detail: reason }));
-  await pickOne(items, { title, placeHolder: vscode.l10n.t('What was left out, and why'), matchOnDetail: true });
+  const placeHolder = vscode.l10n.t('What was left out, and why');
+  // It stays where the focus goes elsewhere: VS Code gives that to the editor as the notification leaves, maybe later.
+  await pickOne(items, { title, placeHolder, ignoreFocusOut: true, matchOnDetail: true });
 }
