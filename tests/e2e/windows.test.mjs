@@ -48,11 +48,7 @@ story('windows', 'two windows show the same notebook', {
       }),
     );
     const asking = await eventually('one is asked', async () => {
-      // It leaves the screen after ten seconds, maybe before the other one is there; then the bell has a dot.
-      for (const editor of others) {
-        const dot = editor.bell.locator('.codicon-bell-dot');
-        if ((await editor.toast('has been running since').isVisible()) || (await dot.isVisible())) return editor;
-      }
+      for (const editor of others) if (await editor.says('has been running since')) return editor;
       return null;
     });
     const [follower] = others.filter((editor) => editor !== asking);

@@ -62,12 +62,16 @@ export class Notices {
     this.known = `${text}`;
   }
 
-  /** That no notification says so, neither on the screen nor among those that have left it. */
-  async neverSaid(text) {
+  /** Whether a notification says so now, on the screen or among those that have left it. */
+  async says(text) {
     await eventually('the list of notifications', () => this.turnBell(true).then(() => true));
     const count = await this.toast(text).count();
     await eventually('the list of notifications is closed', () => this.turnBell(false).then(() => true));
-    if (count > 0) throw new Error(`a notification says: ${text}`);
+    return count > 0;
+  }
+
+  async neverSaid(text) {
+    if (await this.says(text)) throw new Error(`a notification says: ${text}`);
   }
 
   /** Presses a button of a notification. */
