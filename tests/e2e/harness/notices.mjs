@@ -70,6 +70,7 @@ export class Notices {
     return count > 0;
   }
 
+  /** That none says so. */
   async neverSaid(text) {
     if (await this.says(text)) throw new Error(`a notification says: ${text}`);
   }
