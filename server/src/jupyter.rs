@@ -21,7 +21,7 @@ pub use environments::{ENVIRONMENT, Environment, environments};
 pub use gaps::Counter;
 pub use heartbeat::Heartbeat;
 pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed};
-pub use message::{Decoded, Header, Message, Signer, Unreadable};
+pub use message::{Decoded, Header, Message, Shown, Signer, Unreadable};
 pub use running::{Found, connection_files};
 pub use search::Search;
 pub use silent::{

@@ -7,6 +7,7 @@ mod conversation;
 mod error;
 mod event;
 mod execution;
+mod json;
 pub mod limits;
 mod notebook;
 mod offer;
@@ -24,6 +25,7 @@ pub use event::{EventBody, ExecutionEvent, StoredEvent};
 pub use execution::{
     CellOutputs, CellRef, Execution, ExecutionError, ExecutionStatus, Output, StreamName, Truncated,
 };
+pub use json::{Fields, Json, fields_of, string_of};
 pub use notebook::{NotebookName, NotebookRef};
 pub use offer::{Action, Offer, OfferKind, actions};
 pub use requests::*;

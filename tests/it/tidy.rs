@@ -39,7 +39,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("ignore", &["renames"]),
     ("sysinfo", &["process"]),
     ("libc", &["process"]),
-    ("memchr", &["journal"]),
+    ("memchr", &["journal", "jupyter"]),
     ("clap", &["main", "args"]),
     ("clap_complete", &["main", "args"]),
     ("clap_mangen", &["main", "args"]),

@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::assets::{self, COPY};
-use crate::protocol::limits::{self, json_bytes};
-use crate::protocol::{EventBody, ExecutionError, Output};
+use crate::protocol::limits;
+use crate::protocol::{EventBody, ExecutionError, Fields, Json, Output, string_of};
 
 /// What answers may hold, in bytes of JSON.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +52,14 @@ pub(super) fn event(dir: &Path, seq: u64, mut body: EventBody, bounds: Bounds) -
         EventBody::Finished { error, .. } => error.iter_mut().for_each(ExecutionError::cut),
         EventBody::UpdateDisplay { data, metadata, .. } => drop(bundle(dir, seq, (data, metadata), bounds)),
         EventBody::Output { output } => drop(self::output(dir, seq, output, bounds)),
-        EventBody::Comm { message } if json_bytes(message) > bounds.output => {
+        EventBody::Comm { message } if message.bytes() > bounds.output => {
             let path =
                 copy(dir, &format!("{seq}-comm.json"), |file| Ok(serde_json::to_writer(file, message)?));
-            let (header, parent) = (message["header"].take(), message["parent_header"].take());
-            *message = json!({ "header": header, "parent_header": parent, "content": {}, "asset": path });
+            let (empty, asset) = (Json::default(), Json::from(json!(path)));
+            let fields = message.fields();
+            let kept = fields.iter().filter(|(name, _)| matches!(&**name, "header" | "parent_header"));
+            let kept = kept.map(|(name, value)| (&**name, *value));
+            *message = Json::object(kept.chain([("content", empty.raw()), ("asset", asset.raw())]));
         }
         _ => {}
     }
@@ -92,18 +96,14 @@ pub(super) fn output(dir: &Path, seq: u64, output: &mut Output, bounds: Bounds) 
 }
 
 /// Puts the large values of a MIME bundle aside. The largest of them is what can be opened.
-fn bundle(dir: &Path, seq: u64, (data, metadata): (&mut Value, &mut Value), bounds: Bounds) -> Option<Whole> {
-    if json_bytes(data) + json_bytes(metadata) <= bounds.output {
+fn bundle(dir: &Path, seq: u64, (data, metadata): (&mut Json, &mut Json), bounds: Bounds) -> Option<Whole> {
+    if data.bytes() + metadata.bytes() <= bounds.output {
         return None;
     }
-    let size = |(mime, value): &(&String, &Value)| mime.len() as u64 + json_bytes(value);
-    let small: u64 = data
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|pair| size(&pair))
-        .filter(|size| *size <= bounds.small())
-        .sum();
+    let size = |(mime, value): &(Cow<'_, str>, &RawValue)| (mime.len() + value.get().len()) as u64;
+    let whole = std::mem::take(data);
+    let values = whole.fields();
+    let small: u64 = values.iter().map(size).filter(|size| *size <= bounds.small()).sum();
     let mut aside: Vec<(u64, PathBuf)> = Vec::new();
     let mut text = String::new();
     let mut put = |what: &str, bytes: u64, path: Option<PathBuf>| {
@@ -111,38 +111,41 @@ fn bundle(dir: &Path, seq: u64, (data, metadata): (&mut Value, &mut Value), boun
         text.push_str(&words(what, bytes, path.as_deref()));
         aside.extend(path.map(|path| (bytes, path)));
     };
-    if json_bytes(metadata) > bounds.small() {
+    if metadata.bytes() > bounds.small() {
         let path =
-            copy(dir, &format!("{seq}-metadata.json"), |file| Ok(serde_json::to_writer(file, metadata)?));
-        put("Metadata", json_bytes(metadata), path);
-        *metadata = json!({});
+            copy(dir, &format!("{seq}-metadata.json"), |file| file.write_all(metadata.text().as_bytes()));
+        put("Metadata", metadata.bytes(), path);
+        *metadata = Json::default();
     }
-    let mut kept = Map::new();
-    match data.take() {
-        // Hundreds of types are nobody's output: they lie in one file.
-        Value::Object(values) if small <= bounds.output / 2 => {
-            for (n, (mut mime, value)) in values.into_iter().enumerate() {
-                let bytes = size(&(&mime, &value));
-                if bytes <= bounds.small() {
-                    kept.insert(mime, value);
-                    continue;
-                }
-                let (extension, is_base64) = form(&mime, &value);
-                let name = format!("{seq}-{n}.{extension}");
-                let path = copy(dir, &name, |file| write_value(file, &value, is_base64));
-                limits::cut(&mut mime, limits::LABEL);
-                put(&mime, bytes, path);
+    let mut kept: Fields<'_> = Vec::new();
+    // Hundreds of types are nobody's output: they lie in one file.
+    if !values.is_empty() && small <= bounds.output / 2 {
+        for (n, (mime, value)) in values.into_iter().enumerate() {
+            let bytes = size(&(mime.clone(), value));
+            if bytes <= bounds.small() {
+                kept.push((mime, value));
+                continue;
             }
+            let (extension, is_base64) = form(&mime, value);
+            let name = format!("{seq}-{n}.{extension}");
+            let path = copy(dir, &name, |file| write_value(file, value, is_base64));
+            let mut mime = mime.into_owned();
+            limits::cut(&mut mime, limits::LABEL);
+            put(&mime, bytes, path);
         }
-        all => {
-            let path = copy(dir, &format!("{seq}-data.json"), |file| Ok(serde_json::to_writer(file, &all)?));
-            put("This output", json_bytes(&all), path);
-        }
+    } else {
+        let path = copy(dir, &format!("{seq}-data.json"), |file| file.write_all(whole.text().as_bytes()));
+        put("This output", whole.bytes(), path);
     }
-    let shown = kept.entry("text/plain").or_insert_with(|| json!(""));
-    let before = shown.as_str().filter(|text| !text.is_empty()).map(|text| format!("{text}\n"));
-    *shown = json!(before.unwrap_or_default() + &text);
-    *data = Value::Object(kept);
+    let is_text = |(mime, _): &(Cow<'_, str>, &RawValue)| mime == "text/plain";
+    let at = kept.iter().position(is_text);
+    let before = at.and_then(|at| string_of(kept[at].1)).filter(|text| !text.is_empty());
+    let shown = Json::from(json!(before.map(|text| format!("{text}\n")).unwrap_or_default() + &text));
+    match at {
+        Some(at) => kept[at].1 = shown.raw(),
+        None => kept.push(("text/plain".into(), shown.raw())),
+    }
+    *data = Json::object(kept.iter().map(|(mime, value)| (&**mime, *value)));
     aside.into_iter().max()
 }
 
@@ -156,8 +159,8 @@ pub(super) fn words(what: &str, bytes: u64, path: Option<&Path>) -> String {
 }
 
 /// The ending of the file's name, and whether the value is base64. Names come from this list alone.
-fn form(mime: &str, value: &Value) -> (&'static str, bool) {
-    if !value.is_string() {
+fn form(mime: &str, value: &RawValue) -> (&'static str, bool) {
+    if !value.get().starts_with('"') {
         return ("json", false);
     }
     match mime {
@@ -177,14 +180,14 @@ fn form(mime: &str, value: &Value) -> (&'static str, bool) {
     }
 }
 
-fn write_value(file: &mut dyn Write, value: &Value, is_binary: bool) -> io::Result<()> {
-    let Value::String(text) = value else { return Ok(serde_json::to_writer(file, value)?) };
+fn write_value(file: &mut dyn Write, value: &RawValue, is_binary: bool) -> io::Result<()> {
+    let Some(text) = string_of(value) else { return file.write_all(value.get().as_bytes()) };
     if !is_binary {
         return file.write_all(text.as_bytes());
     }
     // It may have lines, as base64 of mail has.
     let has_lines = text.bytes().any(|byte| byte.is_ascii_whitespace());
-    let text = if has_lines { Cow::from(text.replace(['\n', '\r', ' '], "")) } else { Cow::from(text) };
+    let text = if has_lines { Cow::from(text.replace(['\n', '\r', ' '], "")) } else { text };
     let mut bytes = base64::read::DecoderReader::new(text.as_bytes(), &base64::prelude::BASE64_STANDARD);
     io::copy(&mut bytes, file).map(drop)
 }

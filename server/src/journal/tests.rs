@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::journal::{Most, Reader, sweep_assets};
-use crate::protocol::ExecutionError;
+use crate::protocol::{ExecutionError, Json};
 
 fn new(id: &str, cell: Option<(&str, u32)>) -> NewExecution {
     NewExecution {
@@ -44,6 +44,10 @@ fn text_of(dir: &Path, most: u64) -> String {
         other => format!("{other:?}"),
     };
     cells[0].outputs.iter().map(text).collect()
+}
+
+fn display(data: serde_json::Value) -> Output {
+    Output::DisplayData { data: data.into(), metadata: Json::default(), display_id: None }
 }
 
 #[test]
@@ -123,24 +127,24 @@ fn a_journal_of_format_1_is_read_and_written_on() {
 fn updates_reach_displays_of_other_cells() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = begun(dir.path(), Limits::default());
-    let display = |text: &str| Output::DisplayData {
-        data: json!({ "text/plain": text }),
-        metadata: json!({}),
+    let handle = |text: &str| Output::DisplayData {
+        data: json!({ "text/plain": text }).into(),
+        metadata: Json::default(),
         display_id: Some("d".into()),
     };
-    journal.append(Some("aaaaaaaaaaaa"), Time(2), EventBody::Output { output: display("old") });
+    journal.append(Some("aaaaaaaaaaaa"), Time(2), EventBody::Output { output: handle("old") });
     journal.append(Some("aaaaaaaaaaaa"), Time(3), finished(ExecutionStatus::Ok));
     journal.queue(new("bbbbbbbbbbbb", Some(("c2", 1))));
     journal.append(Some("bbbbbbbbbbbb"), Time(4), started());
     let update = EventBody::UpdateDisplay {
         display_id: "d".into(),
-        data: json!({ "text/plain": "new" }),
-        metadata: json!({}),
+        data: json!({ "text/plain": "new" }).into(),
+        metadata: Json::default(),
     };
     journal.append(Some("bbbbbbbbbbbb"), Time(4), update);
     journal.commit().unwrap();
     let (_, cells) = Reader::open(dir.path()).unwrap().cell_outputs(None, None, Most::Answer(100)).unwrap();
-    assert_eq!(cells[0].outputs, [display("new")]);
+    assert_eq!(cells[0].outputs, [handle("new")]);
     assert!(cells[1].outputs.is_empty());
 }
 
@@ -197,8 +201,7 @@ fn a_limit_takes_the_oldest_outputs_and_says_so() {
     let line = "x".repeat(1_000) + "\n";
     for i in 0..4_000 {
         if i % 1_000 == 500 {
-            let output =
-                Output::DisplayData { data: json!({"text/plain": i}), metadata: json!({}), display_id: None };
+            let output = display(json!({"text/plain": i}));
             journal.append(Some("aaaaaaaaaaaa"), Time(i), EventBody::Output { output });
         }
         journal.append(Some("aaaaaaaaaaaa"), Time(i), stream(&line));
@@ -250,8 +253,7 @@ fn what_was_made_to_be_opened_goes_before_what_ran() {
         for _ in 0..30_000 {
             journal.append(Some("aaaaaaaaaaaa"), Time(2), stream("a line of some length that fills\n"));
         }
-        let output =
-            Output::DisplayData { data: json!({"text/plain": i}), metadata: json!({}), display_id: None };
+        let output = display(json!({"text/plain": i}));
         journal.append(Some("aaaaaaaaaaaa"), Time(2), EventBody::Output { output });
     }
     journal.commit().unwrap();
@@ -274,7 +276,7 @@ fn a_full_disk_blocks_nothing_and_leaves_a_gap() {
     let mut failures = 0;
     for i in 0..200 {
         let data = json!({ "text/plain": "y".repeat(50_000) });
-        let output = Output::DisplayData { data, metadata: json!({}), display_id: None };
+        let output = display(data);
         journal.append(Some("aaaaaaaaaaaa"), Time(i), EventBody::Output { output });
         journal.append(Some("aaaaaaaaaaaa"), Time(i), stream(&"z".repeat(30_000)));
         failures += usize::from(journal.commit().is_err_and(|e| e.is_full()));
@@ -299,8 +301,7 @@ fn what_is_taken_back_never_was() {
     let committed = journal.commit().unwrap();
     journal.pretend_full(true);
     let data = json!({ "text/plain": "y".repeat(200_000) });
-    let output =
-        EventBody::Output { output: Output::DisplayData { data, metadata: json!({}), display_id: None } };
+    let output = EventBody::Output { output: display(data) };
     journal.append(Some("aaaaaaaaaaaa"), Time(2), output);
     assert!(!journal.has_more_than_outputs());
     journal.queue(new("bbbbbbbbbbbb", None));

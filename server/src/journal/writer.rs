@@ -147,7 +147,7 @@ impl Journal {
                 output: Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. },
             }
             | EventBody::UpdateDisplay { data, .. }
-            | EventBody::Comm { message: data } => text_bytes(data),
+            | EventBody::Comm { message: data } => data.text().len(),
             EventBody::Output { output: Output::Error { evalue, traceback, .. } } => {
                 evalue.len() + traceback.iter().map(String::len).sum::<usize>()
             }
@@ -470,16 +470,6 @@ impl Journal {
         self.db
             .query_row(&format!("PRAGMA max_page_count = {most}"), [], |row| row.get::<_, i64>(0))
             .unwrap();
-    }
-}
-
-/// The length of all texts in a value.
-fn text_bytes(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(text_bytes).sum(),
-        Value::Object(fields) => fields.values().map(text_bytes).sum(),
-        _ => 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Jupyter's message envelope: frames to message and back, signing and verifying.
 //!
 //! Guarantees that decoding loses nothing: what cannot be typed comes back whole as [`Unreadable`].
-//! Leaves out what messages mean; `content` is plain JSON.
+//! Leaves out what messages mean; `content` is plain JSON, but what is displayed and what widgets say, as it was written.
 //! The format: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol>
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,7 +11,7 @@ use sha2::Sha256;
 use zeromq::ZmqMessage;
 
 use super::repair;
-use crate::protocol::Time;
+use crate::protocol::{Json, Time};
 
 const DELIMITER: &[u8] = b"<IDS|MSG>";
 const VERSION: &str = "5.3";
@@ -38,8 +38,19 @@ pub struct Message {
     /// The header of the request that this belongs to.
     pub parent_header: Option<Header>,
     pub metadata: Map<String, Value>,
+    /// What is in `shown` is left out here.
     pub content: Value,
+    pub shown: Option<Shown>,
     pub buffers: Vec<Vec<u8>>,
+}
+
+/// What a content holds that is not ours to read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shown {
+    /// Of `display_data`, `execute_result` and `update_display_data`.
+    Bundle { data: Json, metadata: Json },
+    /// Of `comm_…`: all of it.
+    Comm(Json),
 }
 
 /// What came when it is not a message: kept whole.
@@ -78,6 +89,7 @@ impl Message {
             parent_header: None,
             metadata: Map::new(),
             content,
+            shown: None,
             buffers: Vec::new(),
         }
     }
@@ -206,12 +218,14 @@ fn decode(frames: &[&[u8]], signer: &Signer) -> Result<Message, String> {
         Value::Object(map) => map,
         _ => Map::new(),
     };
+    let (content, shown) = read_content(&header.msg_type, content)?;
     Ok(Message {
         identities: identities.iter().map(|f| f.to_vec()).collect(),
         header,
         parent_header: read_header(parent)?,
         metadata,
-        content: read_json(content, "content")?,
+        content,
+        shown,
         buffers: buffers.iter().map(|f| f.to_vec()).collect(),
     })
 }
@@ -242,9 +256,43 @@ fn lenient_header(value: &Value) -> Header {
     }
 }
 
-fn read_json(frame: &[u8], what: &str) -> Result<Value, String> {
+/// A message's content, and what in it stays as it was written.
+fn read_content(msg_type: &str, frame: &[u8]) -> Result<(Value, Option<Shown>), String> {
+    #[derive(Deserialize)]
+    struct Display {
+        data: Option<Json>,
+        metadata: Option<Json>,
+        #[serde(default)]
+        transient: Value,
+        #[serde(default)]
+        execution_count: Value,
+    }
+    match msg_type {
+        "display_data" | "execute_result" | "update_display_data" => {
+            let display: Display = read_json(frame, "content")?;
+            let is_object = |json: &Json| json.text().starts_with('{');
+            let Some(data) = display.data.filter(is_object) else {
+                return Ok((read_json(frame, "content")?, None));
+            };
+            let metadata = display.metadata.filter(is_object).unwrap_or_default();
+            let content =
+                json!({ "transient": display.transient, "execution_count": display.execution_count });
+            Ok((content, Some(Shown::Bundle { data, metadata })))
+        }
+        _ if msg_type.starts_with("comm_") => {
+            Ok((json!({}), Some(Shown::Comm(read_json(frame, "content")?))))
+        }
+        _ => Ok((read_json(frame, "content")?, None)),
+    }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(frame: &[u8], what: &str) -> Result<T, String> {
+    // What stays as it was written is not looked into: half a character may stand there.
+    let has_halves =
+        memchr::memmem::find_iter(frame, b"\\u").any(|at| matches!(frame.get(at + 2), Some(b'd' | b'D')));
     match serde_json::from_slice(frame) {
-        Ok(value) => Ok(value),
+        Ok(value) if !has_halves => Ok(value),
+        Ok(_) => repair::json(frame).ok_or_else(|| format!("{what} is not JSON")),
         Err(error) => repair::json(frame).ok_or_else(|| format!("{what} is not JSON: {error}")),
     }
 }
@@ -315,6 +363,34 @@ mod tests {
         assert!(
             matches!(Decoded::from_frames(&message, &signer), Decoded::Unreadable(u) if u.reason.contains("signature"))
         );
+    }
+
+    #[test]
+    fn what_is_displayed_is_kept_as_it_was_written() {
+        let shown = |msg_type: &str, content: &str| {
+            let header = json!({ "msg_type": msg_type }).to_string();
+            let parts = frames(&[DELIMITER, b"", header.as_bytes(), b"{}", b"{}", content.as_bytes()]);
+            let Decoded::Message(found) = Decoded::from_frames(&parts, &Signer::new("")) else {
+                panic!("unreadable: {content}");
+            };
+            (found.content, found.shown)
+        };
+        let deep = format!("{}1e-07{}", "[".repeat(3_000), "]".repeat(3_000));
+        let data = format!(r#"{{"application/json": {deep}, "text/plain": "12345678901234567890123"}}"#);
+        let content = format!(r#"{{"data":{data},"metadata":{{}},"transient":{{"display_id":"d"}}}}"#);
+        let (rest, Some(Shown::Bundle { data: kept, metadata })) = shown("display_data", &content) else {
+            panic!("nothing is shown");
+        };
+        assert_eq!((kept.text(), metadata.text()), (data.as_str(), "{}"));
+        assert_eq!(rest["transient"]["display_id"], "d");
+        assert!(
+            matches!(shown("comm_msg", &data), (_, Some(Shown::Comm(all))) if all.text() == data),
+            "widgets' messages too"
+        );
+        let half = r#"{"data":{"text/plain":"\ud83d \ud83d\ude00","n":NaN}}"#;
+        let (_, Some(Shown::Bundle { data, .. })) = shown("display_data", half) else { panic!("{half}") };
+        assert_eq!(data.text(), r#"{"text/plain":"\ufffd \ud83d\ude00","n":null}"#);
+        assert_eq!(shown("display_data", r#"{"data":7}"#), (json!({ "data": 7 }), None));
     }
 
     #[test]

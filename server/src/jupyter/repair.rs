@@ -1,10 +1,10 @@
 //! JSON that kernels send although it is none: bytes that are not UTF-8 (Python's `surrogateescape`),
 //! lone surrogates, `NaN` and `Infinity`. Guarantees valid JSON with the rest untouched, or `None`.
 
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 /// What `frame` most likely means; `None` where it is not JSON in any of the known ways.
-pub(super) fn json(frame: &[u8]) -> Option<Value> {
+pub(super) fn json<T: DeserializeOwned>(frame: &[u8]) -> Option<T> {
     serde_json::from_str(&repaired(&String::from_utf8_lossy(frame))).ok()
 }
 

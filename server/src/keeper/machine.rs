@@ -11,11 +11,12 @@ mod overdue;
 
 use std::collections::VecDeque;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::input::close_input;
 use self::output::{error_of, event_of};
-use crate::protocol::{CellRef, EventBody, ExecutionError, ExecutionStatus, InputPrompt, Output, Time};
+use crate::jupyter::Shown;
+use crate::protocol::{CellRef, EventBody, ExecutionError, ExecutionStatus, InputPrompt, Json, Output, Time};
 
 /// How many ticks after its `idle` an execution has for its reply, until the kernel is asked.
 const UNANSWERED: u32 = 2;
@@ -73,6 +74,8 @@ pub struct Incoming<'a> {
     pub own_session: &'a str,
     /// Taken apart as it is read: a huge text is moved, not copied.
     pub content: &'a mut Value,
+    /// What is displayed, or what a widget says; taken away as it is read.
+    pub shown: Option<Shown>,
     /// All but the content, for comms.
     pub envelope: Value,
 }
@@ -379,8 +382,8 @@ impl Machine {
                     execution_id: Some(m.parent.into()),
                     body: EventBody::Output {
                         output: Output::DisplayData {
-                            data: payload["data"].clone(),
-                            metadata: json!({}),
+                            data: payload["data"].clone().into(),
+                            metadata: Json::default(),
                             display_id: None,
                         },
                     },

@@ -13,7 +13,7 @@ use super::kernel;
 use super::machine::{Effect, From, Incoming, Job, OTHER_ORIGIN};
 use super::run::{Keeper, next_message};
 use crate::journal::NewExecution;
-use crate::jupyter::{self, Channel, Channels, ConnectionFile, Decoded, Message};
+use crate::jupyter::{self, Channel, Channels, ConnectionFile, Decoded, Message, Shown};
 use crate::protocol::{EventBody, SessionState, Time};
 
 /// Rows that are committed at once at most.
@@ -117,14 +117,20 @@ impl Keeper {
             session: message.parent_header.as_ref().map_or("", |parent| &parent.session),
             own_session: kernel::CLIENT,
             content: &mut message.content,
+            shown: message.shown.take(),
             envelope,
         };
         let was_busy = self.machine.is_busy();
         let effects = self.machine.message(&mut read, now);
         // Of an adopted kernel that was idle all along nothing but this is to be told.
         self.status_changed |= was_busy != self.machine.is_busy();
+        let left = read.shown.take();
         if effects.contains(&Effect::Raw) {
             let mut raw = envelope_of(&message);
+            if let Some(Shown::Bundle { data, metadata }) = left {
+                message.content["data"] = data.value();
+                message.content["metadata"] = metadata.value();
+            }
             raw["content"] = message.content;
             self.journal.append_raw(now, &channel_name(channel), &raw);
         }

@@ -2,13 +2,13 @@
 //!
 //! Stored and sent in the same form, so replay and live cannot differ.
 
+use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{CellRef, ExecutionError, ExecutionStatus, Output, Time};
+use super::{CellRef, ExecutionError, ExecutionStatus, Json, Output, Time};
 
 /// One thing that happened. The journal stores exactly this.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum EventBody {
@@ -21,13 +21,22 @@ pub enum EventBody {
     /// `clear_output()`; with `wait` the outputs go when the next one comes.
     ClearOutput { wait: bool },
     /// New data for every output with this display id, in whichever cell.
-    UpdateDisplay { display_id: String, data: Value, metadata: Value },
+    UpdateDisplay {
+        display_id: String,
+        #[cfg_attr(test, ts(as = "serde_json::Value"))]
+        data: Json,
+        #[cfg_attr(test, ts(as = "serde_json::Value"))]
+        metadata: Json,
+    },
     /// The kernel waits for a line from the user.
     InputRequest { prompt: String, password: bool },
     /// It has got it, or waits no longer.
     InputReplied {},
     /// A raw comm message, for widgets.
-    Comm { message: Value },
+    Comm {
+        #[cfg_attr(test, ts(as = "serde_json::Value"))]
+        message: Json,
+    },
     /// It has ended.
     Finished { status: ExecutionStatus, completed_at: Time, error: Option<ExecutionError> },
     /// Output may be missing here; no execution is named.
@@ -38,6 +47,85 @@ pub enum EventBody {
         #[cfg_attr(test, ts(type = "number | null"))]
         lost_at_most: Option<u64>,
     },
+}
+
+/// Read in one go, as [`Output`] is.
+impl<'de> Deserialize<'de> for EventBody {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<EventBody, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        enum Kind {
+            Queued,
+            Started,
+            Output,
+            ClearOutput,
+            UpdateDisplay,
+            InputRequest,
+            InputReplied,
+            Comm,
+            Finished,
+            Gap,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Any {
+            kind: Kind,
+            code: Option<String>,
+            origin: Option<String>,
+            started_at: Option<Time>,
+            execution_count: Option<u32>,
+            output: Option<Output>,
+            wait: Option<bool>,
+            display_id: Option<String>,
+            data: Option<Json>,
+            metadata: Option<Json>,
+            prompt: Option<String>,
+            password: Option<bool>,
+            message: Option<Json>,
+            status: Option<ExecutionStatus>,
+            completed_at: Option<Time>,
+            error: Option<ExecutionError>,
+            from: Option<Time>,
+            to: Option<Time>,
+            lost_at_most: Option<u64>,
+        }
+        fn given<T, E: serde::de::Error>(field: Option<T>, name: &'static str) -> Result<T, E> {
+            field.ok_or_else(|| E::missing_field(name))
+        }
+        let any = Any::deserialize(from)?;
+        Ok(match any.kind {
+            Kind::Queued => {
+                EventBody::Queued { code: given(any.code, "code")?, origin: given(any.origin, "origin")? }
+            }
+            Kind::Started => EventBody::Started {
+                started_at: given(any.started_at, "startedAt")?,
+                execution_count: any.execution_count,
+            },
+            Kind::Output => EventBody::Output { output: given(any.output, "output")? },
+            Kind::ClearOutput => EventBody::ClearOutput { wait: given(any.wait, "wait")? },
+            Kind::UpdateDisplay => EventBody::UpdateDisplay {
+                display_id: given(any.display_id, "displayId")?,
+                data: given(any.data, "data")?,
+                metadata: given(any.metadata, "metadata")?,
+            },
+            Kind::InputRequest => EventBody::InputRequest {
+                prompt: given(any.prompt, "prompt")?,
+                password: given(any.password, "password")?,
+            },
+            Kind::InputReplied => EventBody::InputReplied {},
+            Kind::Comm => EventBody::Comm { message: given(any.message, "message")? },
+            Kind::Finished => EventBody::Finished {
+                status: given(any.status, "status")?,
+                completed_at: given(any.completed_at, "completedAt")?,
+                error: any.error,
+            },
+            Kind::Gap => EventBody::Gap {
+                from: given(any.from, "from")?,
+                to: given(any.to, "to")?,
+                lost_at_most: any.lost_at_most,
+            },
+        })
+    }
 }
 
 /// A journal row.

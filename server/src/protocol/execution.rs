@@ -2,8 +2,10 @@
 //!
 //! Outputs have nbformat's own field names, so that a client can write them into a notebook as they are.
 
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+use super::Json;
 
 use super::Time;
 
@@ -101,7 +103,7 @@ pub enum StreamName {
 }
 
 /// An nbformat 4 output, plus `displayId` where the message had one. Text is one string, never a list of lines.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "output_type", rename_all = "snake_case")]
 pub enum Output {
@@ -111,18 +113,22 @@ pub enum Output {
     },
     DisplayData {
         /// MIME bundle.
-        data: Value,
-        metadata: Value,
-        #[serde(rename = "displayId", skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(as = "serde_json::Value"))]
+        data: Json,
+        #[cfg_attr(test, ts(as = "serde_json::Value"))]
+        metadata: Json,
+        #[serde(rename = "displayId", skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         display_id: Option<String>,
     },
     ExecuteResult {
         /// MIME bundle.
-        data: Value,
-        metadata: Value,
+        #[cfg_attr(test, ts(as = "serde_json::Value"))]
+        data: Json,
+        #[cfg_attr(test, ts(as = "serde_json::Value"))]
+        metadata: Json,
         execution_count: Option<u32>,
-        #[serde(rename = "displayId", skip_serializing_if = "Option::is_none", default)]
+        #[serde(rename = "displayId", skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         display_id: Option<String>,
     },
@@ -131,6 +137,58 @@ pub enum Output {
         evalue: String,
         traceback: Vec<String>,
     },
+}
+
+/// Read in one go: serde would hold what a tag may stand behind as values of its own, which change numbers.
+impl<'de> Deserialize<'de> for Output {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Output, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Kind {
+            Stream,
+            DisplayData,
+            ExecuteResult,
+            Error,
+        }
+        #[derive(Deserialize)]
+        struct Any {
+            output_type: Kind,
+            name: Option<StreamName>,
+            text: Option<String>,
+            data: Option<Json>,
+            metadata: Option<Json>,
+            execution_count: Option<u32>,
+            #[serde(rename = "displayId")]
+            display_id: Option<String>,
+            ename: Option<String>,
+            evalue: Option<String>,
+            traceback: Option<Vec<String>>,
+        }
+        let any = Any::deserialize(from)?;
+        let missing = D::Error::missing_field;
+        Ok(match any.output_type {
+            Kind::Stream => Output::Stream {
+                name: any.name.ok_or_else(|| missing("name"))?,
+                text: any.text.ok_or_else(|| missing("text"))?,
+            },
+            Kind::DisplayData => Output::DisplayData {
+                data: any.data.ok_or_else(|| missing("data"))?,
+                metadata: any.metadata.ok_or_else(|| missing("metadata"))?,
+                display_id: any.display_id,
+            },
+            Kind::ExecuteResult => Output::ExecuteResult {
+                data: any.data.ok_or_else(|| missing("data"))?,
+                metadata: any.metadata.ok_or_else(|| missing("metadata"))?,
+                execution_count: any.execution_count,
+                display_id: any.display_id,
+            },
+            Kind::Error => Output::Error {
+                ename: any.ename.ok_or_else(|| missing("ename"))?,
+                evalue: any.evalue.ok_or_else(|| missing("evalue"))?,
+                traceback: any.traceback.ok_or_else(|| missing("traceback"))?,
+            },
+        })
+    }
 }
 
 /// A cell's latest execution that began, with its outputs as they stand.

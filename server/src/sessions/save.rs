@@ -157,7 +157,11 @@ mod tests {
             json!({"output_type": "stream", "name": "stdout", "text": ["a\n", "b"]})
         );
         let data = json!({"text/plain": "x\ny", "image/png": "AA\n", "application/json": "k"});
-        let display = Output::DisplayData { data, metadata: json!({}), display_id: Some("d".into()) };
+        let display = Output::DisplayData {
+            data: data.into(),
+            metadata: json!({}).into(),
+            display_id: Some("d".into()),
+        };
         let expect = json!({"text/plain": ["x\n", "y"], "image/png": "AA\n", "application/json": "k"});
         let got = nbformat(display);
         assert_eq!(got["data"], expect);

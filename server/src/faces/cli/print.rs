@@ -4,9 +4,7 @@
 
 use std::io::Write;
 
-use serde_json::Value;
-
-use crate::protocol::{Output, StreamName};
+use crate::protocol::{Json, Output, StreamName};
 
 /// Prints outputs, and knows whether the last of them ended its line.
 #[derive(Default)]
@@ -65,12 +63,12 @@ impl Printer {
 }
 
 /// A MIME bundle on a terminal.
-pub(super) fn plain(data: &Value) -> String {
-    match data["text/plain"].as_str() {
-        Some(text) => text.to_owned(),
+pub(super) fn plain(data: &Json) -> String {
+    match data.str("text/plain") {
+        Some(text) => text.into_owned(),
         None => {
-            let kinds: Vec<&str> =
-                data.as_object().into_iter().flatten().map(|(mime, _)| mime.as_str()).collect();
+            let fields = data.fields();
+            let kinds: Vec<&str> = fields.iter().map(|(mime, _)| &**mime).collect();
             format!("<{}>", kinds.join(", "))
         }
     }

@@ -15,7 +15,8 @@ use super::backend::Backend;
 use super::conversations::*;
 use super::methods_snapshots::{list_snapshots, remove_snapshot, replay_to, restore_snapshot, save_snapshot};
 use super::params::{notebook, optional_notebook, parse, to_rpc};
-use super::{outgoing, params, transport};
+use super::transport::Wrapped;
+use super::{outgoing, params};
 use crate::protocol::*;
 use crate::sessions::{Sessions, Start};
 
@@ -31,10 +32,12 @@ const BYTES_PER_CELL: u64 = 10 << 20;
 macro_rules! table {
     ($builder:ident: $($name:literal => $handler:ident -> $answer:ty),* $(,)?) => {$(
         let $builder = {
-            async fn guarded(backend: &Backend, params: Value) -> jsonrpc::Result<$answer> {
+            async fn guarded(backend: &Backend, params: Value) -> jsonrpc::Result<Wrapped> {
                 // A fault in one request must not end the window's sidecar.
-                match AssertUnwindSafe($handler(backend, params)).catch_unwind().await {
-                    Ok(answer) => answer.and_then(|answer| transport::fitting($name, answer)).map_err(to_rpc),
+                let answer: Result<Answer<$answer>, _> =
+                    AssertUnwindSafe($handler(backend, params)).catch_unwind().await;
+                match answer {
+                    Ok(answer) => answer.and_then(|answer| Wrapped::answer($name, &answer)).map_err(to_rpc),
                     Err(_) => {
                         tracing::error!(method = $name, "the handler panicked");
                         let what = concat!($name, " failed by a fault of Kernel Keeper; its log has more");

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc};
 use tower_lsp::Client;
 use tower_lsp::ls_types::notification::Notification;
 
+use super::transport::Wrapped;
 use crate::protocol::{ExecutionEvent, SessionState};
 use crate::sessions::Event;
 
@@ -30,7 +31,7 @@ notification! {
     OfferWithdrawn(Value) = "keeper/offerWithdrawn",
     ConversationsChanged(Value) = "keeper/conversationsChanged",
     Followed(Value) = "keeper/followed",
-    Executed(ExecutionEvent) = "keeper/executionEvent",
+    Executed(Wrapped) = "keeper/executionEvent",
 }
 
 /// Tells the client, in order, one at a time. Ends with the sender.
@@ -114,5 +115,5 @@ async fn tell(client: &Client, event: Event) {
 
 /// Tells a subscriber one event.
 pub async fn executed(client: &Client, event: ExecutionEvent) {
-    client.send_notification::<Executed>(event).await;
+    client.send_notification::<Executed>(Wrapped::new(&event)).await;
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::{mpsc, watch};
@@ -16,11 +16,12 @@ use tokio::task::JoinHandle;
 use tower_lsp::jsonrpc;
 
 use super::stdio;
-use crate::protocol::limits::json_bytes;
 use crate::protocol::{Error, ErrorKind};
 
 /// A message over this is refused.
 const LARGEST: usize = 256 << 20;
+/// The same with its text wrapped: each quotation mark and backslash takes one more.
+const LARGEST_WRAPPED: usize = 2 * LARGEST;
 /// Of the pipes to and from the library.
 const PIPE: usize = 256 << 10;
 
@@ -67,7 +68,7 @@ async fn read(
     told_to_exit: &AtomicBool,
 ) -> io::Result<()> {
     let mut from = BufReader::new(from);
-    while let Some(body) = frame(&mut from).await? {
+    while let Some(body) = frame(&mut from, LARGEST).await? {
         let complaint = match body {
             Ok(body) if is_message(&body) => {
                 let body = complete(body, told_to_exit);
@@ -95,16 +96,45 @@ fn is_message(body: &[u8]) -> bool {
         || serde_json::from_slice::<jsonrpc::Response>(body).is_ok()
 }
 
-/// An answer, if it fits into a message; else the error that this request gets in its place.
-pub fn fitting<T: Serialize>(method: &str, answer: T) -> Result<T, Error> {
-    let bytes = json_bytes(&answer);
-    if bytes < LARGEST as u64 - 1_024 {
-        return Ok(answer);
+/// JSON on its way to standard output. The library would make a value of it, which changes numbers and is not nested deep; so
+/// it gets the text as a string, which is taken out again behind it (`unwrapped`).
+#[derive(Serialize, Deserialize)]
+pub struct Wrapped(String);
+
+impl Wrapped {
+    /// What is told unasked.
+    pub fn new(value: &impl Serialize) -> Wrapped {
+        // What we tell is JSON: its maps have strings for keys.
+        Wrapped(serde_json::to_string(value).unwrap_or_else(|_| "null".into()))
     }
-    let what = format!(
-        "the answer to {method} would take {bytes} bytes, more than a message can: ask for less at once"
-    );
-    Err(Error::new(ErrorKind::Internal, what))
+
+    /// An answer, if it fits into a message; else the error that this request gets in its place.
+    pub fn answer(method: &str, answer: &impl Serialize) -> Result<Wrapped, Error> {
+        let text = Wrapped::new(answer);
+        let bytes = text.0.len();
+        if bytes < LARGEST - 1_024 {
+            return Ok(text);
+        }
+        let what = format!(
+            "the answer to {method} would take {bytes} bytes, more than a message can: ask for less at once"
+        );
+        Err(Error::new(ErrorKind::Internal, what))
+    }
+}
+
+/// How messages of the library begin that have something wrapped: a result of ours, and an event. No other result and no
+/// other event's parameters are a string.
+const HEADS: [&[u8]; 2] =
+    [br#"{"jsonrpc":"2.0","result":""#, br#"{"jsonrpc":"2.0","method":"keeper/executionEvent","params":""#];
+
+/// A message as it goes to the editor: what is wrapped in it is itself again.
+fn unwrapped(body: Vec<u8>) -> Vec<u8> {
+    let Some(head) = HEADS.iter().find(|head| body.starts_with(head)) else { return body };
+    let begins = head.len() - 1;
+    let mut strings = serde_json::Deserializer::from_slice(&body[begins..]).into_iter::<String>();
+    let Some(Ok(text)) = strings.next() else { return body };
+    let rest = &body[begins + strings.byte_offset()..];
+    [&head[..begins], text.as_bytes(), rest].concat()
 }
 
 /// Requests of ours may come without `params`, which the library refuses where there may be some. Sees `exit`, too.
@@ -127,10 +157,10 @@ async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io:
     let (bodies, mut outgoing) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut from = BufReader::new(from);
-        while let Ok(Some(body)) = frame(&mut from).await {
+        while let Ok(Some(body)) = frame(&mut from, LARGEST_WRAPPED).await {
             let body = match body {
                 Ok(body) => body,
-                // Answers are measured before (`fitting`), and events are cut: whatever it is, the next goes on.
+                // Answers are measured before (`Wrapped::answer`), and events are cut: whatever it is, the next goes on.
                 Err(bytes) => {
                     tracing::error!(bytes, "a message is too large to be sent, and left out");
                     continue;
@@ -145,7 +175,7 @@ async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io:
     loop {
         let body = tokio::select! {
             body = outgoing.recv() => match body {
-                Some(body) => body,
+                Some(body) => unwrapped(body),
                 None => return Ok(()),
             },
             Some(complaint) = complained.recv() => complaint.to_string().into_bytes(),
@@ -159,6 +189,7 @@ async fn write(from: DuplexStream, mut complained: mpsc::Receiver<Value>) -> io:
 /// One message's body; `Err` with its size where it is too large, then it was skipped. `None` at the end.
 async fn frame(
     from: &mut (impl tokio::io::AsyncBufRead + Unpin),
+    largest: usize,
 ) -> io::Result<Option<Result<Vec<u8>, usize>>> {
     let mut length = None;
     let mut line = Vec::new();
@@ -184,7 +215,7 @@ async fn frame(
         }
     }
     let length = length.unwrap_or(0);
-    if length > LARGEST {
+    if length > largest {
         let skipped = tokio::io::copy(&mut (&mut *from).take(length as u64), &mut tokio::io::sink()).await?;
         return Ok((skipped == length as u64).then_some(Err(length)));
     }
@@ -241,17 +272,32 @@ mod tests {
 
     #[test]
     fn an_answer_that_fits_no_message_is_an_error() {
-        assert!(fitting("a", "x".repeat(1_000)).is_ok());
-        let error = fitting("keeper/x", "\u{1}".repeat(LARGEST / 6 + 1)).unwrap_err();
+        assert!(Wrapped::answer("a", &"x".repeat(1_000)).is_ok());
+        let error = Wrapped::answer("keeper/x", &"\u{1}".repeat(LARGEST / 6 + 1)).err().unwrap();
         assert!(error.message.contains("keeper/x") && error.message.contains("ask for less"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrapped_comes_out_as_it_was() {
+        let deep = format!("{}1e-07{}", "[".repeat(500), "]".repeat(500));
+        let json: crate::protocol::Json = serde_json::from_str(&deep).unwrap();
+        let text = serde_json::to_value(Wrapped::new(&json)).unwrap();
+        let answer = jsonrpc::Response::from_ok(jsonrpc::Id::Number(7), text);
+        let sent = String::from_utf8(unwrapped(serde_json::to_vec(&answer).unwrap())).unwrap();
+        assert_eq!(sent, format!(r#"{{"jsonrpc":"2.0","result":{deep},"id":7}}"#));
+        for other in
+            [r#"{"jsonrpc":"2.0","result":{"a":"b"},"id":7}"#, r#"{"jsonrpc":"2.0","id":1,"result":"#]
+        {
+            assert_eq!(unwrapped(other.into()), other.as_bytes());
+        }
     }
 
     #[tokio::test]
     async fn frames() {
         let input = b"Content-Length: 2\r\n\r\n{}garbage\r\ncontent-length: 4\r\nX: y\r\n\r\nnullContent-Length: 9\r\n\r\n{";
         let mut from = BufReader::new(&input[..]);
-        assert_eq!(frame(&mut from).await.unwrap(), Some(Ok(b"{}".to_vec())));
-        assert_eq!(frame(&mut from).await.unwrap(), Some(Ok(b"null".to_vec())));
-        assert_eq!(frame(&mut from).await.unwrap(), None);
+        assert_eq!(frame(&mut from, 9).await.unwrap(), Some(Ok(b"{}".to_vec())));
+        assert_eq!(frame(&mut from, 9).await.unwrap(), Some(Ok(b"null".to_vec())));
+        assert_eq!(frame(&mut from, 9).await.unwrap(), None);
     }
 }

@@ -8,7 +8,7 @@ use super::arguments::Outputs;
 use super::bounds;
 use super::resources::outputs_uri;
 use super::server::{Answer, Server, notebook};
-use crate::protocol::{Error, ErrorKind, Execution, ExecutionStatus, Output};
+use crate::protocol::{Error, ErrorKind, Execution, ExecutionStatus, Json, Output};
 use crate::sessions::plain::{cut, unordered};
 
 /// Characters of text in one answer; the middle of what is longer is left out.
@@ -49,7 +49,7 @@ impl Blocks {
                 }
                 Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. } => {
                     end_line(&mut text);
-                    match IMAGES.iter().find_map(|mime| data[*mime].as_str().map(|image| (*mime, image))) {
+                    match IMAGES.iter().find_map(|mime| data.str(mime).map(|image| (*mime, image))) {
                         Some((mime, image)) if image.len() <= self.pixels => {
                             self.pixels -= image.len();
                             self.text(std::mem::take(&mut text));
@@ -101,15 +101,21 @@ fn end_line(text: &mut String) {
 }
 
 /// A MIME bundle in words: what was made for reading first.
-fn bundle(data: &Value) -> String {
+fn bundle(data: &Json) -> String {
+    let fields = data.fields();
     for mime in ["text/markdown", "text/plain", "application/json", "text/html", "text/latex"] {
-        match &data[mime] {
-            Value::String(text) => return plain(text),
-            Value::Null => {}
-            other => return plain(&bounds::plain(other).to_string()),
+        match fields.iter().find(|(field, _)| field == mime).map(|(_, value)| value.get()) {
+            None | Some("null") => {}
+            Some(raw) => match data.str(mime) {
+                Some(text) => return plain(&text),
+                None => {
+                    let value = serde_json::from_str(raw).unwrap_or_else(|_| Value::from(raw));
+                    return plain(&bounds::plain(&value).to_string());
+                }
+            },
         }
     }
-    let kinds: Vec<&str> = data.as_object().into_iter().flatten().map(|(mime, _)| mime.as_str()).collect();
+    let kinds: Vec<&str> = fields.iter().map(|(mime, _)| &**mime).collect();
     plain(&format!("<{}>", kinds.join(", ")))
 }
 

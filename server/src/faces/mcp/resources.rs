@@ -3,7 +3,7 @@
 use rmcp::ErrorData;
 use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::bounds;
 use super::server::{Server, to_rpc};
@@ -94,6 +94,14 @@ impl Server {
             Meant::Outputs { session_id, execution_id } => {
                 let read = self.sessions.execution_outputs(session_id, execution_id, WHOLE).await;
                 let (execution, outputs, truncated) = read.map_err(to_rpc)?;
+                // What is nested too deep for a value is its text.
+                let outputs: Vec<Value> = outputs
+                    .iter()
+                    .map(|output| {
+                        serde_json::to_value(output)
+                            .unwrap_or_else(|_| json!(serde_json::to_string(output).unwrap_or_default()))
+                    })
+                    .collect();
                 text(&json!({ "execution": execution, "outputs": outputs, "truncated": truncated }))
             }
         };

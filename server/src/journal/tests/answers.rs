@@ -10,8 +10,8 @@ fn reader(dir: &Path) -> Reader {
     reader
 }
 
-fn display(data: serde_json::Value) -> EventBody {
-    EventBody::Output { output: Output::DisplayData { data, metadata: json!({}), display_id: None } }
+fn displayed(data: serde_json::Value) -> EventBody {
+    EventBody::Output { output: super::display(data) }
 }
 
 fn size_of(value: &impl serde::Serialize) -> usize {
@@ -27,16 +27,16 @@ fn what_no_answer_can_hold_lies_in_files() {
     journal.append(
         Some("aaaaaaaaaaaa"),
         Time(2),
-        display(json!({"text/html": html, "text/plain": "small", "../../x": "also small"})),
+        displayed(json!({"text/html": html, "text/plain": "small", "../../x": "also small"})),
     );
-    journal.append(Some("aaaaaaaaaaaa"), Time(2), display(json!({"image/png": png})));
+    journal.append(Some("aaaaaaaaaaaa"), Time(2), displayed(json!({"image/png": png})));
     let traceback = vec!["first".to_owned(), "t".repeat(1 << 20), "last".into()];
     let error = Output::Error { ename: "E".repeat(9_000), evalue: "v".repeat(300 << 10), traceback };
     journal.append(Some("aaaaaaaaaaaa"), Time(2), EventBody::Output { output: error });
     let data: serde_json::Map<_, _> =
         (0..800).map(|i| (format!("a/{i}"), json!("x".repeat(1_500)))).collect();
-    journal.append(Some("aaaaaaaaaaaa"), Time(2), display(data.into()));
-    journal.append(Some("aaaaaaaaaaaa"), Time(2), display(json!({"text/plain": "after"})));
+    journal.append(Some("aaaaaaaaaaaa"), Time(2), displayed(data.into()));
+    journal.append(Some("aaaaaaaaaaaa"), Time(2), displayed(json!({"text/plain": "after"})));
     journal.commit().unwrap();
 
     let reader = reader(dir.path());
@@ -44,6 +44,7 @@ fn what_no_answer_can_hold_lies_in_files() {
     assert!(size_of(&cells[0].outputs) < 300_000, "{}", size_of(&cells[0].outputs));
     assert_eq!((cells[0].outputs.len(), cells[0].left_out), (5, 0));
     let Output::DisplayData { data, .. } = &cells[0].outputs[0] else { panic!("a display") };
+    let data = data.value();
     let said = data["text/plain"].as_str().unwrap();
     assert!(said.starts_with("small\n[text/html takes ") && said.contains("/assets/copy-"), "{said}");
     assert_eq!((data.get("text/html"), &data["../../x"]), (None, &json!("also small")));
@@ -89,7 +90,7 @@ fn an_answer_has_a_bound_whatever_the_cells() {
         journal.append(Some(id), Time(2), started());
         for i in 0..40 {
             let html = format!("{id} {i}{}", "x".repeat(30_000));
-            journal.append(Some(id), Time(2), display(json!({ "text/html": html })));
+            journal.append(Some(id), Time(2), displayed(json!({ "text/html": html })));
         }
         journal.append(Some(id), Time(2), stream("the end\n"));
         journal.commit().unwrap();

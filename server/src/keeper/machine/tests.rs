@@ -1,5 +1,7 @@
 //! What messages mean, in scripts of them.
 
+use serde_json::json;
+
 use super::*;
 
 fn job(id: &str, notebook: u32) -> Job {
@@ -11,6 +13,10 @@ fn play(machine: &mut Machine, script: &[(From, &str, &str, Value)]) -> Vec<Stri
     let mut out = Vec::new();
     for (i, (from, kind, parent, content)) in script.iter().enumerate() {
         let mut content = content.clone();
+        let shown = content.get("data").filter(|data| data.is_object()).map(|data| Shown::Bundle {
+            data: data.clone().into(),
+            metadata: content.get("metadata").cloned().unwrap_or_else(|| json!({})).into(),
+        });
         let mut m = Incoming {
             from: *from,
             kind,
@@ -18,6 +24,7 @@ fn play(machine: &mut Machine, script: &[(From, &str, &str, Value)]) -> Vec<Stri
             session: "us",
             own_session: "us",
             content: &mut content,
+            shown,
             envelope: json!({}),
         };
         out.extend(machine.message(&mut m, Time(i as i64)).iter().map(short));

@@ -129,7 +129,7 @@ impl Console {
     /// A result has its number, and lines below each other where it has several.
     fn print(&mut self, output: Output) {
         if let Output::ExecuteResult { data, execution_count: Some(count), .. } = &output {
-            let is_long = data["text/plain"].as_str().is_some_and(|text| text.contains('\n'));
+            let is_long = data.str("text/plain").is_some_and(|text| text.contains('\n'));
             self.printer.fresh_line();
             self.printer.text(&format!("Out[{count}]:{}", if is_long { "\n" } else { " " }));
         } else if matches!(output, Output::Error { .. }) {
