@@ -151,4 +151,6 @@ pub struct CellRow {
     pub truncated: Option<(u64, PathBuf)>,
     /// How many outputs are left out because the answer is full.
     pub left_out: u64,
+    /// Some of its output was removed to keep the journal's limit, or may be missing.
+    pub is_incomplete: bool,
 }

@@ -22,6 +22,7 @@ pub use gaps::Counter;
 pub use heartbeat::Heartbeat;
 pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed};
 pub use message::{Decoded, Header, Message, Shown, Signer, Unreadable};
+pub use repair::readable;
 pub use running::{Found, connection_files};
 pub use search::Search;
 pub use silent::{

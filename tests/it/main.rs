@@ -27,6 +27,7 @@ mod others;
 mod questions;
 mod races;
 mod recovering;
+mod saving;
 mod security;
 mod sessions;
 mod sharing;

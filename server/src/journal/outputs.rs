@@ -34,6 +34,8 @@ pub struct Standing {
     pub truncated: Option<Whole>,
     /// How many outputs are left out because the answer is full.
     pub left_out: u64,
+    /// Some of it was removed to keep the journal's limit, or cannot be read.
+    pub is_incomplete: bool,
 }
 
 /// Folds an execution's rows. Stream text beyond `most` bytes in all is cut in its middle. What finds no room in the answer
@@ -50,7 +52,7 @@ pub(super) fn fold_execution(
     if stored.pruned {
         fold.stream(StreamName::Stderr, "[Older output was removed: the journal had reached its limit.]\n");
     }
-    stored.each(|seq, row| match row {
+    let is_whole = stored.each(|seq, row| match row {
         Row::Stream { name, text, .. } => fold.stream(name, text),
         Row::Other => fold.other(seq),
         Row::Clear(wait) => fold.clear(wait),
@@ -63,7 +65,7 @@ pub(super) fn fold_execution(
         true => (most as f64 * text.total() as f64 / total.max(1) as f64) as u64,
         false => u64::MAX,
     };
-    let mut standing = Standing::default();
+    let mut standing = Standing { is_incomplete: stored.pruned || !is_whole, ..Standing::default() };
     let mut folded = fold.outputs.into_iter();
     while let Some(next) = folded.next() {
         let Some((seq, mut output)) = stored.output(next, share_of)? else { continue };
@@ -142,7 +144,9 @@ struct HeadOutput<'a> {
 }
 
 impl StoredOutput<'_> {
-    fn each(&self, mut take: impl FnMut(u64, Row<'_>)) -> Result<()> {
+    /// False: some of it cannot be read.
+    fn each(&self, mut take: impl FnMut(u64, Row<'_>)) -> Result<bool> {
+        let mut is_whole = true;
         let mut statement = self.db.prepare_cached(
             "SELECT seq, kind, body, asset, start, length FROM events WHERE execution = ?1 AND kind IN (3, 4) ORDER BY seq",
         )?;
@@ -153,7 +157,9 @@ impl StoredOutput<'_> {
             let body = row.get_ref(2)?.as_str_or_null().ok().flatten().unwrap_or_default();
             if let Some(asset) = row.get::<_, Option<String>>(3)? {
                 let (start, length) = (row.get::<_, i64>(4)? as u64, row.get::<_, i64>(5)? as u64);
-                let text = read_slice(self.dir, &asset, start, length).unwrap_or_else(|| left_out(length));
+                let slice = read_slice(self.dir, &asset, start, length);
+                is_whole &= slice.is_some();
+                let text = slice.unwrap_or_else(|| left_out(length));
                 let name = if body == "stderr" { StreamName::Stderr } else { StreamName::Stdout };
                 take(seq, Row::Stream { name, text: &text, asset: Some(&asset) });
                 continue;
@@ -170,10 +176,13 @@ impl StoredOutput<'_> {
                     take(seq, Row::Stream { name, text: &text, asset: None });
                 }
                 Ok(EventBody::ClearOutput { wait }) => take(seq, Row::Clear(wait)),
-                _ => tracing::warn!(seq, "a row of the journal cannot be read"),
+                _ => {
+                    is_whole = false;
+                    tracing::warn!(seq, "a row of the journal cannot be read");
+                }
             }
         }
-        Ok(())
+        Ok(is_whole)
     }
 
     /// One output that stands, with the number of the row that has its data; `None` where that cannot be read.

@@ -250,6 +250,8 @@ impl Reader {
              ORDER BY c.notebook, x.cell_index, x.ordinal",
         )?;
         let (per_cell, mut room) = most.room(self.bounds);
+        // Looked for where all must be there: it goes through the whole journal.
+        let lost = if matches!(most, Most::All) { gaps(&moment)? } else { Vec::new() };
         let mut rows = statement.query(params![notebook, execution])?;
         let mut cells = Vec::new();
         while let Some(row) = rows.next()? {
@@ -257,6 +259,7 @@ impl Reader {
             let execution_id: String = row.get(3)?;
             let stored = StoredOutput { dir: &self.dir, db: &moment, ordinal, pruned: row.get(9)? };
             let standing = outputs::fold_execution(&stored, &execution_id, per_cell, &mut room, self.bounds)?;
+            let span = if lost.is_empty() { 0..=0 } else { span_of(&moment, ordinal)? };
             cells.push(CellRow {
                 notebook: row.get(0)?,
                 cell_id: row.get(1)?,
@@ -269,10 +272,26 @@ impl Reader {
                 outputs: standing.outputs,
                 truncated: standing.truncated,
                 left_out: standing.left_out,
+                is_incomplete: standing.is_incomplete || lost.iter().any(|seq| span.contains(seq)),
             });
         }
         Ok((last, cells))
     }
+}
+
+/// Where output may be missing.
+fn gaps(db: &Connection) -> Result<Vec<u64>> {
+    let mut statement = db.prepare_cached("SELECT seq FROM events WHERE kind = ?1")?;
+    let rows = statement.query_map([kind::GAP], |row| Ok(row.get::<_, i64>(0)? as u64))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// From the first row of an execution to its last.
+fn span_of(db: &Connection, ordinal: i64) -> Result<std::ops::RangeInclusive<u64>> {
+    let mut statement = db.prepare_cached("SELECT min(seq), max(seq) FROM events WHERE execution = ?1")?;
+    let (first, last): (Option<i64>, Option<i64>) =
+        statement.query_row([ordinal], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(first.unwrap_or(0) as u64..=last.unwrap_or(0) as u64)
 }
 
 fn last_seq(db: &Connection) -> Result<u64> {

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::notebook_file::normal;
 use super::{NotebookCode, OnRename, Sessions, lock};
 use crate::journal::Reader;
 use crate::paths::{FileIdentity, changed_at, file_identity};
@@ -323,12 +324,6 @@ impl Cells {
     }
 }
 
-/// Source as it is compared: line ends, and white space where it means nothing, are no difference.
-fn normal(source: &str) -> String {
-    let lines: Vec<&str> = source.lines().map(str::trim_end).collect();
-    lines.join("\n").trim_matches('\n').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,10 +356,6 @@ mod tests {
     #[test]
     fn without_ids_the_source_alone_counts() {
         let plain = |source: &str| json!({ "cell_type": "code", "source": [source] });
-        check(
-            json!([plain("new"), plain("x = 1"), plain("y")]),
-            &[("cell-0", "x = 1"), ("cell-1", "y")],
-            1.0,
-        );
+        check(json!([plain("new"), plain("x = 1"), plain("y")]), &[("#0", "x = 1"), ("#1", "y")], 1.0);
     }
 }

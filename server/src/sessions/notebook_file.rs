@@ -1,30 +1,28 @@
-//! Notebook files, as far as they are read and written here: nbformat 4 JSON.
+//! Notebook files, as far as they are read here: nbformat 4 JSON. Leaves out writing (`notebook_edit.rs`).
 //!
 //! Whoever needs the kernel's name or the code alone reads the file piece by piece, and holds nothing else of it: outputs may
 //! be large. Reading takes time: not for a thread that must not wait.
 
-use std::io::{self, Write};
+use std::collections::HashSet;
+use std::io::{self, BufRead};
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 
-use crate::foreign;
+use crate::{foreign, jupyter};
 
 /// No larger notebook is read.
-const LARGEST: u64 = 512 << 20;
-
-/// A notebook as it is on disk.
-pub struct NotebookFile {
-    pub json: Value,
-    /// How the file was indented, so that it is written the same way.
-    indent: usize,
-}
+pub(super) const LARGEST: u64 = 512 << 20;
+/// Nor one with `NaN` or half a character in it: that is held whole.
+const LARGEST_MENDED: u64 = 128 << 20;
+/// UTF-8's byte order mark.
+const MARK: &str = "\u{feff}";
 
 /// A notebook's code, without its outputs.
 pub struct NotebookCode {
-    /// Its code cells, in order. A cell without an id (before nbformat 4.5) is called by its position.
+    /// Its code cells, in order. A cell without an id (before nbformat 4.5), or with that of one before it, is called by its
+    /// position.
     pub cells: Vec<CodeCell>,
     /// Whether its cells have ids, which came with nbformat 4.5.
     pub has_ids: bool,
@@ -37,47 +35,11 @@ pub struct CodeCell {
     pub source: String,
 }
 
-impl NotebookFile {
-    /// Reads a notebook.
-    ///
-    /// # Errors
-    /// The file's own; `InvalidData` where it is no notebook of format 4.
-    pub fn read(path: &Path) -> io::Result<NotebookFile> {
-        let text = foreign::read_text(path, LARGEST)?;
-        let json: Value = serde_json::from_str(&text).map_err(|e| wrong(path, e))?;
-        if !json["cells"].is_array() {
-            return Err(no_cells(path));
-        }
-        let indent = text.lines().nth(1).map_or(1, |line| line.len() - line.trim_start().len());
-        Ok(NotebookFile { json, indent: indent.clamp(1, 8) })
-    }
-
-    /// Replaces the file by what is in memory now, atomically, with the old file's mode.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
-        let target = std::fs::canonicalize(path)?;
-        let dir = target.parent().ok_or_else(|| io::Error::other("a notebook lies in a folder"))?;
-        let mut file = tempfile::Builder::new().prefix(".").suffix(".ipynb.tmp").tempfile_in(dir)?;
-        let indent = vec![b' '; self.indent];
-        let formatter = serde_json::ser::PrettyFormatter::with_indent(&indent);
-        let mut writer =
-            serde_json::Serializer::with_formatter(io::BufWriter::new(file.as_file_mut()), formatter);
-        serde::Serialize::serialize(&self.json, &mut writer)?;
-        let mut buffered = writer.into_inner();
-        buffered.write_all(b"\n")?;
-        buffered.flush()?;
-        drop(buffered);
-        file.as_file().set_permissions(std::fs::metadata(&target)?.permissions())?;
-        file.as_file().sync_data()?;
-        file.persist(&target).map_err(|e| e.error)?;
-        Ok(())
-    }
-}
-
 impl NotebookCode {
     /// Reads the code of a notebook.
     ///
     /// # Errors
-    /// Those of [`NotebookFile::read`].
+    /// The file's own; `InvalidData` where it is no notebook of format 4.
     pub fn read(path: &Path) -> io::Result<NotebookCode> {
         NotebookCode::read_at_most(path, LARGEST)
     }
@@ -98,14 +60,16 @@ impl NotebookCode {
         let notebook: Notebook = parse(path, most)?;
         let all = notebook.cells.ok_or_else(|| no_cells(path))?;
         let has_ids = all.iter().any(|cell| cell.id.0.is_some());
-        let code =
-            all.into_iter().enumerate().filter(|(_, cell)| cell.cell_type.0.as_deref() == Some("code"));
-        let cells = code.map(|(index, cell)| CodeCell {
-            id: cell.id.0.unwrap_or_else(|| stand_in(index)),
-            index: index as u32,
-            source: cell.source.0.unwrap_or_default(),
-        });
-        Ok(NotebookCode { cells: cells.collect(), has_ids })
+        let mut seen = HashSet::new();
+        let mut cells = Vec::new();
+        for (index, cell) in all.into_iter().enumerate() {
+            let id = cell.id.0.filter(|id| seen.insert(id.clone())).unwrap_or_else(|| stand_in(index));
+            if cell.cell_type.0.as_deref() == Some("code") {
+                let source = cell.source.0.unwrap_or_default();
+                cells.push(CodeCell { id, index: index as u32, source });
+            }
+        }
+        Ok(NotebookCode { cells, has_ids })
     }
 }
 
@@ -126,13 +90,29 @@ pub(super) fn kernel_name(path: &Path) -> Option<String> {
     parse::<Notebook>(path, LARGEST).ok()?.metadata.kernelspec.name.0
 }
 
-/// Reads JSON piece by piece; what is not asked for is passed over.
+/// Reads JSON piece by piece; what is not asked for is passed over. What Python and VS Code take for JSON is read whole.
 fn parse<T: serde::de::DeserializeOwned>(path: &Path, most: u64) -> io::Result<T> {
-    let file = io::BufReader::with_capacity(64 << 10, foreign::open(path, most)?);
-    serde_json::from_reader(file).map_err(|e| wrong(path, e))
+    let mut file = io::BufReader::with_capacity(64 << 10, foreign::open(path, most)?);
+    if file.fill_buf()?.starts_with(MARK.as_bytes()) {
+        file.consume(MARK.len());
+    }
+    match serde_json::from_reader(file) {
+        Ok(found) => Ok(found),
+        // What ends too early is not mended.
+        Err(e) if e.is_io() || e.is_eof() => Err(wrong(path, e)),
+        Err(e) => {
+            let text = foreign::read_text(path, most.min(LARGEST_MENDED))?;
+            serde_json::from_str(&jupyter::readable(unmarked(&text))).map_err(|_| wrong(path, e))
+        }
+    }
 }
 
-fn wrong(path: &Path, error: serde_json::Error) -> io::Error {
+/// Text without the byte order mark that may stand before it.
+pub(super) fn unmarked(text: &str) -> &str {
+    text.strip_prefix(MARK).unwrap_or(text)
+}
+
+pub(super) fn wrong(path: &Path, error: serde_json::Error) -> io::Error {
     let what = match error.is_io() {
         true => error.to_string(),
         false => format!("not a notebook ({error})"),
@@ -140,7 +120,7 @@ fn wrong(path: &Path, error: serde_json::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
 }
 
-fn no_cells(path: &Path) -> io::Error {
+pub(super) fn no_cells(path: &Path) -> io::Error {
     let what = format!("{}: not a notebook of format 4: it has no cells", path.display());
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
@@ -204,22 +184,15 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// A cell's id, or a stand-in made of its position.
-pub fn cell_id(cell: &Value, index: usize) -> String {
-    cell["id"].as_str().map_or_else(|| stand_in(index), str::to_owned)
+/// Stands in for the id of a cell that has none of its own; never equals a real one, which may not have a `#`.
+pub(super) fn stand_in(index: usize) -> String {
+    format!("#{index}")
 }
 
-fn stand_in(index: usize) -> String {
-    format!("cell-{index}")
-}
-
-/// nbformat's multi-line strings: one string, or a list of pieces.
-pub fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(pieces) => pieces.iter().filter_map(Value::as_str).collect(),
-        _ => String::new(),
-    }
+/// Source as it is compared: line ends, and white space where it means nothing, are no difference.
+pub(super) fn normal(source: &str) -> String {
+    let lines: Vec<&str> = source.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_matches('\n').to_owned()
 }
 
 #[cfg(test)]
@@ -227,31 +200,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_notebook_is_written_as_it_was() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a b.ipynb");
-        let before = "{\n \"cells\": [\n  {\n   \"cell_type\": \"code\",\n   \"source\": [\n    \"1\\n\",\n    \"2\"\n   ]\n  }\n ],\n \"zebra\": 1,\n \"metadata\": {}\n}\n";
-        std::fs::write(&path, before).unwrap();
-        let file = NotebookFile::read(&path).unwrap();
-        let code = NotebookCode::read(&path).unwrap();
-        assert_eq!(code.cells[0].source, "1\n2");
-        assert_eq!(code.cells[0].id, "cell-0");
-        assert!(!code.has_ids);
-        file.write(&path).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
-    }
-
-    #[test]
     fn what_is_no_notebook_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.ipynb");
         for bad in ["", "{", "[]", "{\"worksheets\": []}"] {
             std::fs::write(&path, bad).unwrap();
-            let whole = NotebookFile::read(&path).err().unwrap().to_string();
-            let code = NotebookCode::read(&path).err().unwrap().to_string();
-            for error in [whole, code] {
-                assert!(error.contains("x.ipynb") && error.contains("not a notebook"), "{bad}: {error}");
-            }
+            let error = NotebookCode::read(&path).err().unwrap().to_string();
+            assert!(error.contains("x.ipynb") && error.contains("not a notebook"), "{bad}: {error}");
         }
     }
 
@@ -274,9 +229,19 @@ mod tests {
                 {"cell_type":"code","source":{"a":[1,2.5,-1,true,null]}},
                 {"cell_type":"code","source":["4",null,["5"],{}]}]}"#,
             Some("ir"),
-            &[("a", "1\n2"), ("cell-2", "3"), ("cell-3", ""), ("cell-4", "45")],
+            &[("a", "1\n2"), ("#2", "3"), ("#3", ""), ("#4", "45")],
         );
         check(r#"{"cells":[]}"#, None, &[]);
+        let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+        check(
+            &format!(
+                r#"{MARK}{{"metadata":{{"score":NaN,"kernelspec":{{"name":"ir"}}}},"cells":[
+                {{"cell_type":"code","id":"a","source":"é \ud83d","outputs":{deep}}},
+                {{"cell_type":"code","id":"b","source":"1"}},{{"cell_type":"code","id":"a","source":"2"}}]}}"#
+            ),
+            Some("ir"),
+            &[("a", "é \u{fffd}"), ("b", "1"), ("#2", "2")],
+        );
         check(r#"{"cells":[],"metadata":{"kernelspec":{"name":3}}}"#, None, &[]);
     }
 
@@ -285,10 +250,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("huge.ipynb");
         std::fs::File::create(&path).unwrap().set_len(4 << 30).unwrap();
-        for error in [NotebookFile::read(&path).err(), NotebookCode::read(&path).err()] {
-            let error = error.unwrap().to_string();
-            assert!(error.contains("huge.ipynb") && error.contains("larger than 512 MiB"), "{error}");
-        }
+        let error = NotebookCode::read(&path).err().unwrap().to_string();
+        assert!(error.contains("huge.ipynb") && error.contains("larger than 512 MiB"), "{error}");
         assert_eq!(kernel_name(&path), None);
     }
 }

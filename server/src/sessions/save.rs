@@ -1,17 +1,18 @@
 //! Writing journaled outputs into the `.ipynb`: for notebooks that no editor shows.
 //!
-//! Atomic, and only into cells whose source still is what ran; refused where an editor has unsaved edits of it.
+//! Only into cells whose source still is what ran; refused where an editor has unsaved edits of it. Leaves out how a file's
+//! text is edited (`notebook_edit.rs`) and how it is replaced (`replace.rs`).
 
 use std::io;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
-use super::notebook_file::{NotebookFile, cell_id, text};
+use super::notebook_edit::{FileCell, NotebookFile};
+use super::notebook_file::normal;
+use super::replace::replace;
 use super::{Sessions, invalid, store_failed};
-use crate::journal::{Most, Reader};
+use crate::journal::{CellRow, Most, Reader};
 use crate::paths::FileIdentity;
-use crate::protocol::{Error, ErrorKind, ExecutionStatus, NotebookName, Output};
+use crate::protocol::{Error, ErrorKind, ExecutionStatus, NotebookName};
 
 /// What was written, and what was not.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -32,8 +33,8 @@ pub struct Skipped {
 }
 
 impl Sessions {
-    /// Writes the outputs and counts of a notebook's latest session into its file, whole streams, atomically, and only
-    /// into cells whose source still is what ran.
+    /// Writes the outputs and counts of a notebook's latest session into its file, whole streams, at once, and only into
+    /// cells whose source still is what ran. All else in the file stays byte for byte, and no cell gets less than it has.
     ///
     /// # Errors
     /// `InvalidParams` where the file cannot be read or written, or a window has it open with edits that are not saved;
@@ -69,31 +70,28 @@ impl Sessions {
             });
             with_code.collect::<Result<Vec<_>, _>>()
         };
-        let cells = self.read_beside(&id, read).await?;
+        let ran = self.read_beside(&id, read).await?;
         let mut report = SaveReport { notebook_path: key, ..SaveReport::default() };
-        let in_file = file.json["cells"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
-        for (ran, code) in cells {
-            let found =
-                in_file.iter_mut().enumerate().find(|(index, cell)| cell_id(cell, *index) == ran.cell_id);
-            let skip = match &found {
-                None => Some("the cell is gone"),
-                Some((_, cell)) if text(&cell["source"]).trim() != code.trim() => {
-                    Some("its source is not what ran")
+        let mut taken = vec![false; file.cells.len()];
+        for (ran, code) in ran {
+            match target(&file.cells, &taken, &ran, &code) {
+                Ok(at) => {
+                    taken[at] = true;
+                    let finished = ran.status == ExecutionStatus::Ok || ran.execution_count.is_some();
+                    file.set(at, &ran.outputs, ran.execution_count.filter(|_| finished));
+                    report.written += 1;
                 }
-                Some(_) => None,
-            };
-            if let Some(reason) = skip {
-                report.skipped.push(Skipped { cell_id: ran.cell_id, reason: reason.into() });
-            } else if let Some((_, cell)) = found {
-                let finished = ran.status == ExecutionStatus::Ok || ran.execution_count.is_some();
-                cell["execution_count"] = if finished { json!(ran.execution_count) } else { Value::Null };
-                cell["outputs"] = ran.outputs.into_iter().map(nbformat).collect();
-                report.written += 1;
+                Err(reason) => report.skipped.push(Skipped { cell_id: ran.cell_id, reason: reason.into() }),
             }
         }
         let before = crate::paths::file_identity(&path);
-        let failed = |e| io::Error::other(format!("it could not be written: {e}"));
-        beside(move || file.write(&path).map_err(failed)).await?;
+        let write = move || {
+            let old = file.as_read();
+            let Some(new) = file.edited() else { return Ok(()) };
+            let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
+            replace(&path, &old, &new).map_err(named)
+        };
+        beside(write).await?;
         self.wrote_anew(notebook, before);
         Ok(report)
     }
@@ -119,52 +117,92 @@ async fn beside<T: Send + 'static>(
     done.map_err(|e| invalid("notebook", e.to_string()))
 }
 
-/// An output as nbformat 4 has it on disk: no `displayId`, text as lists of lines.
-fn nbformat(output: Output) -> Value {
-    let mut value = serde_json::to_value(output).unwrap_or_default();
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("displayId");
-        if let Some(Value::String(text)) = fields.get("text").cloned() {
-            fields.insert("text".into(), lines(&text));
-        }
-        if let Some(data) = fields.get_mut("data").and_then(Value::as_object_mut) {
-            for (mime, value) in data.iter_mut() {
-                let is_text =
-                    mime.starts_with("text/") || mime == "image/svg+xml" || mime == "application/javascript";
-                if let (true, Value::String(text)) = (is_text, &value) {
-                    *value = lines(text);
+/// The cell of the file that an execution is of, or why there is none. By its id where that is one cell's alone; cells without
+/// one, or with that of another, are known by their source and, of several, by their place.
+fn target(cells: &[FileCell], taken: &[bool], ran: &CellRow, code: &str) -> Result<usize, &'static str> {
+    let is_own =
+        |cell: &FileCell| cell.id.is_some() && cells.iter().filter(|other| other.id == cell.id).count() == 1;
+    let has_code = |cell: &FileCell| normal(&cell.source) == normal(code);
+    let by_id = cells.iter().position(|cell| cell.id.as_ref() == Some(&ran.cell_id) && is_own(cell));
+    let found = match by_id {
+        Some(at) if has_code(&cells[at]) => at,
+        Some(_) => return Err("the cell has other code now than what ran"),
+        None => {
+            let could_be = |at: &usize| !is_own(&cells[*at]) && !taken[*at] && has_code(&cells[*at]);
+            let has_id = |at: &usize| cells[*at].id.as_ref() == Some(&ran.cell_id);
+            let is_there = |at: &usize| Some(cells[*at].index as u32) == ran.cell_index;
+            let all: Vec<usize> = (0..cells.len()).filter(could_be).collect();
+            let named: Vec<usize> = all.iter().copied().filter(has_id).collect();
+            let all = if named.is_empty() { all } else { named };
+            match (all.iter().copied().find(is_there), all.as_slice()) {
+                (Some(at), _) | (None, &[at]) => at,
+                (None, []) if cells.iter().any(|cell| cell.id.as_ref() == Some(&ran.cell_id)) => {
+                    return Err("no cell with this id has the code that ran");
+                }
+                (None, []) if ran.cell_id.starts_with('#') => return Err("no cell has the code that ran"),
+                (None, []) => return Err("no cell has this id"),
+                (None, _) => {
+                    return Err("several cells have the code that ran, and none the place where it ran");
                 }
             }
         }
+    };
+    if ran.is_incomplete && cells[found].has_outputs {
+        return Err("some of its output is missing in the journal: the file keeps what it has");
     }
-    value
-}
-
-fn lines(text: &str) -> Value {
-    text.split_inclusive('\n').collect()
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::StreamName;
+    use crate::sessions::notebook_edit::tests::notebook;
+
+    /// Which cell of a file, made of ids and sources, an execution goes to.
+    fn check(cells: &[(&str, &str)], ran: (&str, u32, &str), expect: Result<usize, &str>) {
+        let (id, index, code) = ran;
+        let file = notebook(cells);
+        let row = CellRow {
+            notebook: 1,
+            cell_id: id.into(),
+            cell_index: Some(index),
+            execution_id: "e".into(),
+            execution_count: None,
+            status: ExecutionStatus::Ok,
+            started_at: None,
+            completed_at: None,
+            outputs: Vec::new(),
+            truncated: None,
+            left_out: 0,
+            is_incomplete: false,
+        };
+        let found = target(&file.cells, &vec![false; cells.len()], &row, code);
+        match (found, expect) {
+            (Ok(at), Ok(expected)) => assert_eq!(at, expected, "{cells:?} {ran:?}"),
+            (Err(why), Err(part)) => assert!(why.contains(part), "{cells:?} {ran:?}: {why}"),
+            (found, _) => panic!("{cells:?} {ran:?}: {found:?}"),
+        }
+    }
 
     #[test]
-    fn outputs_are_written_as_jupyter_writes_them() {
-        let stream = Output::Stream { name: StreamName::Stdout, text: "a\nb".into() };
-        assert_eq!(
-            nbformat(stream),
-            json!({"output_type": "stream", "name": "stdout", "text": ["a\n", "b"]})
-        );
-        let data = json!({"text/plain": "x\ny", "image/png": "AA\n", "application/json": "k"});
-        let display = Output::DisplayData {
-            data: data.into(),
-            metadata: json!({}).into(),
-            display_id: Some("d".into()),
-        };
-        let expect = json!({"text/plain": ["x\n", "y"], "image/png": "AA\n", "application/json": "k"});
-        let got = nbformat(display);
-        assert_eq!(got["data"], expect);
-        assert!(got.get("displayId").is_none());
+    fn outputs_go_to_the_cell_that_ran() {
+        let own = [("a", "1"), ("b", "2")];
+        check(&own, ("b", 0, "2"), Ok(1));
+        check(&own, ("b", 1, "1"), Err("other code"));
+        check(&own, ("c", 1, "2"), Err("this id"));
+        check(&own, ("#1", 1, "2"), Err("no cell has the code"));
+        let doubled = [("a", "1"), ("a", "2"), ("a", "2"), ("b", "3")];
+        check(&doubled, ("a", 0, "1"), Ok(0));
+        check(&doubled, ("a", 3, "1"), Ok(0));
+        check(&doubled, ("a", 2, "2"), Ok(2));
+        check(&doubled, ("#1", 1, "2"), Ok(1));
+        check(&doubled, ("#3", 3, "2"), Err("several"));
+        check(&doubled, ("a", 3, "3"), Err("no cell with this id"));
+        let none = [("", "1"), ("", "2"), ("", "1"), ("", "4")];
+        check(&none, ("#1", 1, "2"), Ok(1));
+        check(&none, ("#0", 0, "2"), Ok(1));
+        check(&none, ("#2", 2, "1"), Ok(2));
+        check(&none, ("#1", 1, "1"), Err("several"));
+        check(&none, ("cell-3", 3, "4"), Ok(3));
     }
 }

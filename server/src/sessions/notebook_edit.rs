@@ -1,0 +1,507 @@
+//! New outputs in a notebook file: what is not an output or a count stays as it is, byte for byte.
+//!
+//! The file is looked through for the places of its cells' outputs; new ones are written in the file's own form, sorted and
+//! indented as notebooks are. Outputs that say the same as before are not written anew. Leaves out how a file is replaced
+//! (`replace.rs`), and whose outputs go where (`save.rs`).
+
+use std::borrow::Cow;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::notebook_file::{LARGEST, no_cells, unmarked, wrong};
+use crate::protocol::{Fields, Json, Output, fields_of, string_of};
+use crate::{foreign, jupyter};
+
+/// What is nested deeper stands as its writer wrote it, in one line.
+const DEEPEST: usize = 100;
+
+/// A notebook's text, and where its code cells are in it.
+pub struct NotebookFile {
+    text: String,
+    pub cells: Vec<FileCell>,
+    style: Style,
+    /// What is to stand where; filled in by [`set`](Self::set).
+    edits: Vec<(Range<usize>, String)>,
+}
+
+/// A code cell of a file.
+#[derive(Debug)]
+pub struct FileCell {
+    /// nbformat's id, where it has one.
+    pub id: Option<String>,
+    /// Its place among all cells, from 0.
+    pub index: usize,
+    pub source: String,
+    /// Whether any output stands there.
+    pub has_outputs: bool,
+    outputs: Place,
+    count: Place,
+}
+
+/// Where a value is, or where it would be with the text before it.
+#[derive(Debug)]
+enum Place {
+    At(Range<usize>),
+    Missing { at: usize, before: String, after: String },
+}
+
+/// How a file is written.
+#[derive(Debug)]
+struct Style {
+    /// One step; `None`: all in one line.
+    indent: Option<String>,
+    line_end: &'static str,
+    colon: &'static str,
+    comma: &'static str,
+}
+
+impl NotebookFile {
+    /// Reads a notebook.
+    ///
+    /// # Errors
+    /// The file's own; `InvalidData` where it is no notebook of format 4.
+    pub fn read(path: &Path) -> io::Result<NotebookFile> {
+        let text = foreign::read_text(path, LARGEST)?;
+        match NotebookFile::parse(&text, unmarked(&text)) {
+            Ok(Some((cells, style))) => Ok(NotebookFile { text, cells, style, edits: Vec::new() }),
+            Ok(None) => Err(no_cells(path)),
+            Err(e) => match NotebookFile::parse(&text, &jupyter::readable(unmarked(&text))) {
+                Ok(Some((cells, style))) => Ok(NotebookFile { text, cells, style, edits: Vec::new() }),
+                _ => Err(wrong(path, e)),
+            },
+        }
+    }
+
+    /// `json` is what can be read of `text`: each place in it is as far from the end.
+    fn parse(text: &str, json: &str) -> serde_json::Result<Option<(Vec<FileCell>, Style)>> {
+        #[derive(Deserialize)]
+        struct Notebook<'a> {
+            #[serde(borrow)]
+            cells: Option<Vec<&'a RawValue>>,
+        }
+        let Some(all) = serde_json::from_str::<Notebook<'_>>(json)?.cells else { return Ok(None) };
+        let begins = text.len() - json.len();
+        let place = |value: &RawValue| {
+            let at = begins + value.get().as_ptr().addr() - json.as_ptr().addr();
+            at..at + value.get().len()
+        };
+        let style = Style::of(text);
+        let mut cells = Vec::new();
+        for (index, cell) in all.into_iter().enumerate() {
+            let fields = fields_of(cell);
+            let last = |name: &str| fields.iter().rev().find(|(field, _)| field == name).map(|(_, v)| *v);
+            if last("cell_type").and_then(string_of).as_deref() != Some("code") {
+                continue;
+            }
+            let place_of = |name: &str| match last(name) {
+                Some(value) => Place::At(place(value)),
+                None => style.missing(text, name, &fields, &place, place(cell)),
+            };
+            cells.push(FileCell {
+                id: last("id").and_then(string_of).map(Cow::into_owned),
+                index,
+                source: last("source").map(joined).unwrap_or_default(),
+                has_outputs: last("outputs").is_some_and(|outputs| !items_of(outputs).is_empty()),
+                outputs: place_of("outputs"),
+                count: place_of("execution_count"),
+            });
+        }
+        Ok(Some((cells, style)))
+    }
+
+    /// The file as it was read.
+    pub fn as_read(&self) -> Vec<u8> {
+        self.text.as_bytes().to_vec()
+    }
+
+    /// Gives a cell its outputs and its count.
+    pub fn set(&mut self, cell: usize, outputs: &[Output], count: Option<u32>) {
+        let cell = &self.cells[cell];
+        let outputs: Vec<String> = outputs.iter().map(nbformat).collect();
+        let outputs = format!("[{}]", outputs.join(","));
+        // Made of JSON each.
+        let Ok(outputs) = RawValue::from_string(outputs) else { return };
+        let is_same = |place: &Place, new: &RawValue| match place {
+            Place::At(range) => {
+                serde_json::from_str::<&RawValue>(&jupyter::readable(&self.text[range.clone()]))
+                    .is_ok_and(|old| plain_outputs(old) == plain_outputs(new))
+            }
+            Place::Missing { .. } => false,
+        };
+        let count = Value::from(count).to_string();
+        if !matches!(&cell.count, Place::At(range) if self.text[range.clone()] == count) {
+            let (range, text) = self.style.at(&self.text, &cell.count, |_, _| count);
+            self.edits.push((range, text));
+        }
+        if !is_same(&cell.outputs, &outputs) {
+            let (range, text) = self.style.at(&self.text, &cell.outputs, |style, base| {
+                let mut text = String::new();
+                style.write(&outputs, base, 0, &mut text);
+                text
+            });
+            self.edits.push((range, text));
+        }
+    }
+
+    /// The file as it is to be; `None` where nothing in it changes.
+    pub fn edited(mut self) -> Option<Vec<u8>> {
+        if self.edits.is_empty() {
+            return None;
+        }
+        // Where two are missing at one place they stand in the order of their names.
+        self.edits.sort_by_key(|(range, _)| range.start);
+        let mut new = Vec::with_capacity(self.text.len());
+        let mut from = 0;
+        for (range, text) in &self.edits {
+            new.extend_from_slice(&self.text.as_bytes()[from..range.start]);
+            new.extend_from_slice(text.as_bytes());
+            from = range.end;
+        }
+        new.extend_from_slice(&self.text.as_bytes()[from..]);
+        Some(new)
+    }
+}
+
+impl Style {
+    fn of(text: &str) -> Style {
+        let mut lines = unmarked(text).trim_ascii().lines();
+        let (first, second) = (lines.next().unwrap_or_default(), lines.next());
+        let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+        let space = |mark: &str| first.contains(&format!("\"{mark} "));
+        match second {
+            Some(line) => {
+                let indent = line[..line.len() - line.trim_ascii_start().len()].to_owned();
+                Style { indent: Some(indent), line_end, colon: ": ", comma: "," }
+            }
+            None => Style {
+                indent: None,
+                line_end,
+                colon: if space(":") { ": " } else { ":" },
+                comma: if space(",") || first.contains("], ") { ", " } else { "," },
+            },
+        }
+    }
+
+    /// Where a field that a cell does not have would stand: before the first that comes after it.
+    fn missing(
+        &self,
+        text: &str,
+        name: &str,
+        fields: &Fields<'_>,
+        place: &impl Fn(&RawValue) -> Range<usize>,
+        cell: Range<usize>,
+    ) -> Place {
+        let named = format!("\"{name}\"{}", self.colon);
+        // The names of the fields are not kept: each stands before its value.
+        let name_of = |value: &RawValue| text[..place(value).start].trim_end().strip_suffix(':');
+        let next = fields.iter().find(|(field, _)| &**field > name).and_then(|(field, value)| {
+            let before = name_of(value)?.trim_end();
+            before.len().checked_sub(Value::from(&**field).to_string().len())
+        });
+        let line = |at: usize| match &self.indent {
+            Some(_) => format!("{}{}", self.line_end, indent_at(text, at)),
+            None => String::new(),
+        };
+        match (next, fields.last()) {
+            (Some(at), _) if text[at..].starts_with('"') => {
+                let comma = if self.indent.is_some() { "," } else { self.comma };
+                Place::Missing { at, before: named, after: format!("{comma}{}", line(at)) }
+            }
+            (_, Some((_, last))) => {
+                let at = place(last).end;
+                let comma = if self.indent.is_some() { "," } else { self.comma };
+                Place::Missing { at, before: format!("{comma}{}{named}", line(at)), after: String::new() }
+            }
+            (_, None) => Place::Missing { at: cell.start + 1, before: named, after: String::new() },
+        }
+    }
+
+    /// An edit: `value` makes the text, given the indent of the line where it begins.
+    fn at(
+        &self,
+        text: &str,
+        place: &Place,
+        value: impl FnOnce(&Style, &str) -> String,
+    ) -> (Range<usize>, String) {
+        match place {
+            Place::At(range) => (range.clone(), value(self, indent_at(text, range.start))),
+            Place::Missing { at, before, after } => {
+                (*at..*at, format!("{before}{}{after}", value(self, indent_at(text, *at))))
+            }
+        }
+    }
+
+    fn write(&self, raw: &RawValue, base: &str, depth: usize, out: &mut String) {
+        if depth >= DEEPEST {
+            return out.push_str(raw.get());
+        }
+        let inner = format!("{base}{}", self.indent.as_deref().unwrap_or_default());
+        let line = |base: &str, out: &mut String| {
+            if self.indent.is_some() {
+                out.push_str(self.line_end);
+                out.push_str(base);
+            }
+        };
+        let comma = |n: usize, out: &mut String| {
+            if n > 0 {
+                out.push_str(if self.indent.is_some() { "," } else { self.comma });
+            }
+        };
+        match raw.get().as_bytes().first() {
+            Some(b'{') => {
+                let mut fields = fields_of(raw);
+                // Python's order, which is that of code points, as is that of UTF-8.
+                fields.sort_by(|a, b| a.0.cmp(&b.0));
+                out.push('{');
+                for (n, (name, value)) in fields.iter().enumerate() {
+                    comma(n, out);
+                    line(&inner, out);
+                    *out += &Value::from(&**name).to_string();
+                    out.push_str(self.colon);
+                    self.write(value, &inner, depth + 1, out);
+                }
+                if !fields.is_empty() {
+                    line(base, out);
+                }
+                out.push('}');
+            }
+            Some(b'[') => {
+                let items = items_of(raw);
+                out.push('[');
+                for (n, value) in items.iter().enumerate() {
+                    comma(n, out);
+                    line(&inner, out);
+                    self.write(value, &inner, depth + 1, out);
+                }
+                if !items.is_empty() {
+                    line(base, out);
+                }
+                out.push(']');
+            }
+            // Escapes that are not needed are none.
+            Some(b'"') => {
+                *out += &string_of(raw).map_or(raw.get().into(), |text| Value::from(text).to_string())
+            }
+            _ => out.push_str(raw.get()),
+        }
+    }
+}
+
+/// The white space with which a place's line begins.
+fn indent_at(text: &str, at: usize) -> &str {
+    let line = &text[text[..at].rfind('\n').map_or(0, |end| end + 1)..];
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
+fn items_of(raw: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(raw.get()).unwrap_or_default()
+}
+
+/// nbformat's multi-line strings: one string, or a list of pieces.
+fn joined(raw: &RawValue) -> String {
+    match string_of(raw) {
+        Some(text) => text.into_owned(),
+        None => items_of(raw).into_iter().filter_map(string_of).collect(),
+    }
+}
+
+/// Whether a type's value may be a list of lines on disk: all but JSON.
+fn is_text(mime: &str) -> bool {
+    mime != "application/json" && !mime.ends_with("+json")
+}
+
+/// An output as nbformat 4 has it on disk: no `displayId`, text as lists of lines.
+fn nbformat(output: &Output) -> String {
+    // Outputs have strings for keys.
+    let Ok(raw) = serde_json::value::to_raw_value(output) else { return "null".into() };
+    let fields = fields_of(&raw);
+    let kept = fields.into_iter().filter(|(name, _)| name != "displayId");
+    let lines =
+        |value: &RawValue| string_of(value).map_or_else(|| value.to_owned().into(), |text| lines(&text));
+    let shown = |value: &RawValue| {
+        let values: Vec<(Cow<'_, str>, Json)> = fields_of(value)
+            .into_iter()
+            .map(|(mime, value)| {
+                let in_lines = mime.starts_with("text/")
+                    || ["image/svg+xml", "application/javascript"].contains(&&*mime);
+                let value = if in_lines { lines(value) } else { value.to_owned().into() };
+                (mime, value)
+            })
+            .collect();
+        Json::object(values.iter().map(|(mime, value)| (&**mime, value.raw())))
+    };
+    let written: Vec<(Cow<'_, str>, Json)> = kept
+        .map(|(name, value)| {
+            let value = match &*name {
+                "text" => lines(value),
+                "data" => shown(value),
+                _ => value.to_owned().into(),
+            };
+            (name, value)
+        })
+        .collect();
+    Json::object(written.iter().map(|(name, value)| (&**name, value.raw()))).text().to_owned()
+}
+
+fn lines(text: &str) -> Json {
+    Value::from_iter(text.split_inclusive('\n')).into()
+}
+
+/// Outputs in a form in which those that say the same are the same.
+fn plain_outputs(outputs: &RawValue) -> Option<Vec<String>> {
+    let compact = Style { indent: None, line_end: "", colon: ":", comma: "," };
+    let write = |raw: &RawValue| {
+        let mut text = String::new();
+        compact.write(raw, "", 0, &mut text);
+        text
+    };
+    let plain = |output: &&RawValue| {
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for (name, value) in fields_of(output) {
+            let value = match &*name {
+                "text" => Value::from(joined(value)).to_string(),
+                "data" => {
+                    let mut values: Vec<_> = fields_of(value)
+                        .into_iter()
+                        .map(|(mime, value)| {
+                            let is_list = is_text(&mime) && value.get().starts_with('[');
+                            let text =
+                                if is_list { Value::from(joined(value)).to_string() } else { write(value) };
+                            format!("{mime}={text}")
+                        })
+                        .collect();
+                    values.sort();
+                    values.join("\n")
+                }
+                _ => write(value),
+            };
+            fields.push((name.into_owned(), value));
+        }
+        fields.sort();
+        fields.into_iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    };
+    serde_json::from_str::<Vec<&RawValue>>(outputs.get()).ok().map(|all| all.iter().map(plain).collect())
+}
+
+#[cfg(test)]
+pub mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::protocol::StreamName;
+
+    /// A file of code cells, made of ids and sources.
+    pub fn notebook(cells: &[(&str, &str)]) -> NotebookFile {
+        let cells: Vec<Value> = cells
+            .iter()
+            .map(|(id, source)| match *id {
+                "" => json!({ "cell_type": "code", "source": [source] }),
+                id => json!({ "cell_type": "code", "id": id, "source": source }),
+            })
+            .collect();
+        read(&json!({ "cells": cells }).to_string())
+    }
+
+    fn read(text: &str) -> NotebookFile {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a b.ipynb");
+        std::fs::write(&path, text).unwrap();
+        NotebookFile::read(&path).unwrap()
+    }
+
+    fn stream(text: &str) -> Output {
+        Output::Stream { name: StreamName::Stdout, text: text.into() }
+    }
+
+    fn check(before: &str, outputs: &[Output], count: Option<u32>, after: &str) {
+        let mut file = read(before);
+        file.set(0, outputs, count);
+        let edited = file.edited().map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(edited.as_deref().unwrap_or(before), after, "{before}");
+    }
+
+    #[test]
+    fn only_outputs_and_counts_change() {
+        let around = |outputs: &str, count: &str| {
+            format!(
+                "\u{feff}{{\n\t\"cells\": [\n\t\t{{\n\t\t\t\"cell_type\": \"code\",\n\t\t\t\"execution_count\": {count},\n\t\t\t\"id\": \"a\",\n\t\t\t\"metadata\": {{\"n\": [1e-07, 123456789012345678901, NaN]}},\n\t\t\t\"outputs\": {outputs},\n\t\t\t\"source\": \"é \\ud83d\"\n\t\t}}\n\t],\n\t\"metadata\": {{}}\n}}"
+            )
+        };
+        let new = "[\n\t\t\t\t{\n\t\t\t\t\t\"name\": \"stdout\",\n\t\t\t\t\t\"output_type\": \"stream\",\n\t\t\t\t\t\"text\": [\n\t\t\t\t\t\t\"a\\n\",\n\t\t\t\t\t\t\"b\"\n\t\t\t\t\t]\n\t\t\t\t}\n\t\t\t]";
+        check(&around("[]", "null"), &[stream("a\nb")], Some(7), &around(new, "7"));
+        check(&around(new, "7"), &[], None, &around("[]", "null"));
+        // What says the same is left as it is.
+        let same = r#"[{"text":"a\nb" , "output_type":"stream","name":"std\u006fut"}]"#;
+        check(&around(same, "7"), &[stream("a\nb")], Some(7), &around(same, "7"));
+    }
+
+    #[test]
+    fn a_file_keeps_its_own_form() {
+        let one = [stream("x")];
+        let output = r#"{"name":"stdout","output_type":"stream","text":["x"]}"#;
+        check(
+            r#"{"cells":[{"cell_type":"code","source":"1"}],"nbformat":4}"#,
+            &one,
+            Some(1),
+            &format!(
+                r#"{{"cells":[{{"cell_type":"code","execution_count":1,"outputs":[{output}],"source":"1"}}],"nbformat":4}}"#
+            ),
+        );
+        let spaced = r#"{"name": "stdout", "output_type": "stream", "text": ["x"]}"#;
+        check(
+            r#"{"cells": [{"source": "1", "cell_type": "code", "outputs": []}], "nbformat": 4}"#,
+            &one,
+            None,
+            &format!(
+                r#"{{"cells": [{{"execution_count": null, "source": "1", "cell_type": "code", "outputs": [{spaced}]}}], "nbformat": 4}}"#
+            ),
+        );
+        check(
+            "{\r\n\"cells\": [\r\n{\r\n\"cell_type\": \"code\",\r\n\"execution_count\": 1\r\n}\r\n]\r\n}\r\n",
+            &[],
+            Some(1),
+            "{\r\n\"cells\": [\r\n{\r\n\"cell_type\": \"code\",\r\n\"execution_count\": 1,\r\n\"outputs\": []\r\n}\r\n]\r\n}\r\n",
+        );
+    }
+
+    #[test]
+    fn outputs_are_written_as_jupyter_writes_them() {
+        let data: Json = serde_json::from_str(
+            r#"{"text/plain":"x\ny","image/png":"AA\n","application/json":{"b":1e-07,"a":[123456789012345678901]}}"#,
+        )
+        .unwrap();
+        let display = Output::DisplayData { data, metadata: Json::default(), display_id: Some("d".into()) };
+        check(
+            r#"{"cells":[{"cell_type":"code","execution_count":null,"outputs":[]}]}"#,
+            &[display],
+            None,
+            r#"{"cells":[{"cell_type":"code","execution_count":null,"outputs":[{"data":{"application/json":{"a":[123456789012345678901],"b":1e-07},"image/png":"AA\n","text/plain":["x\n","y"]},"metadata":{},"output_type":"display_data"}]}]}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_nested_deep_is_written_as_it_came() {
+        let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
+        let data = serde_json::from_str(&format!("{{\"application/json\":{deep}}}")).unwrap();
+        let mut file = read(r#"{"cells":[{"cell_type":"code"}]}"#);
+        file.set(0, &[Output::DisplayData { data, metadata: Json::default(), display_id: None }], None);
+        let text = String::from_utf8(file.edited().unwrap()).unwrap();
+        assert!(text.contains(&deep) && read(&text).cells[0].has_outputs);
+    }
+
+    #[test]
+    fn what_is_no_notebook_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ipynb");
+        for bad in ["", "{", "[]", "{\"worksheets\": []}"] {
+            std::fs::write(&path, bad).unwrap();
+            let error = NotebookFile::read(&path).err().unwrap().to_string();
+            assert!(error.contains("x.ipynb") && error.contains("not a notebook"), "{bad}: {error}");
+        }
+    }
+}
