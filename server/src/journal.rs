@@ -8,6 +8,7 @@ mod assets;
 mod fold;
 mod large;
 mod outputs;
+mod pruning;
 mod reader;
 mod removed;
 mod rows;

@@ -5,20 +5,20 @@
 //! its lease is 24 hours from the later of that and the session's end. Then head and tail stay. Copies that were made to be
 //! opened lie beside them: the journal can do without.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::schema::{self, kind};
 use super::{Error, Result};
 use crate::protocol::{EventBody, Output, StreamName, Time};
 
 /// Where a stream becomes an asset.
-const LONG: u64 = 1 << 20;
+pub(super) const LONG: u64 = 1 << 20;
 /// What stays of the tail when an asset goes.
 const TAIL: u64 = 64 << 10;
 /// Milliseconds for which an asset stays that somebody was given.
@@ -167,7 +167,7 @@ pub(super) fn touch(path: &Path) {
     }
 }
 
-fn marker(path: &Path) -> PathBuf {
+pub(super) fn marker(path: &Path) -> PathBuf {
     path.with_extension("txt.read")
 }
 
@@ -198,98 +198,6 @@ pub(super) fn remove_copies(dir: &Path) {
             let _ = fs::remove_file(&path);
         }
     }
-}
-
-/// Removes the oldest of the messages that could not be read until about `surplus` bytes are free.
-pub(super) fn prune_raw(db: &Connection, surplus: u64) -> Result<()> {
-    let (mut freed, mut last) = (0, None);
-    {
-        let mut statement = db.prepare("SELECT id, length(body) + 64 FROM raw ORDER BY id")?;
-        let mut rows = statement.query([])?;
-        while freed < surplus
-            && let Some(row) = rows.next()?
-        {
-            last = Some(row.get::<_, i64>(0)?);
-            freed += row.get::<_, i64>(1)? as u64;
-        }
-    }
-    db.execute("DELETE FROM raw WHERE id <= ?1", [last])?;
-    Ok(())
-}
-
-/// Gives the disk what is free in the file beyond the limit.
-pub(super) fn give_back(db: &Connection, limit: u64) -> Result<()> {
-    let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
-    let beyond = pragma("page_count")? - limit as i64 / pragma("page_size")?;
-    if beyond > 0 {
-        // It gives a row a page. A file that was made by an earlier version gives none, and uses them again.
-        let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({beyond})"))?;
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-        // Until the log is written back the file is as long as it was. Nobody who reads is waited for.
-        db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-    }
-    Ok(())
-}
-
-/// Removes the oldest outputs until about `surplus` bytes are free. The names of assets that lost rows.
-pub(super) fn prune_oldest(db: &mut Connection, dir: &Path, surplus: u64) -> Result<BTreeSet<String>> {
-    let transaction = db.transaction()?;
-    let newest = "SELECT seq, at FROM events ORDER BY seq DESC LIMIT 1";
-    let newest = |db: &Connection| {
-        db.query_row(newest, [], |row| Ok((row.get::<_, i64>(0)?, Time(row.get(1)?)))).optional()
-    };
-    let before = newest(&transaction)?;
-    let (mut freed, mut last, mut touched) = (0u64, 0i64, BTreeSet::new());
-    {
-        let mut statement = transaction.prepare(
-            "SELECT seq, coalesce(length(body), 0) + coalesce(length, 0) + 64, asset FROM events
-             WHERE kind IN (3, 4, 5, 6, 7, 8, 11) ORDER BY seq",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            last = row.get(0)?;
-            freed = freed.saturating_add(row.get::<_, i64>(1)?.max(0) as u64);
-            touched.extend(row.get::<_, Option<String>>(2)?);
-            if freed >= surplus {
-                break;
-            }
-        }
-    }
-    transaction.execute(
-        "UPDATE executions SET pruned = 1 WHERE ordinal IN
-         (SELECT execution FROM events WHERE seq <= ?1 AND kind IN (3, 5, 8) AND execution IS NOT NULL)",
-        [last],
-    )?;
-    // An asset goes as a whole, and its rows with it: but for the newest where the limit cuts through it.
-    for name in &touched {
-        let end: Option<i64> =
-            transaction
-                .query_row("SELECT max(seq) FROM events WHERE asset = ?1", [name], |row| row.get(0))?;
-        if end > Some(last) {
-            keep_tail(&transaction, dir, name, LONG)?;
-        }
-        transaction.execute("DELETE FROM events WHERE asset = ?1", [name])?;
-    }
-    // Whether a question is open is what its execution's last row of the two says.
-    transaction.execute(
-        "DELETE FROM events WHERE seq <= ?1 AND (kind IN (3, 4, 5, 8, 11) OR kind IN (6, 7) AND seq <
-         (SELECT max(seq) FROM events AS later WHERE later.execution = events.execution AND later.kind IN (6, 7)))",
-        [last],
-    )?;
-    if let Some((seq, at)) = before.filter(|before| newest(&transaction).ok() != Some(Some(*before))) {
-        // Its number stays taken: who has read so far must not wait for numbers that come again.
-        let gap = super::rows::json(&EventBody::Gap { from: at, to: at, lost_at_most: None });
-        super::rows::put_event(&transaction, seq as u64, None, kind::GAP, at, &gap, None)?;
-    }
-    transaction.commit()?;
-    for path in touched.iter().filter_map(|name| file_of(dir, name)) {
-        let _ = fs::remove_file(marker(&path));
-        if let Err(e) = fs::remove_file(&path) {
-            tracing::warn!("{} could not be removed: {e}", path.display());
-        }
-    }
-    Ok(touched)
 }
 
 /// Ends the leases of an ended session's assets. Nothing is done while the session lives.
@@ -323,7 +231,7 @@ fn let_go(dir: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn keep_tail(transaction: &Connection, dir: &Path, name: &str, most: u64) -> Result<()> {
+pub(super) fn keep_tail(transaction: &Connection, dir: &Path, name: &str, most: u64) -> Result<()> {
     let rows: Vec<(i64, String, u64, u64)> = {
         let mut statement = transaction.prepare(
             "SELECT seq, body, start, length FROM events WHERE asset = ?1 AND kind = ?2 ORDER BY seq DESC",
@@ -353,7 +261,7 @@ fn keep_tail(transaction: &Connection, dir: &Path, name: &str, most: u64) -> Res
     Ok(())
 }
 
-fn set_text(db: &Connection, seq: i64, name: StreamName, text: &str) -> Result<()> {
+pub(super) fn set_text(db: &Connection, seq: i64, name: StreamName, text: &str) -> Result<()> {
     let body = EventBody::Output { output: Output::Stream { name, text: text.to_owned() } };
     let body = serde_json::to_string(&body).unwrap_or_default();
     db.prepare_cached(

@@ -84,7 +84,7 @@ struct Line {
 }
 
 impl Text {
-    fn new(most: u64) -> Text {
+    pub fn new(most: u64) -> Text {
         let half = usize::try_from(most / 2).unwrap_or(usize::MAX / 4).min(usize::MAX / 4);
         Text { head: String::new(), tail: String::new(), half, left_out: 0, line: Line::default() }
     }
@@ -94,7 +94,7 @@ impl Text {
         (self.head.len() + self.tail.len() + self.line.len()) as u64 + self.left_out
     }
 
-    fn add(&mut self, piece: &str) {
+    pub fn add(&mut self, piece: &str) {
         for part in piece.split_inclusive('\n') {
             let Some(whole) = part.strip_suffix('\n') else {
                 self.line.edit(part);
@@ -132,6 +132,14 @@ impl Text {
             self.left_out += keep as u64;
             self.tail.drain(..keep);
         }
+    }
+
+    /// The text, as what leaves the cursor where it is: what follows is written over the same.
+    pub fn into_typed(mut self) -> String {
+        let line = std::mem::take(&mut self.line);
+        let cursor = if line.after.is_empty() { String::new() } else { format!("\r{}", line.before) };
+        self.push(&(line.into_text() + &cursor));
+        self.into_text(u64::MAX)
     }
 
     /// The text in at most `most` bytes, the words in its middle among them.

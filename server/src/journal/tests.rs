@@ -399,3 +399,5 @@ fn what_is_no_journal_is_refused() {
 
 #[path = "tests/answers.rs"]
 mod answers;
+#[path = "tests/pruning.rs"]
+mod pruning;

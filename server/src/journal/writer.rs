@@ -4,13 +4,14 @@
 //! On a full disk nothing blocks: what cannot be written waits, up to a limit; beyond it outputs are dropped, and a `gap`
 //! stands in their place when there is room again.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::assets::{self, Run};
+use super::assets::Run;
+use super::pruning;
 use super::reader::{EXECUTION_COLUMNS, execution_of, files};
 use super::rows::{insert_execution, json, ordinal_of, put, put_event};
 use super::schema::{self, kind};
@@ -22,8 +23,6 @@ use crate::protocol::{CellRef, EventBody, ExecutionStatus, Output, StreamName, T
 const LONGEST_PIECE: usize = 64 << 10;
 /// What one transaction writes at most, and what may wait in memory while the disk is full.
 const MOST_AT_ONCE: usize = 1 << 20;
-/// A limit is kept by taking away until this share of it is left.
-const LEFT_AFTER_PRUNING: f64 = 0.9;
 
 /// Code about to wait for its turn.
 #[derive(Clone, Debug)]
@@ -98,6 +97,8 @@ pub struct Journal {
     /// Whether anything was committed since the limits were looked at, and about how many bytes.
     grown: bool,
     grown_bytes: usize,
+    /// Executions that have ended, and whose text was looked through for what was written over.
+    examined: BTreeSet<i64>,
 }
 
 impl Journal {
@@ -123,6 +124,7 @@ impl Journal {
             dropped: None,
             grown: true,
             grown_bytes: 0,
+            examined: BTreeSet::new(),
         })
     }
 
@@ -429,37 +431,18 @@ impl Journal {
         self.grown_bytes as u64 > (self.limits.max_bytes / 16).max(1 << 20)
     }
 
-    /// Keeps the journal within its limit: its oldest outputs go, and their cells say so. Its write-ahead log is cut.
+    /// Keeps the journal within its limit, and cuts its write-ahead log.
     pub fn enforce_limits(&mut self) -> Result<()> {
         if std::mem::take(&mut self.grown) {
             self.grown_bytes = 0;
-            self.prune()?;
+            let pruned = pruning::prune(&mut self.db, &self.dir, &self.limits, &mut self.examined)?;
+            // What follows a part that is gone begins a file of its own.
+            self.runs.retain(|execution, run| {
+                let is_gone = |(name, _): &(String, u64)| pruned.assets.contains(name);
+                !pruned.folded.contains(execution) && !run.asset.as_ref().is_some_and(is_gone)
+            });
         }
         schema::cut_log(&self.db, &self.dir)
-    }
-
-    fn prune(&mut self) -> Result<()> {
-        let mut used = assets::used_bytes(&self.db, &self.dir)?;
-        if used > self.limits.max_bytes {
-            assets::remove_copies(&self.dir);
-            used = assets::used_bytes(&self.db, &self.dir)?;
-        }
-        if used <= self.limits.max_bytes {
-            return Ok(());
-        }
-        let left = (self.limits.max_bytes as f64 * LEFT_AFTER_PRUNING) as u64;
-        // What means nothing to anybody goes first.
-        assets::prune_raw(&self.db, used.saturating_sub(left))?;
-        used = assets::used_bytes(&self.db, &self.dir)?;
-        if used <= self.limits.max_bytes {
-            return assets::give_back(&self.db, self.limits.max_bytes);
-        }
-        let surplus = used.saturating_sub(left);
-        let pruned = assets::prune_oldest(&mut self.db, &self.dir, surplus)?;
-        // What follows a pruned part begins a file of its own.
-        self.runs.retain(|_, run| run.asset.as_ref().is_none_or(|(name, _)| !pruned.contains(name)));
-        tracing::info!(used, surplus, "the journal reached its limit: its oldest outputs were removed");
-        assets::give_back(&self.db, self.limits.max_bytes)
     }
 
     /// Makes the database unable to grow, as a full disk does.

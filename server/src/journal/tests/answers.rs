@@ -1,6 +1,7 @@
 //! Tests of what answers may hold: outputs that are too large, many of them, and rows that somebody forged.
 
 use super::*;
+use crate::journal::assets;
 use crate::journal::large::Bounds;
 
 /// A reader with bounds of a 32nd: what is measured is the same, and takes no minutes.
