@@ -39,5 +39,6 @@ mod tidy;
 mod together;
 mod tokens;
 mod undo;
+mod widgets;
 mod windows;
 mod world;

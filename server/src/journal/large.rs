@@ -51,7 +51,9 @@ pub(super) fn event(dir: &Path, seq: u64, mut body: EventBody, bounds: Bounds) -
         EventBody::InputRequest { prompt, .. } => limits::cut(prompt, limits::PROMPT),
         EventBody::Finished { error, .. } => error.iter_mut().for_each(ExecutionError::cut),
         EventBody::UpdateDisplay { data, metadata, .. } => drop(bundle(dir, seq, (data, metadata), bounds)),
-        EventBody::Output { output } => drop(self::output(dir, seq, output, bounds)),
+        EventBody::Output { output } | EventBody::WidgetOutput { output, .. } => {
+            drop(self::output(dir, seq, output, bounds));
+        }
         EventBody::Comm { message } if message.bytes() > bounds.output => {
             let path =
                 copy(dir, &format!("{seq}-comm.json"), |file| Ok(serde_json::to_writer(file, message)?));

@@ -135,6 +135,7 @@ pub(super) fn put(
         EventBody::InputRequest { .. } => row(kind::INPUT_REQUEST),
         EventBody::InputReplied {} => row(kind::INPUT_REPLIED),
         EventBody::Comm { .. } => row(kind::COMM),
+        EventBody::WidgetOutput { .. } | EventBody::WidgetCleared { .. } => row(kind::WIDGET),
         EventBody::Finished { status, completed_at, error } => {
             row(kind::FINISHED)?;
             let error = error.as_ref().and_then(|e| serde_json::to_string(e).ok());

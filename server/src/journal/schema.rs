@@ -82,6 +82,7 @@ pub(super) mod kind {
     pub const COMM: i64 = 8;
     pub const FINISHED: i64 = 9;
     pub const GAP: i64 = 10;
+    pub const WIDGET: i64 = 11;
 }
 
 /// The journal's file in a session's folder.

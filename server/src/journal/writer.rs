@@ -17,7 +17,7 @@ use super::rows::{insert_execution, json, ordinal_of, put, put_event};
 use super::schema::{self, kind};
 use super::{ExecutionRow, Limits, Result};
 use crate::paths::FileIdentity;
-use crate::protocol::{CellRef, EventBody, ExecutionStatus, Output, StreamName, Time};
+use crate::protocol::{CellRef, EventBody, ExecutionStatus, Json, Output, StreamName, Time};
 
 /// Stream text of one row at most.
 const LONGEST_PIECE: usize = 64 << 10;
@@ -60,8 +60,9 @@ impl Pending {
             Pending::Queue(_) | Pending::Sent(_) => false,
             Pending::Raw(_) => true,
             Pending::Event { body, .. } => {
-                use EventBody::{ClearOutput, Comm, Output, UpdateDisplay};
+                use EventBody::{ClearOutput, Comm, Output, UpdateDisplay, WidgetCleared, WidgetOutput};
                 matches!(body, Output { .. } | UpdateDisplay { .. } | ClearOutput { .. } | Comm { .. })
+                    || matches!(body, WidgetOutput { .. } | WidgetCleared { .. })
             }
         }
     }
@@ -145,8 +146,13 @@ impl Journal {
             return self.append_text(execution_id, at, name, &text);
         }
         let bytes = match &body {
+            EventBody::WidgetOutput { output: Output::Stream { text, .. }, .. } => text.len(),
             EventBody::Output {
                 output: Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. },
+            }
+            | EventBody::WidgetOutput {
+                output: Output::DisplayData { data, .. } | Output::ExecuteResult { data, .. },
+                ..
             }
             | EventBody::UpdateDisplay { data, .. }
             | EventBody::Comm { message: data } => data.text().len(),
@@ -418,6 +424,26 @@ impl Journal {
             unfinished.push(execution);
         }
         Ok(unfinished)
+    }
+
+    /// What widgets said while an execution ran, in order: each message's type, and all of it.
+    pub fn comms(&self, execution_id: &str) -> Result<Vec<(String, Json)>> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT body FROM events WHERE kind = 8 AND execution =
+             (SELECT ordinal FROM executions WHERE execution_id = ?1) ORDER BY seq",
+        )?;
+        let mut rows = statement.query([execution_id])?;
+        let mut messages = Vec::new();
+        while let Some(row) = rows.next()? {
+            let body = row.get_ref(0)?.as_str_or_null().ok().flatten().unwrap_or_default();
+            // Few are about what is asked here, and some are large.
+            if let Ok(EventBody::Comm { message }) = serde_json::from_str(body) {
+                let header = message.fields().into_iter().find(|(name, _)| name == "header");
+                let header = header.map(|(_, value)| Json::from(value.to_owned())).unwrap_or_default();
+                messages.push((header.str("msg_type").unwrap_or_default().into_owned(), message));
+            }
+        }
+        Ok(messages)
     }
 
     /// Time spent executing over all of the history.

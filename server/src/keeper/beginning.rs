@@ -265,6 +265,11 @@ impl Keeper {
                 false => waiting.push(job),
             }
         }
+        if let Some((job, ..)) = &running {
+            for (kind, message) in self.journal.comms(&job.execution_id).unwrap_or_default() {
+                self.machine.heard_of_widget(&kind, &message);
+            }
+        }
         let effects = self.machine.restore(running, waiting);
         self.carry_out(effects, now);
         self.state = SessionState::Busy;

@@ -8,6 +8,7 @@ mod input;
 mod others;
 mod output;
 mod overdue;
+mod widgets;
 
 use std::collections::VecDeque;
 
@@ -128,6 +129,8 @@ pub struct Machine {
     others: Vec<others::Other>,
     /// The latest batches in which something failed: what still arrives of them is not run.
     failed: VecDeque<String>,
+    /// Widgets that take output.
+    takers: Vec<widgets::Taker>,
 }
 
 impl Machine {
@@ -257,6 +260,7 @@ impl Machine {
     /// The kernel's process is gone, and another one comes: what ran ends as `running`.
     pub fn kernel_replaced(&mut self, running: ExecutionStatus, now: Time) -> Vec<Effect> {
         self.ready = false;
+        self.takers.clear();
         (self.settling, self.overdue, self.held) = (None, None, false);
         let mut effects = self.others_gone(now);
         if let Some(mut gone) = self.running.take() {
@@ -345,7 +349,10 @@ impl Machine {
             running.raised = (m.kind == "error").then(|| cell_error_of(m.content));
         }
         match event_of(m) {
-            Some(body) => effects.push(Effect::Journal { execution_id, body }),
+            Some(body) => {
+                let body = self.placed(m.kind, m.parent, body);
+                effects.push(Effect::Journal { execution_id, body });
+            }
             None => effects.push(Effect::Raw),
         }
         effects

@@ -142,7 +142,12 @@ impl Keeper {
         for effect in effects {
             match effect {
                 Effect::Journal { execution_id, body } => {
-                    if !matches!(body, EventBody::Output { .. } | EventBody::UpdateDisplay { .. }) {
+                    if !matches!(
+                        body,
+                        EventBody::Output { .. }
+                            | EventBody::UpdateDisplay { .. }
+                            | EventBody::WidgetOutput { .. }
+                    ) {
                         self.status_changed = true;
                     }
                     // What it ran has most likely ended with it.

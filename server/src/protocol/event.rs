@@ -37,6 +37,10 @@ pub enum EventBody {
         #[cfg_attr(test, ts(as = "serde_json::Value"))]
         message: Json,
     },
+    /// An output that stands in an `Output` widget, not in the cell.
+    WidgetOutput { comm_id: String, output: Output },
+    /// `clear_output()` of what stands in one.
+    WidgetCleared { comm_id: String, wait: bool },
     /// It has ended.
     Finished { status: ExecutionStatus, completed_at: Time, error: Option<ExecutionError> },
     /// Output may be missing here; no execution is named.
@@ -63,6 +67,8 @@ impl<'de> Deserialize<'de> for EventBody {
             InputRequest,
             InputReplied,
             Comm,
+            WidgetOutput,
+            WidgetCleared,
             Finished,
             Gap,
         }
@@ -82,6 +88,7 @@ impl<'de> Deserialize<'de> for EventBody {
             prompt: Option<String>,
             password: Option<bool>,
             message: Option<Json>,
+            comm_id: Option<String>,
             status: Option<ExecutionStatus>,
             completed_at: Option<Time>,
             error: Option<ExecutionError>,
@@ -114,6 +121,14 @@ impl<'de> Deserialize<'de> for EventBody {
             },
             Kind::InputReplied => EventBody::InputReplied {},
             Kind::Comm => EventBody::Comm { message: given(any.message, "message")? },
+            Kind::WidgetOutput => EventBody::WidgetOutput {
+                comm_id: given(any.comm_id, "commId")?,
+                output: given(any.output, "output")?,
+            },
+            Kind::WidgetCleared => EventBody::WidgetCleared {
+                comm_id: given(any.comm_id, "commId")?,
+                wait: given(any.wait, "wait")?,
+            },
             Kind::Finished => EventBody::Finished {
                 status: given(any.status, "status")?,
                 completed_at: given(any.completed_at, "completedAt")?,

@@ -72,6 +72,7 @@ impl Machine {
             return Some(if state.is_some() { Vec::new() } else { vec![Effect::Raw] });
         };
         other.failed |= matches!(&body, EventBody::Output { output: Output::Error { .. } });
+        let body = self.placed(m.kind, m.parent, body);
         Some(vec![Effect::Journal { execution_id, body }])
     }
 
