@@ -40,6 +40,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("sysinfo", &["process"]),
     ("libc", &["process"]),
     ("memchr", &["journal", "jupyter"]),
+    ("unicode_width", &["journal"]),
     ("clap", &["main", "args"]),
     ("clap_complete", &["main", "args"]),
     ("clap_mangen", &["main", "args"]),
