@@ -1,9 +1,10 @@
 /**
- * Stream text as a notebook shows it: `\r` and backspace are applied to the line they are in, as JupyterLab and the journal do, so that
- * what is written live equals what is restored later. ANSI colours stay in the text.
+ * Stream text as a notebook shows it: `\r`, backspace and `ESC[K` are carried out in the line they are in (`line.ts`), as the journal does,
+ * so that what is written live equals what is restored later. ANSI colours stay in the text.
  * Guarantees: memory is bounded by `limit`: beyond it head and tail are kept, and the middle is counted.
  * Leaves out: where the text goes.
  */
+import { Line } from './line';
 
 /** What changed since the text was last taken: text to append, or that all of it must be written anew. */
 export type Change = { kind: 'none' } | { kind: 'append'; text: string } | { kind: 'rewrite' };
@@ -17,9 +18,11 @@ export class StreamText {
   /** Complete lines after the cut; empty as long as nothing is cut. */
   private tail = '';
   private leftOut = 0;
-  private line = new Line();
+  private readonly line = new Line();
   /** Characters of head + line that were taken already. */
   private taken = 0;
+  /** Those of the line, as they were then. */
+  private takenLine = '';
   private rewrite = false;
 
   constructor(
@@ -37,17 +40,21 @@ export class StreamText {
 
   /** Whether the next change is one that writes all of it. */
   get mustRewrite(): boolean {
-    return this.rewrite;
+    return this.rewrite || !this.line.toString().startsWith(this.takenLine);
   }
 
   push(text: string): void {
     let from = 0;
-    while (from < text.length) {
-      const at = nextControl(text, from);
-      if (at > from) this.write(text.slice(from, at));
-      if (at < text.length) this.control(text, at);
-      from = at + (text.startsWith('\r\n', at) ? 2 : 1);
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', from)) {
+      if (at > from) this.line.edit(text.slice(from, at));
+      this.endLine('\n');
+      from = at + 1;
     }
+    if (from === text.length) return;
+    this.line.edit(text.slice(from));
+    if (this.isCut) this.rewrite = true;
+    // A line without an end is bounded, too.
+    if (this.line.length > this.limit && this.line.isAtEnd) this.endLine('');
   }
 
   /** All of the text. */
@@ -58,42 +65,24 @@ export class StreamText {
 
   /** What is to be written now; the next call tells what changed after this one. */
   take(): Change {
-    if (this.rewrite) {
-      this.taken = this.head.length + this.line.length;
-      this.rewrite = false;
-      return { kind: 'rewrite' };
-    }
-    const all = this.head.length + this.line.length;
-    if (all === this.taken) return { kind: 'none' };
     const line = this.line.toString();
-    const text = this.taken < this.head.length ? this.head.slice(this.taken) + line : line.slice(this.taken - this.head.length);
-    this.taken = all;
+    const mustRewrite = this.rewrite || !line.startsWith(this.takenLine);
+    const from = this.taken;
+    this.taken = this.head.length + line.length;
+    this.takenLine = line;
+    this.rewrite = false;
+    if (mustRewrite) return { kind: 'rewrite' };
+    if (from === this.taken) return { kind: 'none' };
+    const text = from < this.head.length ? this.head.slice(from) + line : line.slice(from - this.head.length);
     return { kind: 'append', text };
   }
 
-  private write(text: string): void {
-    if (!this.line.isAtEnd && this.head.length + this.line.cursor < this.taken) this.rewrite = true;
-    this.line.write(text);
-    if (this.isCut) this.rewrite = true;
-    // A line without an end is bounded, too.
-    if (this.line.length > this.limit && this.line.isAtEnd) this.endLine('');
-  }
-
-  private control(text: string, at: number): void {
-    const character = text[at];
-    if (character === '\n' || text.startsWith('\r\n', at)) this.endLine('\n');
-    else if (character === '\r') this.line.toStart();
-    else if (this.line.cursor > 0) {
-      // JupyterLab drops the character before a backspace.
-      this.line.dropBefore();
-      if (this.head.length + this.line.cursor < this.taken || this.isCut) this.rewrite = true;
-    }
-  }
-
   private endLine(end: string): void {
-    if (this.isCut) this.tail += this.line.toString() + end;
-    else this.head += this.line.toString() + end;
-    this.line = new Line();
+    const line = this.line.end();
+    if (!line.startsWith(this.takenLine)) this.rewrite = true;
+    this.takenLine = '';
+    if (this.isCut) this.tail += line + end;
+    else this.head += line + end;
     const half = Math.floor(this.limit / 2);
     if (!this.isCut && this.head.length > this.limit) {
       const cut = wholeCharacter(this.head, half);
@@ -113,60 +102,6 @@ export class StreamText {
     this.leftOut += from;
     this.tail = this.tail.slice(from);
   }
-}
-
-/**
- * The line that is being written, in pieces on both sides of the cursor: whatever is written costs what it is long, not what the line is.
- */
-class Line {
-  length = 0;
-  /** Characters before the cursor. */
-  cursor = 0;
-  private before: string[] = [];
-  /** The nearest last. */
-  private readonly after: string[] = [];
-
-  get isAtEnd(): boolean {
-    return this.cursor === this.length;
-  }
-
-  /** Writes over what is after the cursor. */
-  write(text: string): void {
-    let over = text.length;
-    for (let next = this.after.pop(); next !== undefined; next = over > 0 ? this.after.pop() : undefined) {
-      if (next.length > over) this.after.push(next.slice(over));
-      over -= Math.min(over, next.length);
-    }
-    this.before.push(text);
-    this.cursor += text.length;
-    this.length += over;
-  }
-
-  toStart(): void {
-    for (let piece = this.before.pop(); piece !== undefined; piece = this.before.pop()) this.after.push(piece);
-    this.cursor = 0;
-  }
-
-  dropBefore(): void {
-    const piece = this.before.pop() ?? '';
-    if (piece.length > 1) this.before.push(piece.slice(0, -1));
-    this.cursor -= 1;
-    this.length -= 1;
-  }
-
-  toString(): string {
-    // What is joined once is one piece from then on.
-    if (this.before.length > 1) this.before = [this.before.join('')];
-    return (this.before[0] ?? '') + this.after.toReversed().join('');
-  }
-}
-
-function nextControl(text: string, from: number): number {
-  for (let index = from; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    if (code === 10 || code === 13 || code === 8) return index;
-  }
-  return text.length;
 }
 
 /** `index`, moved so that it does not lie within a surrogate pair. */

@@ -1,6 +1,10 @@
-//! Folding events into a cell's outputs, as nbformat and Jupyter's front ends have them: streams joined, `\r` and `\b`
-//! carried out, `clear_output`. Pure. A stream that will be cut is never whole in memory.
+//! Folding events into a cell's outputs, as nbformat and Jupyter's front ends have them: streams joined, `\r`, `\b` and
+//! `ESC[K` carried out, `clear_output`. Pure. A stream that will be cut is never whole in memory.
 
+mod line;
+mod style;
+
+use self::line::Line;
 use crate::protocol::StreamName;
 use crate::protocol::limits::left_out;
 
@@ -72,17 +76,6 @@ pub(super) struct Text {
     line: Line,
 }
 
-/// The last line, which `\r` and `\b` may still change. The cursor stands between what is before and what is after it, so
-/// that each character costs the same wherever it is typed, and however wide it is.
-#[derive(Default)]
-struct Line {
-    before: String,
-    /// The nearest last.
-    after: Vec<char>,
-    /// Bytes of what is after.
-    after_length: usize,
-}
-
 impl Text {
     pub fn new(most: u64) -> Text {
         let half = usize::try_from(most / 2).unwrap_or(usize::MAX / 4).min(usize::MAX / 4);
@@ -102,18 +95,18 @@ impl Text {
             };
             // Where the cursor goes before it leaves the line changes nothing.
             let whole = whole.trim_end_matches('\r');
-            if self.line.len() == 0 && memchr::memchr2(b'\r', 8, whole.as_bytes()).is_none() {
+            if self.line.is_fresh() && memchr::memchr3(b'\r', 8, 0x1b, whole.as_bytes()).is_none() {
                 self.push(whole);
             } else {
                 self.line.edit(whole);
-                let line = std::mem::take(&mut self.line).into_text();
+                let line = self.line.end();
                 self.push(&line);
             }
             self.push("\n");
         }
         // A line without an end does not have to be held whole either.
-        if self.line.len() > self.half.max(64 << 10) && self.line.after.is_empty() {
-            let line = std::mem::take(&mut self.line).into_text();
+        if self.line.held() > self.half.max(64 << 10) && self.line.is_at_end() {
+            let line = self.line.end();
             self.push(&line);
         }
     }
@@ -136,16 +129,15 @@ impl Text {
 
     /// The text, as what leaves the cursor where it is: what follows is written over the same.
     pub fn into_typed(mut self) -> String {
-        let line = std::mem::take(&mut self.line);
-        let cursor = if line.after.is_empty() { String::new() } else { format!("\r{}", line.before) };
-        self.push(&(line.into_text() + &cursor));
+        let line = std::mem::take(&mut self.line).into_typed();
+        self.push(&line);
         self.into_text(u64::MAX)
     }
 
     /// The text in at most `most` bytes, the words in its middle among them.
-    pub fn into_text(self, most: u64) -> String {
+    pub fn into_text(mut self, most: u64) -> String {
         let mut end = self.tail;
-        end.push_str(&self.line.into_text());
+        end.push_str(&self.line.end());
         let whole = (self.head.len() + end.len()) as u64;
         if self.left_out == 0 && whole <= most {
             return self.head + &end;
@@ -157,45 +149,6 @@ impl Text {
         let from = end.ceil_char_boundary(end.len().saturating_sub(half));
         let out = self.left_out + (self.head.len() - head_end) as u64 + from as u64;
         format!("{}{}{}", &self.head[..head_end], left_out(out), &end[from..])
-    }
-}
-
-impl Line {
-    fn len(&self) -> usize {
-        self.before.len() + self.after_length
-    }
-
-    /// Types into it as a terminal does.
-    fn edit(&mut self, text: &str) {
-        for part in text.split_inclusive(['\r', '\u{8}']) {
-            let plain = part.strip_suffix(['\r', '\u{8}']).unwrap_or(part);
-            for _ in plain.chars().take(self.after.len()) {
-                self.after_length -= self.after.pop().map_or(0, char::len_utf8);
-            }
-            self.before.push_str(plain);
-            match part[plain.len()..].chars().next() {
-                Some('\r') => {
-                    self.after.extend(self.before.chars().rev());
-                    self.after_length += self.before.len();
-                    self.before.clear();
-                }
-                Some(_) => {
-                    // At the end it takes a character away; after a `\r` the next one is written over it.
-                    let is_end = self.after.is_empty();
-                    if let Some(c) = self.before.pop().filter(|_| !is_end) {
-                        self.after.push(c);
-                        self.after_length += c.len_utf8();
-                    }
-                }
-                None => {}
-            }
-        }
-    }
-
-    fn into_text(self) -> String {
-        let mut text = self.before;
-        text.extend(self.after.iter().rev());
-        text
     }
 }
 
@@ -213,28 +166,42 @@ mod tests {
         texts.collect()
     }
 
+    /// The editor's own fold reads the same table (`editor-client/test/stream.test.ts`).
     #[test]
-    fn carriage_returns_and_backspaces() {
-        let check = |pieces: &[&str], expect: &str| assert_eq!(stream(pieces), expect, "{pieces:?}");
-        check(&["a\nb\n"], "a\nb\n");
-        check(&["50 %\r100 %\n"], "100 %\n");
-        check(&["50 %", "\r", "100 %"], "100 %");
-        check(&["longer\rab\n"], "abnger\n");
-        check(&["a\r\nb\r\n"], "a\nb\n");
-        check(&["a\r", "\nb"], "a\nb");
-        check(&["a\r\r\nb"], "a\nb");
-        check(&["abc\u{8}d"], "abd");
-        check(&["abc\u{8}"], "ab");
-        check(&["\u{8}\u{8}a"], "a");
-        check(&["a\n\u{8}b"], "a\nb");
-        check(&["äöü\r€"], "€öü");
-        check(&["ab\rx\u{8}y"], "yb");
-        check(&["\x1b[31mred\x1b[0m\n"], "\x1b[31mred\x1b[0m\n");
-        check(&["x\n12", "3\n\r\n"], "x\n123\n\n");
-        check(&["ab\r\r\n", "c\r\r\r"], "ab\nc");
-        check(&["ab\rx\r\ny"], "xb\ny");
-        check(&["aéb\r€\u{8}\u{8}🦀x"], "🦀xb");
-        check(&["ab\r", "é", "\n"], "éb\n");
+    fn what_is_printed_stands_in_the_cell_as_the_table_says() {
+        let table = std::fs::read("tests/fixtures/streams.json").unwrap();
+        let cases: Vec<serde_json::Value> = serde_json::from_slice(&table).unwrap();
+        assert!(cases.len() > 50, "the table is read");
+        for case in cases {
+            let pieces: Vec<&str> =
+                case["printed"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
+            let expect = case["stands"].as_str().unwrap();
+            assert_eq!(stream(&pieces), expect, "{}", case["printed"]);
+            let each: Vec<String> = pieces.concat().chars().map(String::from).collect();
+            let each: Vec<&str> = each.iter().map(String::as_str).collect();
+            assert_eq!(stream(&each), expect, "a character a piece: {}", case["printed"]);
+        }
+    }
+
+    /// What stands is kept in the place of what was printed while more is printed.
+    #[test]
+    fn what_is_kept_goes_on_as_what_was_printed() {
+        let table = std::fs::read("tests/fixtures/streams.json").unwrap();
+        let cases: Vec<serde_json::Value> = serde_json::from_slice(&table).unwrap();
+        for case in cases {
+            let pieces = case["printed"].as_array().unwrap().iter().map(|p| p.as_str().unwrap());
+            let whole = pieces.collect::<String>();
+            for (at, _) in whole.char_indices() {
+                let mut begun = Text::new(u64::MAX);
+                begun.add(&whole[..at]);
+                let kept = begun.into_typed();
+                assert_eq!(
+                    stream(&[&kept, &whole[at..]]),
+                    case["stands"].as_str().unwrap(),
+                    "{whole:?} {at} {kept:?}"
+                );
+            }
+        }
     }
 
     /// Each of these took minutes when a character cost what the line is long.
