@@ -33,6 +33,7 @@ mod sessions;
 mod sharing;
 mod sizes;
 mod snapshots;
+mod specs;
 mod spelling;
 mod steering;
 mod tidy;

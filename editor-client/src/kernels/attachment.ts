@@ -185,6 +185,7 @@ export class Attachment {
     if (event.status === 'lost') this.lost(run);
     if (event.status === 'aborted' && run.isRunning) run.say(vscode.l10n.t('[the kernel was ended while this cell was running]\n'));
     this.runs.displays.flush();
+    run.order(event.executionCount ?? null);
     run.end(event.status, event.completedAt);
     this.runs.finished(run, executionId);
     this.events.finished(this, run, event.completedAt);

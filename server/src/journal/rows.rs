@@ -136,13 +136,20 @@ pub(super) fn put(
         EventBody::InputReplied {} => row(kind::INPUT_REPLIED),
         EventBody::Comm { .. } => row(kind::COMM),
         EventBody::WidgetOutput { .. } | EventBody::WidgetCleared { .. } => row(kind::WIDGET),
-        EventBody::Finished { status, completed_at, error } => {
+        EventBody::Finished { status, completed_at, error, execution_count } => {
             row(kind::FINISHED)?;
             let error = error.as_ref().and_then(|e| serde_json::to_string(e).ok());
             db.prepare_cached(
-                "UPDATE executions SET status = ?2, completed_at = ?3, error = ?4 WHERE ordinal = ?1",
+                "UPDATE executions SET status = ?2, completed_at = ?3, error = ?4,
+                 execution_count = COALESCE(?5, execution_count) WHERE ordinal = ?1",
             )?
-            .execute(params![execution, status.as_str(), completed_at.0, error])?;
+            .execute(params![
+                execution,
+                status.as_str(),
+                completed_at.0,
+                error,
+                execution_count
+            ])?;
             Ok(())
         }
         EventBody::Gap { .. } => row(kind::GAP),

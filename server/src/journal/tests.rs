@@ -27,7 +27,7 @@ fn started() -> EventBody {
 }
 
 fn finished(status: ExecutionStatus) -> EventBody {
-    EventBody::Finished { status, completed_at: Time(3), error: None }
+    EventBody::finished(status, Time(3), None)
 }
 
 fn begun(dir: &Path, limits: Limits) -> Journal {
@@ -62,11 +62,7 @@ fn what_is_written_is_read() {
     journal.append(Some("aaaaaaaaaaaa"), Time(2), stream("b\n"));
     journal.append_raw(Time(2), "iopub", &json!("odd"));
     let error = ExecutionError { ename: "E".into(), evalue: "v".into(), traceback: vec!["t".into()] };
-    let body = EventBody::Finished {
-        status: ExecutionStatus::Error,
-        completed_at: Time(3),
-        error: Some(error.clone()),
-    };
+    let body = EventBody::finished(ExecutionStatus::Error, Time(3), Some(error.clone()));
     journal.append(Some("aaaaaaaaaaaa"), Time(3), body);
     assert_eq!(journal.commit().unwrap(), 4);
 

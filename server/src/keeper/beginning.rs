@@ -250,7 +250,7 @@ impl Keeper {
             };
             if row.origin == super::machine::OTHER_ORIGIN && row.status == ExecutionStatus::Running {
                 let (status, error) = (ExecutionStatus::Lost, None);
-                let body = EventBody::Finished { status, completed_at: now, error };
+                let body = EventBody::finished(status, now, error);
                 self.journal.append(Some(&job.execution_id), now, body);
                 continue;
             }
@@ -259,7 +259,7 @@ impl Keeper {
                 true if running.is_none() => running = Some((job, row.started_at, row.input)),
                 true => {
                     let status = ExecutionStatus::Lost;
-                    let body = EventBody::Finished { status, completed_at: now, error: None };
+                    let body = EventBody::finished(status, now, None);
                     self.journal.append(Some(&job.execution_id), now, body);
                 }
                 false => waiting.push(job),

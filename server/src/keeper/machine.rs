@@ -4,6 +4,7 @@
 //! One execution at a time is at the kernel, sent with `stop_on_error: false`: the queue and what a failure does to it
 //! are ours, so that another notebook's cells are never aborted by it.
 
+mod ended;
 mod input;
 mod others;
 mod output;
@@ -14,6 +15,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use self::ended::{finished, interrupted};
 use self::input::close_input;
 use self::output::{error_of, event_of};
 use crate::jupyter::Shown;
@@ -87,6 +89,9 @@ pub struct Running {
     pub job: Job,
     pub started_at: Option<Time>,
     pub input: Option<InputPrompt>,
+    /// Whether it was told to have begun with its `In [n]`; and that, where the kernel told it later.
+    has_count: bool,
+    late_count: Option<u32>,
     reply: Option<(ExecutionStatus, Option<ExecutionError>, Time)>,
     /// The exception that it told last, and nothing since.
     raised: Option<ExecutionError>,
@@ -151,6 +156,8 @@ impl Machine {
             job,
             started_at,
             input,
+            has_count: false,
+            late_count: None,
             reply: None,
             raised: None,
             idle: false,
@@ -270,7 +277,7 @@ impl Machine {
             let end = raised.map_or((running, None, now), |e| (ExecutionStatus::Error, Some(e), now));
             let (status, error, at) = gone.reply.take().unwrap_or(end);
             close_input(&mut gone, &mut effects);
-            effects.push(finished(&gone.job.execution_id, status, error, at));
+            effects.push(gone.finished(status, error, at));
             effects.push(Effect::Busy(gone.started_at.map_or(0, |t| now.since(t))));
         }
         effects
@@ -372,7 +379,7 @@ impl Machine {
             }
             if let Some(mut running) = self.running.take_if(|r| r.reply.is_none()) {
                 close_input(&mut running, &mut effects);
-                effects.push(finished(&running.job.execution_id, ExecutionStatus::Lost, None, now));
+                effects.push(running.finished(ExecutionStatus::Lost, None, now));
             }
             effects.extend(self.dispatch());
             return effects;
@@ -410,11 +417,14 @@ impl Machine {
         effects
     }
 
-    /// The first sign of the running execution.
+    /// The first sign of the running execution; of later ones the count is kept, which its end tells.
     fn begin(&mut self, execution_count: Option<u32>, now: Time) -> Vec<Effect> {
-        let Some(running) = self.running.as_mut().filter(|r| r.started_at.is_none()) else {
+        let Some(running) = self.running.as_mut() else { return Vec::new() };
+        if running.started_at.is_some() {
+            running.late_count = running.late_count.or(execution_count.filter(|_| !running.has_count));
             return Vec::new();
-        };
+        }
+        running.has_count = execution_count.is_some();
         running.started_at = Some(now);
         vec![Effect::Journal {
             execution_id: Some(running.job.execution_id.clone()),
@@ -429,7 +439,7 @@ impl Machine {
         let mut effects = Vec::new();
         close_input(&mut done, &mut effects);
         let (status, error, at) = done.reply.take().unwrap_or((ExecutionStatus::Lost, None, now));
-        effects.push(finished(&done.job.execution_id, status, error, at));
+        effects.push(done.finished(status, error, at));
         effects.push(Effect::Busy(done.started_at.map_or(0, |t| at.since(t))));
         // Of a kernel that is being replaced nothing waits any more.
         if status != ExecutionStatus::Ok && done.job.stop_on_error && self.ready {
@@ -463,6 +473,8 @@ impl Machine {
             job: job.clone(),
             started_at: None,
             input: None,
+            has_count: false,
+            late_count: None,
             reply: None,
             raised: None,
             idle: false,
@@ -477,17 +489,6 @@ fn cell_error_of(content: &Value) -> ExecutionError {
     let mut error = error_of(content);
     error.cut();
     error
-}
-
-fn finished(id: &str, status: ExecutionStatus, error: Option<ExecutionError>, at: Time) -> Effect {
-    let body = EventBody::Finished { status, completed_at: at, error };
-    Effect::Journal { execution_id: Some(id.into()), body }
-}
-
-/// Of an execution that the kernel was through with, and never answered.
-fn interrupted() -> ExecutionError {
-    let evalue = "the kernel was interrupted before it had begun, or as it ended".to_owned();
-    ExecutionError { ename: "KeyboardInterrupt".into(), evalue, traceback: Vec::new() }
 }
 
 pub use others::ORIGIN as OTHER_ORIGIN;

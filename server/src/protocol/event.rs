@@ -42,7 +42,15 @@ pub enum EventBody {
     /// `clear_output()` of what stands in one.
     WidgetCleared { comm_id: String, wait: bool },
     /// It has ended.
-    Finished { status: ExecutionStatus, completed_at: Time, error: Option<ExecutionError> },
+    Finished {
+        status: ExecutionStatus,
+        completed_at: Time,
+        error: Option<ExecutionError>,
+        /// Where `started` came before it was known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        execution_count: Option<u32>,
+    },
     /// Output may be missing here; no execution is named.
     Gap {
         from: Time,
@@ -133,6 +141,7 @@ impl<'de> Deserialize<'de> for EventBody {
                 status: given(any.status, "status")?,
                 completed_at: given(any.completed_at, "completedAt")?,
                 error: any.error,
+                execution_count: any.execution_count,
             },
             Kind::Gap => EventBody::Gap {
                 from: given(any.from, "from")?,
@@ -140,6 +149,13 @@ impl<'de> Deserialize<'de> for EventBody {
                 lost_at_most: any.lost_at_most,
             },
         })
+    }
+}
+
+impl EventBody {
+    /// An end that tells no count.
+    pub fn finished(status: ExecutionStatus, completed_at: Time, error: Option<ExecutionError>) -> EventBody {
+        EventBody::Finished { status, completed_at, error, execution_count: None }
     }
 }
 

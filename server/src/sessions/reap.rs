@@ -167,7 +167,7 @@ fn close_journal(folders: &Folders, id: &str, now: Time) -> Option<Time> {
         for row in unfinished {
             let running = row.status == ExecutionStatus::Running;
             let status = if running { ExecutionStatus::Lost } else { ExecutionStatus::Aborted };
-            let body = EventBody::Finished { status, completed_at: now, error: None };
+            let body = EventBody::finished(status, now, None);
             journal.append(Some(&row.execution_id), now, body);
         }
         journal.commit()?;

@@ -128,7 +128,7 @@ fn a_history_has_a_bound() {
             traceback: vec!["t".repeat(100_000)],
         };
         let (status, completed_at) = (ExecutionStatus::Error, Time(3));
-        journal.append(Some(&id), Time(3), EventBody::Finished { status, completed_at, error: Some(error) });
+        journal.append(Some(&id), Time(3), EventBody::finished(status, completed_at, Some(error)));
     }
     journal.commit().unwrap();
     let mut reader = reader(dir.path());

@@ -37,6 +37,9 @@ fn short(effect: &Effect) -> String {
         Effect::Journal { execution_id, body } => {
             let id = execution_id.as_deref().unwrap_or("-");
             match body {
+                EventBody::Finished { status, execution_count: Some(n), .. } => {
+                    format!("{id} {} [{n}]", status.as_str())
+                }
                 EventBody::Finished { status, .. } => format!("{id} {}", status.as_str()),
                 EventBody::Started { execution_count, .. } => format!("{id} started {execution_count:?}"),
                 EventBody::Output { output: Output::Stream { text, .. } } => {
@@ -97,6 +100,26 @@ fn an_execution_ends_with_reply_and_idle_in_either_order() {
             format!("send {B}"),
         ];
         assert_eq!(got, expect, "swap {swap}");
+    }
+}
+
+#[test]
+fn a_count_that_comes_after_the_beginning_is_told_at_the_end() {
+    let begun = format!("{A} started None");
+    let text = (From::Iopub, "stream", A, json!({"name": "stdout", "text": "x"}));
+    let input = (From::Iopub, "execute_input", A, json!({"execution_count": 7}));
+    let bare = (From::Iopub, "execute_input", A, json!({"code": "1"}));
+    let reply = (From::Shell, "execute_reply", A, json!({"status": "ok", "execution_count": 7}));
+    let idle = (From::Iopub, "status", A, json!({"execution_state": "idle"}));
+    for late in [[&text, &reply, &idle], [&bare, &idle, &reply], [&text, &input, &idle]] {
+        let mut machine = ready_with(&[job(A, 0)]);
+        let mut script: Vec<_> = late.into_iter().cloned().collect();
+        if !late.contains(&&reply) {
+            script.push((From::Shell, "execute_reply", A, json!({"status": "ok"})));
+        }
+        let got = play(&mut machine, &script);
+        assert_eq!(got[0], begun);
+        assert!(got.contains(&format!("{A} ok [7]")), "{got:?}");
     }
 }
 
