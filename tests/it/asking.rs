@@ -108,7 +108,13 @@ fn variables_of_a_busy_or_ended_kernel_are_the_last_known() {
     let session = window.start(&notebook);
     let id = id_of(&session["id"]);
     assert_eq!(variables(&mut window, &id)["variables"], json!([]));
-    window.run(&id, "a = 1; api_key = 'very-secret-text'");
+    let secrets = "a = 1; api_key = 'very-secret-text'; pin_token = 4711; numbers = [1, 2.5]\n\
+        import uuid, pathlib, collections, numpy, pandas\n\
+        pw = 'very-secret-text'; raw = pw.encode(); array = bytearray(raw); login = {'user': pw}; nested = [1, (pw,)]\n\
+        keys = {pw: 1}; line = collections.deque([pw]); place = pathlib.Path('/very-secret'); scalar = numpy.str_(pw)\n\
+        table = pandas.DataFrame({pw: [1, 2]}); texts = numpy.array([pw]); class_of = type('int', (dict,), {})\n\
+        own = class_of(a=pw); shape = numpy.zeros((30, 40))\n";
+    window.run(&id, secrets);
     let known = fresh_variables(&mut window, &id);
     assert_eq!(named(&known, "a").unwrap()["preview"], "1");
     assert_eq!(named(&known, "api_key").unwrap()["preview"], "'very-secret-text'");
@@ -123,12 +129,31 @@ fn variables_of_a_busy_or_ended_kernel_are_the_last_known() {
     let file = world.session_dir(&id).join("variables.json");
     let read = || std::fs::read_to_string(&file).unwrap_or_default();
     eventually("the keeper looks by itself", PATIENCE, || read().contains("\"preview\":\"2\"").then_some(()));
-    assert!(!read().contains("very-secret"), "{}", read());
+    assert!(!read().contains("very-secret") && !read().contains("4711"), "{}", read());
     kill(pid_of(&session["pid"]), "KILL");
     window.wait_for("keeper/sessionEnded", |p| p["session"]["id"] == id.as_str());
     let ended = variables(&mut window, &id);
     assert_eq!(ended["stale"], true);
-    assert_eq!(named(&ended, "a").unwrap()["preview"], "2");
+    // Numbers, types and shapes are known still, and no text.
+    for (name, kind, shape, preview) in [
+        ("a", "int", Value::Null, "2"),
+        ("numbers", "list", json!([2]), "[1, 2.5]"),
+        ("shape", "ndarray", json!([30, 40]), "float64"),
+        ("pw", "str", json!([16]), "…"),
+        ("raw", "bytes", json!([16]), "…"),
+        ("login", "dict", json!([1]), "…"),
+        ("nested", "list", json!([2]), "…"),
+        ("own", "int", json!([1]), "…"),
+        ("table", "DataFrame", json!([2, 1]), "…"),
+        ("texts", "ndarray", json!([1]), "<U16"),
+        ("pin_token", "int", Value::Null, "…"),
+    ] {
+        let known = named(&ended, name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(
+            (&known["type"], &known["shape"], &known["preview"]),
+            (&json!(kind), &shape, &json!(preview))
+        );
+    }
     // A new kernel has none.
     window.ok("keeper/restartSession", json!({ "sessionId": id }));
     assert_eq!(fresh_variables(&mut window, &id)["variables"], json!([]));

@@ -202,7 +202,8 @@ fn in_own_namespace(source: &str, function: &str, arguments: &[String]) -> Strin
     format!("{BEFORE}{}, space), space['{function}']({}){AFTER}", json!(source), arguments.join(", "))
 }
 
-/// Reads the content of its `execute_reply`: a JSON array; `None` where the kernel cannot tell.
+/// Reads the content of its `execute_reply`: JSON, the variables and the places of those whose previews have words;
+/// `None` where the kernel cannot tell.
 pub fn variables_of(content: &Value) -> Option<Vec<u8>> {
     let text = content["user_expressions"][EXPRESSION]["data"]["text/plain"].as_str()?;
     BASE64_STANDARD.decode(text.trim_matches(['\'', '"'])).ok()

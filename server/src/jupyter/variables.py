@@ -12,6 +12,8 @@ SECONDS = 0.15  # after which the rest is listed by name and type alone
 LONGEST = 200  # characters of a preview
 ITEMS = 10  # of a collection that are shown
 
+worded = False  # whether the preview that is being made shows what may be anybody's words: a password, say
+
 name_of = type.__dict__["__name__"].__get__
 bases_of = type.__dict__["__mro__"].__get__
 
@@ -31,14 +33,21 @@ HIDDEN = (type(sys), type(is_a), type(len), type)
 PLAIN = (type(None), bool, float, complex, range)
 SIZED = (list, tuple, dict, set, frozenset, str, bytes, bytearray)
 SIZED += of("collections", "deque")
-DATES = of("datetime", "date", "timedelta", "timezone") + of("decimal", "Decimal") + of("fractions", "Fraction")
-DATES += of("uuid", "UUID") + of("pathlib", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+DATES = of("datetime", "date", "timedelta") + of("decimal", "Decimal") + of("fractions", "Fraction")
+WORDS = of("datetime", "timezone") + of("uuid", "UUID")
+WORDS += of("pathlib", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
 ZONES = (type(None),) + of("datetime", "timezone") + of("zoneinfo", "ZoneInfo")
 MOMENT = of("datetime", "datetime", "time")
 ARRAY, SCALAR = of("numpy", "ndarray"), of("numpy", "generic")
 FRAME, SERIES, INDEX = of("pandas", "DataFrame"), of("pandas", "Series"), of("pandas", "Index")
 POLARS, COLUMN, LAZY = of("polars", "DataFrame"), of("polars", "Series"), of("polars", "LazyFrame")
 TENSOR = of("torch", "Tensor") + of("torch.nn", "Parameter")
+
+
+def words(text):
+    global worded
+    worded = True
+    return text
 
 
 def cut(text):
@@ -52,13 +61,15 @@ def text_of(x, c):
     if c is int:
         return int.__repr__(x) if int.bit_length(x) <= 256 else "an integer of %d bits" % int.bit_length(x)
     if c is str:
-        return repr(x) if len(x) <= LONGEST else repr(x[:LONGEST])[:-1] + "\u2026'"
+        return words(repr(x) if len(x) <= LONGEST else repr(x[:LONGEST])[:-1] + "\u2026'")
     if c is bytes or c is bytearray:
-        return repr(bytes(x[:60])) if len(x) <= 60 else repr(bytes(x[:60]))[:-1] + "\u2026'"
+        return words(repr(bytes(x[:60])) if len(x) <= 60 else repr(bytes(x[:60]))[:-1] + "\u2026'")
+    if is_a((c,), WORDS):
+        return words(str(x))
     if is_a((c,), DATES) or is_a((c,), MOMENT) and is_a((type(x.tzinfo),), ZONES):
         return str(x)
     if is_a(bases_of(c), SCALAR) and type.__dict__["__module__"].__get__(c) == "numpy" and x.dtype.kind in "biufcSUmM":
-        return cut(str(x))
+        return cut(str(x) if x.dtype.kind not in "SU" else words(str(x)))
     return None
 
 
@@ -87,7 +98,7 @@ def enclosed(left, parts, length, right):
 
 def columns(names):
     shown = [n if type(n) is str else preview(n, type(n), 0) for n in itertools.islice(names, ITEMS)]
-    return cut(", ".join(shown + (["\u2026"] if len(names) > ITEMS else [])))
+    return words(cut(", ".join(shown + (["\u2026"] if len(names) > ITEMS else []))))
 
 
 # Each gives shape, size in bytes, and preview of an object of class `c`.
@@ -122,7 +133,7 @@ def polars_frame(x, c):
 
 
 def polars_series(x, c):
-    return [x.len()], x.estimated_size(), cut(str(x.dtype))
+    return [x.len()], x.estimated_size(), words(cut(str(x.dtype)))  # that of an Enum has its categories
 
 
 def lazy(x, c):
@@ -163,6 +174,8 @@ def way(c):
 
 
 def variables():
+    """What there is, and at which places of it the preview has words."""
+    global worded
     from IPython import get_ipython
 
     shell = get_ipython()
@@ -170,7 +183,7 @@ def variables():
         return None
     begun = time.thread_time()  # on a busy machine a look takes longer, and sees as much
     hidden = shell.user_ns_hidden
-    found, ways = [], {}
+    found, places, ways = [], [], {}
     for name, x in list(shell.user_ns.items()):
         if type(name) is not str or name.startswith("_") or name in hidden and hidden[name] is x:
             continue
@@ -179,16 +192,18 @@ def variables():
             ways[id(c)] = None if is_a(bases_of(c), HIDDEN) else way(c)
         if ways[id(c)] is None:
             continue
-        shape, size, shown = None, None, ""
+        shape, size, shown, worded = None, None, "", False
         if time.thread_time() - begun < SECONDS:
             try:
                 shape, size, shown = ways[id(c)](x, c)
             except Exception:
                 shown = "<%s>" % name_of(c)
+        if worded:
+            places.append(len(found))
         found.append({"name": name, "type": name_of(c), "shape": shape, "size": size, "preview": shown})
         if len(found) == MOST:
             break
-    return found
+    return found, places
 
 
 def result():

@@ -235,9 +235,10 @@ impl Keeper {
             return self.ask_next();
         }
         let found = jupyter::variables_of(content);
-        let variables = found.and_then(|found| serde_json::from_slice::<Vec<Variable>>(&found).ok());
+        let variables =
+            found.and_then(|found| serde_json::from_slice::<(Vec<Variable>, Vec<usize>)>(&found).ok());
         let waiting = std::mem::take(&mut self.questions.waiting);
-        let Some(variables) = variables else {
+        let Some((variables, worded)) = variables else {
             if let Some(known) = &mut self.questions.known {
                 known.stale = true;
             }
@@ -255,7 +256,7 @@ impl Keeper {
         if is_news {
             let (path, known) = (self.folders.variables_file(&self.record.id), now.clone());
             let write = move || {
-                if let Err(e) = write_variables(&path, known) {
+                if let Err(e) = write_variables(&path, known, &worded) {
                     tracing::warn!("what is known of the variables cannot be written: {e}");
                 }
             };
@@ -279,11 +280,12 @@ impl Keeper {
     }
 }
 
-/// Replaces the file whole. Texts whose names say that they are secret are left out: nobody has shown them.
-fn write_variables(path: &Path, mut known: SessionVariablesResult) -> std::io::Result<()> {
-    for variable in &mut known.variables {
+/// Replaces the file whole. Nobody has shown these texts: so what may be anybody's words is left out, with the numbers
+/// whose names say that they are secret.
+fn write_variables(path: &Path, mut known: SessionVariablesResult, worded: &[usize]) -> std::io::Result<()> {
+    for (place, variable) in known.variables.iter_mut().enumerate() {
         let name = variable.name.to_lowercase();
-        if SECRETS.iter().any(|part| name.contains(part)) {
+        if worded.binary_search(&place).is_ok() || SECRETS.iter().any(|part| name.contains(part)) {
             variable.preview = "…".into();
         }
     }
