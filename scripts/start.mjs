@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 import { extensionBundle, extensionPackage, packagePrint, packages, releaseBinary } from './lib/build.mjs';
 import { endServer, freePort, installEditor, installExtension, makeProfile, serve, servedCommand } from './lib/editor.mjs';
 import { binary, cache, examples, root, vsix } from './lib/paths.mjs';
-import { environment, installedKernels } from './lib/python.mjs';
+import { environment, pythonKernels } from './lib/python.mjs';
 import { cleanEnvironment, find, interrupted, main, output } from './lib/run.mjs';
 import { checkTools } from './lib/tools.mjs';
 
@@ -28,14 +28,14 @@ async function step(title, work) {
   if ((await work()) !== false) console.log(`✓ ${title} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
 }
 
-/** Environment for the editor, and so for every kernel that it starts: found kernels, else a Python environment of our own. */
+/** Environment for the editor, and so for every kernel that it starts: the Python that is there, else an environment of our own. */
 async function kernels(python) {
-  const found = installedKernels();
+  const found = pythonKernels();
   if (found.length) {
-    console.log(`✓ kernels on this machine: ${found.join(', ')}`);
+    console.log(`✓ kernels for Python on this machine: ${found.join(', ')}`);
     return {};
   }
-  console.log('  no Jupyter kernel on this machine: a private Python environment is used');
+  console.log('  no Jupyter kernel for Python on this machine: a private Python environment is used');
   const options = { log: 'start-python', show: 'python' };
   const { jupyterPath } = await environment('python', python, 'scripts/requirements.txt', options);
   console.log('✓ a Python environment with ipykernel, in .cache/python');

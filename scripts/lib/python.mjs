@@ -23,13 +23,14 @@ export async function environment(name, interpreter, requirements, options) {
   return { python, jupyterPath: join(folder, 'share', 'jupyter') };
 }
 
-/** Names of the kernels that a start from this terminal would find. */
-export function installedKernels() {
+/** Names of the kernels for Python that a start from this terminal would find. */
+export function pythonKernels() {
   const answer = existsSync(binary) && output(binary, ['kernelspecs', '--json']);
   if (answer) {
     try {
       const listed = JSON.parse(answer);
-      return (listed.kernelspecs ?? listed).filter((spec) => spec.source !== 'environment').map((spec) => spec.name);
+      const installed = (listed.kernelspecs ?? listed).filter((spec) => spec.source !== 'environment');
+      return installed.filter(isForPython).map((spec) => spec.name);
     } catch {
       // An older binary without that command: look for ourselves.
     }
@@ -42,6 +43,8 @@ export function installedKernels() {
   }
   return [...names];
 }
+
+const isForPython = ({ language, provisioner }) => language?.toLowerCase() === 'python' && provisioner === undefined;
 
 function kernelFolders() {
   const { JUPYTER_PATH, JUPYTER_DATA_DIR, VIRTUAL_ENV, CONDA_PREFIX, PATH } = process.env;
@@ -66,10 +69,12 @@ function kernelFolders() {
   return roots.filter(Boolean).map((folder) => join(folder, 'kernels'));
 }
 
-/** A kernelspec whose program is still there: left-overs of deleted environments do not count. */
+/** A kernelspec for Python whose program is still there: left-overs of deleted environments do not count. */
 function works(file) {
   try {
-    const program = JSON.parse(readFileSync(file, 'utf8')).argv[0];
+    const { argv, language, metadata } = JSON.parse(readFileSync(file, 'utf8'));
+    const program = argv[0];
+    if (!isForPython({ language, provisioner: metadata?.kernel_provisioner?.provisioner_name })) return false;
     return program.includes('/') ? existsSync(program) : find(program) !== null;
   } catch {
     return false;
