@@ -20,7 +20,7 @@ pub use connection::{ConnectionError, ConnectionFile, PortReservation, Transport
 pub use environments::{ENVIRONMENT, Environment, environments};
 pub use gaps::Counter;
 pub use heartbeat::Heartbeat;
-pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed};
+pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed, is_python};
 pub use message::{Decoded, Header, Message, Shown, Signer, Unreadable};
 pub use repair::readable;
 pub use running::{Found, connection_files};

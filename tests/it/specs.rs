@@ -1,11 +1,11 @@
 //! Kernels and kernelspecs that are not like ipykernel's own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::kernels;
-use crate::world::World;
+use crate::world::{World, id_of, text, uri};
 
 /// A kernelspec whose kernel is a Python script; the script's path.
 fn scripted(world: &World, name: &str, script: &str) -> PathBuf {
@@ -67,4 +67,108 @@ IPKernelApp.launch_instance(kernel_class=Quiet)
         (&saved["cells"][0]["execution_count"], &saved["cells"][1]["execution_count"]),
         (&json!(3), &json!(2))
     );
+}
+
+/// Says of a notebook which kernel it wants.
+fn wants(notebook: &Path, metadata: Value) {
+    let mut file: Value = serde_json::from_slice(&std::fs::read(notebook).unwrap()).unwrap();
+    file["metadata"] = metadata;
+    std::fs::write(notebook, file.to_string()).unwrap();
+}
+
+#[test]
+fn a_notebook_whose_kernelspec_is_absent_gets_one_of_its_language_or_none() {
+    let world = World::new();
+    let language = kernels::install_other(&world.jupyter());
+    let notebook = world.notebook("draft.ipynb", &["print(6 * 7)"]);
+    let path = notebook.to_str().unwrap();
+    // Both are there: each is taken for its language, and none for another.
+    for metadata in [
+        json!({ "kernelspec": { "name": "gone", "display_name": "Gone", "language": "Python" } }),
+        json!({ "language_info": { "name": "python" } }),
+        json!({}),
+    ] {
+        wants(&notebook, metadata);
+        assert_eq!(world.cli_ok(["run", path]), "42\n");
+        world.cli_ok(["stop", "--all"]);
+    }
+    wants(&notebook, json!({ "kernelspec": { "name": "ir", "display_name": "R", "language": "R" } }));
+    let refused = world.cli(["run", path]);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    for word in ["\"ir\" is not installed", "its language, R", kernels::PYTHON, kernels::OTHER, "--kernel"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    // The other language's is the only one: a Python notebook is not its.
+    std::fs::remove_dir_all(world.jupyter().join("kernels").join(kernels::PYTHON)).unwrap();
+    let mut window = world.window();
+    for metadata in [json!({ "kernelspec": { "name": "python3", "display_name": "Python 3" } }), json!({})] {
+        wants(&notebook, metadata);
+        let refused = world.cli(["run", path]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("no kernel for Python") && said.contains("pip install ipykernel"), "{said}");
+        let asked = json!({ "notebookUri": uri(&notebook), "ask": false });
+        let failure = window.fails("keeper/ensureSession", asked, "KernelspecNotFound");
+        assert!(failure.message.contains("no kernel for Python"), "{}", failure.message);
+        // A person is asked; but a new session is not the other language's.
+        let asked = window.ok("keeper/ensureSession", json!({ "notebookUri": uri(&notebook) }));
+        assert_eq!(
+            (&asked["outcome"], &asked["offer"]["kernelName"]),
+            (&json!("ask"), &Value::Null),
+            "{asked}"
+        );
+    }
+    assert_eq!(window.live(), Vec::<String>::new());
+    wants(&notebook, json!({ "language_info": { "name": language.to_uppercase() } }));
+    let started = window.ok("keeper/ensureSession", json!({ "notebookUri": uri(&notebook), "ask": false }));
+    assert_eq!(started["session"]["kernel"]["name"], kernels::OTHER);
+}
+
+#[test]
+fn a_kernelspec_for_a_cluster_is_listed_and_not_run_here() {
+    let world = World::new();
+    let ran = world.work().join("it-ran");
+    let provisioner =
+        |name: &str| json!({ "kernel_provisioner": { "provisioner_name": name, "config": {} } });
+    let spec = json!({
+        "argv": ["/bin/touch", ran, "{connection_file}"], "display_name": "On the cluster", "language": "python",
+        "metadata": provisioner("slurm-provisioner"),
+    });
+    kernels::write(&world.jupyter(), "cluster", &spec);
+    let argv = json!([kernels::python(), "-m", "ipykernel_launcher", "-f", "{connection_file}"]);
+    let local = json!({
+        "argv": argv, "display_name": "Local", "language": "python", "metadata": provisioner("local-provisioner"),
+    });
+    kernels::write(&world.jupyter(), "local", &local);
+    let notebook = world.notebook("draft.ipynb", &["print(6 * 7)"]);
+    let path = notebook.to_str().unwrap();
+    let refused = world.cli(["run", path, "--kernel", "cluster"]);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(["cluster", "slurm-provisioner", "adopt"].iter().all(|word| said.contains(word)), "{said}");
+    wants(
+        &notebook,
+        json!({ "kernelspec": { "name": "cluster", "display_name": "C", "language": "python" } }),
+    );
+    assert_eq!(world.cli(["run", path]).status.code(), Some(1));
+    assert!(world.cli_ok(["kernelspecs"]).contains("no: for slurm-provisioner"));
+    let mut window = world.window();
+    let listed = window.ok("keeper/listKernelspecs", json!({}))["kernelspecs"].clone();
+    let marks =
+        listed.as_array().unwrap().iter().map(|spec| (id_of(&spec["name"]), spec["provisioner"].clone()));
+    let marks: Vec<(String, Value)> = marks.filter(|(name, _)| !name.starts_with("env:")).collect();
+    let expect =
+        [("cluster", json!("slurm-provisioner")), (kernels::PYTHON, Value::Null), ("local", Value::Null)];
+    assert_eq!(marks, expect.map(|(name, mark)| (name.to_owned(), mark)));
+    for (method, more) in
+        [("keeper/startSession", json!({})), ("keeper/ensureSession", json!({ "ask": false }))]
+    {
+        let mut asked = json!({ "notebookUri": uri(&notebook), "kernelName": "cluster" });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let failure = window.fails(method, asked, "KernelspecNotFound");
+        assert!(failure.message.contains("slurm-provisioner"), "{}", failure.message);
+    }
+    assert!(!ran.exists(), "it was not run");
+    assert_eq!(world.cli_ok(["run", path, "--kernel", "local"]), "42\n");
 }

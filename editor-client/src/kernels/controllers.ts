@@ -93,18 +93,18 @@ export class Controllers implements vscode.Disposable {
       else {
         kernel.isReady = kernelspec.ready;
         kernel.controller.label = plain(kernelspec.displayName);
-        kernel.controller.description = descriptionOf(kernelspec.ready);
+        kernel.controller.description = descriptionOf(kernelspec);
       }
     }
     for (const notebook of vscode.workspace.notebookDocuments) this.prefer(notebook);
   }
 
-  private create(kernelspec: KernelInfo & { interpreter: string | null; ready: boolean }): Kernel {
+  private create(kernelspec: KernelInfo & Pick<Kernelspec, 'interpreter' | 'ready' | 'provisioner'>): Kernel {
     const { name, language, displayName } = kernelspec;
     const controller = vscode.notebooks.createNotebookController(controllerId(name), NOTEBOOK_TYPE, plain(displayName));
     const interpreter = kernelspec.interpreter ?? undefined;
     const kernel: Kernel = { name, language, displayName, controller, interpreter, isReady: kernelspec.ready };
-    controller.description = descriptionOf(kernelspec.ready);
+    controller.description = descriptionOf(kernelspec);
     controller.detail = plain(interpreter ?? name);
     controller.supportedLanguages = [languageId(language)];
     controller.supportsExecutionOrder = true;
@@ -144,7 +144,10 @@ export function kernelspecOf(notebook: vscode.NotebookDocument): { name?: string
   return metadata?.kernelspec;
 }
 
-const descriptionOf = (isReady: boolean): string => (isReady ? 'Kernel Keeper' : vscode.l10n.t('Kernel Keeper: ipykernel is missing'));
+function descriptionOf({ ready, provisioner }: Pick<Kernelspec, 'ready' | 'provisioner'>): string {
+  if (provisioner !== undefined) return vscode.l10n.t('Kernel Keeper: cannot be started here, it is for {0}', plain(provisioner));
+  return ready ? 'Kernel Keeper' : vscode.l10n.t('Kernel Keeper: ipykernel is missing');
+}
 
 export const controllerId = (kernelName: string): string => `kernel.${encodeURIComponent(kernelName)}`;
 

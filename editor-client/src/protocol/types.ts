@@ -278,7 +278,7 @@ restored: RestoreSnapshotResult | null, };
  */
 export type EnsureSessionParams = { notebookUri: string, 
 /**
- * Absent: the notebook's metadata, else the only kernelspec, else an offer `pick`.
+ * Absent: the one that the notebook names, else the only one of its language, else an offer `pick`.
  */
 kernelName?: string, 
 /**
@@ -289,7 +289,7 @@ ask?: boolean, };
 /**
  * One thing that happened. The journal stores exactly this.
  */
-export type EventBody = { "kind": "queued", code: string, origin: string, } | { "kind": "started", startedAt: Time, executionCount: number | null, } | { "kind": "output", output: Output, } | { "kind": "clearOutput", wait: boolean, } | { "kind": "updateDisplay", displayId: string, data: JsonValue, metadata: JsonValue, } | { "kind": "inputRequest", prompt: string, password: boolean, } | { "kind": "inputReplied", } | { "kind": "comm", message: JsonValue, } | { "kind": "finished", status: ExecutionStatus, completedAt: Time, error: ExecutionError | null, 
+export type EventBody = { "kind": "queued", code: string, origin: string, } | { "kind": "started", startedAt: Time, executionCount: number | null, } | { "kind": "output", output: Output, } | { "kind": "clearOutput", wait: boolean, } | { "kind": "updateDisplay", displayId: string, data: JsonValue, metadata: JsonValue, } | { "kind": "inputRequest", prompt: string, password: boolean, } | { "kind": "inputReplied", } | { "kind": "comm", message: JsonValue, } | { "kind": "widgetOutput", commId: string, output: Output, } | { "kind": "widgetCleared", commId: string, wait: boolean, } | { "kind": "finished", status: ExecutionStatus, completedAt: Time, error: ExecutionError | null, 
 /**
  * Where `started` came before it was known.
  */
@@ -484,7 +484,11 @@ interpreter: string | null,
 /**
  * False: the environment lacks ipykernel.
  */
-ready: boolean, };
+ready: boolean, 
+/**
+ * The kernel provisioner that is to start it, which is refused: it is not for this machine.
+ */
+provisioner?: string, };
 
 export type KernelspecsResult = { kernelspecs: Array<Kernelspec>, };
 

@@ -80,7 +80,9 @@ pub fn help(error: &Error) -> Option<&'static str> {
         ErrorKind::NotebookHasSession => {
             "kernel-keeper stop NOTEBOOK stops the kernel that it has; attach --replace does both"
         }
-        ErrorKind::KernelspecNotFound => "kernel-keeper kernelspecs lists the kernels that can be started",
+        ErrorKind::KernelspecNotFound => {
+            "kernel-keeper kernelspecs lists the kernels, run --kernel NAME chooses one"
+        }
         ErrorKind::NotFound if error.data.get("what").is_some_and(|what| what == "kernel") => {
             "kernel-keeper others shows the kernels of other programs"
         }

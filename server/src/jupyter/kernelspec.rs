@@ -92,6 +92,12 @@ impl Kernelspec {
         self.argv.iter().map(replace).collect()
     }
 
+    /// The program that starts it elsewhere than on this machine (`metadata.kernel_provisioner`).
+    pub fn provisioner(&self) -> Option<&str> {
+        let name = self.metadata.get("kernel_provisioner")?["provisioner_name"].as_str()?;
+        (name != "local-provisioner").then_some(name)
+    }
+
     /// The variables that it wants set, with those of `base` filled in as Python's `string.Template` does.
     pub fn variables(&self, base: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
         let look_up = |name: &str| {
@@ -168,7 +174,7 @@ fn with_interpreter(mut argv: Vec<String>, prefix: Option<&Path>) -> Vec<String>
 }
 
 /// `python`, `python3`, `python3.11`.
-fn is_python(program: &str) -> bool {
+pub fn is_python(program: &str) -> bool {
     program
         .strip_prefix("python")
         .is_some_and(|version| version.bytes().all(|b| b.is_ascii_digit() || b == b'.'))

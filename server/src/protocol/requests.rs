@@ -55,13 +55,17 @@ wire! {
         interpreter: Option<String>,
         /// False: the environment lacks ipykernel.
         ready: bool,
+        /// The kernel provisioner that is to start it, which is refused: it is not for this machine.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        provisioner: Option<String>,
     }
     KernelspecsResult { kernelspecs: Vec<Kernelspec> }
 
     /// `keeper/ensureSession`
     EnsureSessionParams {
         notebook_uri: String,
-        /// Absent: the notebook's metadata, else the only kernelspec, else an offer `pick`.
+        /// Absent: the one that the notebook names, else the only one of its language, else an offer `pick`.
         kernel_name: Option<String>,
         /// Default true. False: by path resumed, by file migrated, else started; nothing is stopped or asked.
         ask: Option<bool>,

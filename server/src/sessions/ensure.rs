@@ -92,19 +92,19 @@ impl Sessions {
             return Ok(self.asked(self.raise(new).await?));
         }
         let kernel = match kernel_name {
-            Some(name) => Some(name.to_owned()),
-            None => self.kernel_for(notebook).await?,
-        };
-        let Some(kernel) = kernel else {
-            let all = self.kernelspecs(Some(notebook), &[]).await?;
-            if !ask || all.is_empty() {
-                return Err(self
-                    .kernelspec("", notebook)
-                    .await
-                    .err()
-                    .unwrap_or_else(|| invalid("kernelName", "needed")));
-            }
-            return Ok(self.asked(self.raise(NewOffer::pick(notebook.clone(), all)).await?));
+            Some(name) => name.to_owned(),
+            None => match self.kernel_for(notebook).await {
+                Ok(kernel) => kernel,
+                Err(e) if e.kind == ErrorKind::KernelspecNotFound && ask => {
+                    let all = self.kernelspecs(Some(notebook), &[]).await?;
+                    if all.is_empty() {
+                        return Err(e);
+                    }
+                    let language = e.data.get("language").and_then(|language| language.as_str());
+                    return Ok(self.asked(self.raise(NewOffer::pick(notebook.clone(), all, language)).await?));
+                }
+                Err(e) => return Err(e),
+            },
         };
         let start = Start { kernel_name: kernel, ..Start::default() };
         match self.start(notebook, start).await {
@@ -166,9 +166,7 @@ impl Sessions {
         let kernel = match (kernel_name, old) {
             (Some(name), _) => name.to_owned(),
             (None, Some(old)) => old.kernel.name.clone(),
-            (None, None) => {
-                self.kernel_for(notebook).await?.ok_or_else(|| invalid("kernelName", "no kernel is named"))?
-            }
+            (None, None) => self.kernel_for(notebook).await?,
         };
         // Looked up before anything is stopped.
         self.kernelspec(&kernel, notebook).await?;

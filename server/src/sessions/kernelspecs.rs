@@ -9,7 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Sessions, notebook_file, store_failed};
+use super::notebook_file::{self, Wanted};
+use super::{Sessions, plain, store_failed};
 use crate::jupyter::{self, Search};
 use crate::protocol::{Error, ErrorKind, Kernelspec, NotebookName};
 
@@ -31,6 +32,7 @@ impl Sessions {
                 source: "environment".into(),
                 interpreter: Some(environment.interpreter.to_string_lossy().into_owned()),
                 ready: environment.ready,
+                provisioner: None,
             });
         }
         Ok(all)
@@ -58,7 +60,7 @@ impl Sessions {
     /// The kernelspec of that name.
     ///
     /// # Errors
-    /// `KernelspecNotFound`, with those that there are.
+    /// `KernelspecNotFound`, with those that there are; `KernelFailed` of one that is to be started elsewhere.
     pub(super) async fn kernelspec(
         self: &Arc<Self>,
         name: &str,
@@ -72,7 +74,13 @@ impl Sessions {
         let ready = environments.iter().filter_map(jupyter::Environment::kernelspec);
         let all: Vec<jupyter::Kernelspec> = installed.into_iter().chain(ready).collect();
         let available: Vec<String> = all.iter().map(|spec| spec.name.clone()).collect();
-        all.into_iter().find(|spec| spec.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let found = all.into_iter().find(|spec| spec.name.eq_ignore_ascii_case(name));
+        if let Some(spec) = &found
+            && let Some(provisioner) = spec.provisioner()
+        {
+            return Err(provisioned(&spec.name, provisioner));
+        }
+        found.ok_or_else(|| {
             let none = if name.is_empty() {
                 "no kernel is named".into()
             } else if is_agent && jupyter::Environment::of_kernel_name(name).is_some() {
@@ -91,20 +99,23 @@ impl Sessions {
         })
     }
 
-    /// The kernel that a notebook asks for, or the only one that there is; else `None`.
-    pub async fn kernel_for(self: &Arc<Self>, notebook: &NotebookName) -> Result<Option<String>, Error> {
+    /// The kernel that a notebook asks for, or the only installed one of its language.
+    ///
+    /// # Errors
+    /// `KernelspecNotFound`: there is none, or several; with what the notebook asks for, and what there is.
+    pub async fn kernel_for(self: &Arc<Self>, notebook: &NotebookName) -> Result<String, Error> {
         let all = self.kernelspecs(Some(notebook), &[]).await?;
         let path = notebook.path.clone();
-        let named =
-            tokio::task::spawn_blocking(move || path.and_then(|path| notebook_file::kernel_name(&path)));
-        let named = named.await.map_err(store_failed)?;
-        let is_named = |spec: &Kernelspec| named.as_ref().is_some_and(|n| n.eq_ignore_ascii_case(&spec.name));
-        let meant = all.iter().find(|spec| spec.ready && is_named(spec));
-        let installed: Vec<&Kernelspec> = all.iter().filter(|spec| spec.source == "jupyter").collect();
-        Ok(match (meant, installed.as_slice()) {
-            (Some(spec), _) => Some(spec.name.clone()),
-            (None, [only]) => Some(only.name.clone()),
-            _ => None,
+        let read = tokio::task::spawn_blocking(move || path.map(|path| notebook_file::wanted(&path)));
+        let wanted = read.await.map_err(store_failed)?.unwrap_or_default();
+        choose(&wanted, &all).map(|spec| spec.name.clone()).map_err(|why| {
+            let what = format!("{}: {why}", plain::line(&notebook.file_name()));
+            let names: Vec<&str> = all.iter().map(|spec| spec.name.as_str()).collect();
+            let error = Error::new(ErrorKind::KernelspecNotFound, what).with("available", names);
+            match language_of(&wanted) {
+                Some(language) => error.with("language", language),
+                None => error,
+            }
         })
     }
 
@@ -148,6 +159,62 @@ impl Sessions {
     }
 }
 
+/// The kernel for a notebook, or why there is none. One of another language could do nothing with its code.
+fn choose<'a>(wanted: &Wanted, all: &'a [Kernelspec]) -> Result<&'a Kernelspec, String> {
+    let is_named = |spec: &&Kernelspec| {
+        spec.ready && wanted.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&spec.name))
+    };
+    if let Some(named) = all.iter().find(is_named) {
+        return Ok(named);
+    }
+    let language = language_of(wanted);
+    let speaks = |spec: &&Kernelspec| {
+        let is_its = language.is_some_and(|language| language.eq_ignore_ascii_case(&spec.language));
+        spec.source == "jupyter" && spec.provisioner.is_none() && is_its
+    };
+    let of_language: Vec<&Kernelspec> = all.iter().filter(speaks).collect();
+    if let [only] = of_language.as_slice() {
+        return Ok(only);
+    }
+    let missing = match &wanted.name {
+        Some(name) => format!("its kernelspec \"{}\" is not installed", plain::line(name)),
+        None => "it names no kernelspec".to_owned(),
+    };
+    let language = language.map(plain::line);
+    let names = |specs: &[&Kernelspec]| -> String {
+        let each = specs.iter().map(|spec| format!("{} ({})", spec.name, plain::line(&spec.language)));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let way_out = match (&language, of_language.is_empty()) {
+        (Some(language), false) => {
+            return Err(format!(
+                "{missing}, and there are several kernels for {language}: choose one of {}",
+                names(&of_language)
+            ));
+        }
+        (Some(language), true) if language.eq_ignore_ascii_case("python") => {
+            "and there is no kernel for Python: install one with `pip install ipykernel`".to_owned()
+        }
+        (Some(language), true) => {
+            format!("and there is no kernel for its language, {language}: install one")
+        }
+        (None, _) => "and it does not say in which language its code is: install it".to_owned(),
+    };
+    let ready: Vec<&Kernelspec> = all.iter().filter(|spec| spec.ready).collect();
+    let others = match ready.as_slice() {
+        [] => String::new(),
+        ready => format!(", or choose one of those that there are: {}", names(ready)),
+    };
+    Err(format!("{missing}, {way_out}{others}"))
+}
+
+/// The language of a notebook's code. One that says nothing is Python, as in VS Code; and so is one for `python3`: the name
+/// that Jupyter gives to the kernel of whichever Python it is.
+fn language_of(wanted: &Wanted) -> Option<&str> {
+    let is_pythons = wanted.name.as_deref().is_none_or(jupyter::is_python);
+    wanted.language.as_deref().or(is_pythons.then_some("python"))
+}
+
 fn shown(spec: &jupyter::Kernelspec) -> Kernelspec {
     Kernelspec {
         name: spec.name.clone(),
@@ -156,5 +223,64 @@ fn shown(spec: &jupyter::Kernelspec) -> Kernelspec {
         source: "jupyter".into(),
         interpreter: spec.argv.first().cloned(),
         ready: true,
+        provisioner: spec.provisioner().map(str::to_owned),
+    }
+}
+
+/// What is meant for a cluster or another machine does not run here, where it has neither memory nor data.
+fn provisioned(name: &str, provisioner: &str) -> Error {
+    let what = format!(
+        "the kernelspec \"{name}\" is started by the kernel provisioner \"{}\", which Kernel Keeper cannot use, and it is not \
+         started on this machine instead: choose another kernel, or start it with Jupyter and adopt it",
+        plain::line(provisioner)
+    );
+    Error::new(ErrorKind::KernelspecNotFound, what).with("provisioner", provisioner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, language: &str, provisioner: Option<&str>) -> Kernelspec {
+        Kernelspec {
+            name: name.into(),
+            display_name: name.into(),
+            language: language.into(),
+            source: "jupyter".into(),
+            interpreter: None,
+            ready: true,
+            provisioner: provisioner.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_notebook_gets_a_kernel_of_its_language() {
+        let r = || spec("ir", "R", None);
+        let python = || spec("kept", "python", None);
+        let check = |name: Option<&str>, language: Option<&str>, all: &[Kernelspec], expect: &str| {
+            let wanted = Wanted { name: name.map(str::to_owned), language: language.map(str::to_owned) };
+            let got = choose(&wanted, all).map_or_else(|why| why, |spec| spec.name.clone());
+            let is_it = if expect.contains(' ') { got.contains(expect) } else { got == expect };
+            assert!(is_it, "{wanted:?}: {got}");
+        };
+        check(Some("IR"), Some("python"), &[r(), python()], "ir");
+        check(Some("gone"), Some("R"), &[r(), python()], "ir");
+        check(Some("gone"), Some("r"), &[r(), python()], "ir");
+        check(Some("gone"), Some("Python"), &[r(), python()], "kept");
+        check(None, None, &[r(), python()], "kept");
+        check(Some("python3"), None, &[r(), python()], "kept");
+        check(None, Some("R"), &[r(), python()], "ir");
+        let none = "\"python3\" is not installed, and there is no kernel for Python";
+        check(Some("python3"), Some("python"), &[r()], none);
+        check(Some("python3"), None, &[r()], "choose one of those that there are: ir (R)");
+        check(None, None, &[r()], "it names no kernelspec, and there is no kernel for Python");
+        check(Some("julia-1.9"), Some("julia"), &[r(), python()], "no kernel for its language, julia");
+        check(Some("mine"), None, &[r(), python()], "does not say in which language");
+        let several = [python(), spec("other", "python", None)];
+        check(Some("gone"), Some("python"), &several, "choose one of kept (python), other (python)");
+        // One of a cluster is nobody's kernel by itself.
+        let slurm = || spec("slurm", "python", Some("slurm-provisioner"));
+        check(Some("gone"), Some("python"), &[slurm(), python()], "kept");
+        check(Some("gone"), Some("python"), &[slurm()], "there is no kernel for Python");
     }
 }

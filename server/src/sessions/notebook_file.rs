@@ -73,21 +73,39 @@ impl NotebookCode {
     }
 }
 
-/// The kernelspec that a notebook's metadata names; `None` where it names none, or cannot be read.
-pub(super) fn kernel_name(path: &Path) -> Option<String> {
-    #[derive(Deserialize)]
+/// The kernel that a notebook asks for.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Wanted {
+    /// `metadata.kernelspec.name`.
+    pub name: Option<String>,
+    /// `metadata.kernelspec.language`, else `metadata.language_info.name`.
+    pub language: Option<String>,
+}
+
+/// What a notebook's metadata says of its kernel: nothing where the file cannot be read.
+pub(super) fn wanted(path: &Path) -> Wanted {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Notebook {
         metadata: Metadata,
     }
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Metadata {
-        kernelspec: Kernelspec,
+        kernelspec: Named,
+        language_info: Named,
     }
-    #[derive(Deserialize)]
-    struct Kernelspec {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Named {
         name: Text,
+        language: Text,
     }
-    parse::<Notebook>(path, LARGEST).ok()?.metadata.kernelspec.name.0
+    let said = |text: Text| text.0.filter(|text| !text.trim().is_empty());
+    let Metadata { kernelspec, language_info } =
+        parse::<Notebook>(path, LARGEST).unwrap_or_default().metadata;
+    let language = said(kernelspec.language).or_else(|| said(language_info.name));
+    Wanted { name: said(kernelspec.name), language }
 }
 
 /// Reads JSON piece by piece; what is not asked for is passed over. What Python and VS Code take for JSON is read whole.
@@ -216,7 +234,7 @@ mod tests {
         let path = dir.path().join("n.ipynb");
         let check = |text: &str, kernel: Option<&str>, sources: &[(&str, &str)]| {
             std::fs::write(&path, text).unwrap();
-            assert_eq!(kernel_name(&path).as_deref(), kernel, "{text}");
+            assert_eq!(wanted(&path).name.as_deref(), kernel, "{text}");
             let cells = NotebookCode::read(&path).unwrap().cells;
             let found: Vec<_> = cells.iter().map(|cell| (cell.id.as_str(), cell.source.as_str())).collect();
             assert_eq!(found, sources, "{text}");
@@ -243,6 +261,13 @@ mod tests {
             &[("a", "é \u{fffd}"), ("b", "1"), ("#2", "2")],
         );
         check(r#"{"cells":[],"metadata":{"kernelspec":{"name":3}}}"#, None, &[]);
+        let says = |metadata: &str, language: Option<&str>| {
+            std::fs::write(&path, format!(r#"{{"cells":[],"metadata":{metadata}}}"#)).unwrap();
+            assert_eq!(wanted(&path).language.as_deref(), language, "{metadata}");
+        };
+        says(r#"{"kernelspec":{"language":"R"},"language_info":{"name":"python"}}"#, Some("R"));
+        says(r#"{"kernelspec":{"name":"x","language":""},"language_info":{"name":"julia"}}"#, Some("julia"));
+        says(r#"{"kernelspec":{"name":"x"}}"#, None);
     }
 
     #[test]
@@ -252,6 +277,6 @@ mod tests {
         std::fs::File::create(&path).unwrap().set_len(4 << 30).unwrap();
         let error = NotebookCode::read(&path).err().unwrap().to_string();
         assert!(error.contains("huge.ipynb") && error.contains("larger than 512 MiB"), "{error}");
-        assert_eq!(kernel_name(&path), None);
+        assert_eq!(wanted(&path).name, None);
     }
 }

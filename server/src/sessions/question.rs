@@ -99,10 +99,13 @@ impl NewOffer {
         Self::new(OfferKind::Recover, notebook, message, Some(kernel_name), actions, vec![session])
     }
 
-    pub fn pick(notebook: NotebookName, kernelspecs: Vec<Kernelspec>) -> NewOffer {
+    /// A new session is of the notebook's language, where that is known.
+    pub fn pick(notebook: NotebookName, kernelspecs: Vec<Kernelspec>, language: Option<&str>) -> NewOffer {
         let message = format!("Which kernel should run {}?", notebook.file_name());
-        let ready: Vec<Kernelspec> = kernelspecs.into_iter().filter(|spec| spec.ready).collect();
-        let first = ready.first().map(|spec| spec.name.clone());
+        let can_be = |spec: &Kernelspec| spec.ready && spec.provisioner.is_none();
+        let ready: Vec<Kernelspec> = kernelspecs.into_iter().filter(can_be).collect();
+        let is_its = |spec: &&Kernelspec| language.is_none_or(|its| its.eq_ignore_ascii_case(&spec.language));
+        let first = ready.iter().find(is_its).map(|spec| spec.name.clone());
         let mut actions: Vec<Action> = ready
             .iter()
             .map(|spec| action(&format!("{}{}", actions::KERNEL_PREFIX, spec.name), &spec.display_name))

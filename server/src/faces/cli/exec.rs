@@ -60,14 +60,10 @@ pub async fn run_notebook(
             session
         }
         None => {
-            let named = match kernel {
-                Some(kernel) => Some(kernel),
+            let kernel_name = match kernel {
+                Some(kernel) => kernel,
                 None => sessions.kernel_for(&notebook).await?,
             };
-            let kernel_name = named.ok_or_else(|| {
-                let what = "the notebook names no kernel that is installed: choose one with --kernel";
-                Error::new(ErrorKind::KernelspecNotFound, what)
-            })?;
             sessions.start(&notebook, Start { kernel_name, ..Start::default() }).await?
         }
     };

@@ -80,7 +80,11 @@ pub fn executions(executions: &[Execution]) -> Table {
 pub fn kernelspecs(all: &[Kernelspec]) -> Table {
     let mut table = table(&["NAME", "KERNEL", "LANGUAGE", "SOURCE", "READY"]);
     for spec in all {
-        let ready = if spec.ready { "yes" } else { "no ipykernel" };
+        let ready = match &spec.provisioner {
+            Some(provisioner) => &format!("no: for {provisioner}"),
+            None if spec.ready => "yes",
+            None => "no ipykernel",
+        };
         table.add_row([&*spec.name, &spec.display_name, &spec.language, &spec.source, ready].map(cell));
     }
     table

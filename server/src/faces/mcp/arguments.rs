@@ -73,7 +73,7 @@ arguments! {
     StartSession {
         /// Absolute path of the notebook (.ipynb); the file may be absent yet.
         notebook_path: String,
-        /// The kernelspec; default: the one that the notebook names, else the only one that is installed.
+        /// The kernelspec; default: the one that the notebook names, else the only installed one of its language.
         kernel_name: Option<String>,
     }
     Append {

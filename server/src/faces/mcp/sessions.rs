@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use super::arguments::*;
 use super::server::{Answer, Server, answer, notebook};
 use crate::protocol::{
-    AttachSessionParams, CurrentExecution, Error, ErrorKind, Execution, NotebookName, Session, SessionState,
-    Time,
+    AttachSessionParams, CurrentExecution, Error, ErrorKind, Execution, Session, SessionState, Time,
 };
 use crate::sessions::{Sessions, Start};
 
@@ -168,29 +167,10 @@ impl Server {
         let name = notebook("notebook_path", &asked.notebook_path)?;
         let kernel_name = match asked.kernel_name {
             Some(kernel_name) => kernel_name,
-            None => self.usual_kernel(&name).await?,
+            None => self.sessions.kernel_for(&name).await?,
         };
         let session = self.sessions.start(&name, Start { kernel_name, ..Start::default() }).await?;
         answer(&record(&session))
-    }
-
-    /// The kernelspec that the notebook names, else the only one.
-    async fn usual_kernel(&self, name: &NotebookName) -> Result<String, Error> {
-        if let Some(kernel) = self.sessions.kernel_for(name).await? {
-            return Ok(kernel);
-        }
-        let installed = self.sessions.kernelspecs(Some(name), &[]).await?;
-        let names: Vec<&str> = installed.iter().map(|spec| spec.name.as_str()).collect();
-        match names.as_slice() {
-            [only] => Ok((*only).to_owned()),
-            _ => {
-                let what = format!(
-                    "kernel_name: the notebook names no installed kernel; there are {}",
-                    names.join(", ")
-                );
-                Err(Error::new(ErrorKind::KernelspecNotFound, what).with("available", names))
-            }
-        }
     }
 
     pub(super) async fn interrupt_session(&self, asked: Target) -> Answer {
