@@ -1,5 +1,6 @@
 //! Kernels and kernelspecs that are not like ipykernel's own.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -171,4 +172,52 @@ fn a_kernelspec_for_a_cluster_is_listed_and_not_run_here() {
     }
     assert!(!ran.exists(), "it was not run");
     assert_eq!(world.cli_ok(["run", path, "--kernel", "local"]), "42\n");
+}
+
+#[test]
+fn a_wrapper_and_a_kernelspec_have_the_path_that_they_set() {
+    let world = World::new();
+    // An environment whose python, and a wrapper beside it, start the real one.
+    let environment = world.work().join("environment");
+    let bin = environment.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(environment.join("pyvenv.cfg"), "version = 3.12.1\n").unwrap();
+    let real = kernels::python().display().to_string();
+    for (name, script) in [
+        ("python", format!("#!/bin/sh\nexec '{real}' \"$@\"\n")),
+        ("wrapper", format!("#!/bin/sh\nPATH=/wrapped:$PATH\nexport PATH\nexec '{real}' \"$@\"\n")),
+    ] {
+        std::fs::write(bin.join(name), script).unwrap();
+        std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = "/first:/usr/bin:/bin";
+    let code = "import os; print(os.environ['PATH'], os.environ.get('VIRTUAL_ENV'))";
+    let check = |name: &str, program: Value, env: Value, expect: &str| {
+        let mut argv = program.as_array().unwrap().clone();
+        argv.extend(["-m", "ipykernel_launcher", "-f", "{connection_file}"].map(Value::from));
+        let spec = json!({ "argv": argv, "display_name": name, "language": "python", "env": env });
+        kernels::write(&world.jupyter(), name, &spec);
+        let notebook = world.notebook(&format!("{name}.ipynb"), &[code]);
+        let run = world
+            .command()
+            .env("PATH", path)
+            .args(["run", "--kernel", name])
+            .arg(&notebook)
+            .output()
+            .unwrap();
+        assert_eq!(text(&run.stdout).trim(), expect, "{name}: {run:?}");
+    };
+    let own = format!("{}:{path} {}", bin.display(), environment.display());
+    check("interpreter", json!([bin.join("python")]), json!({}), &own);
+    check("wrapper", json!([bin.join("wrapper")]), json!({}), &format!("/wrapped:{path} None"));
+    check("env", json!(["/usr/bin/env", "PATH=/told:/bin", real]), json!({}), "/told:/bin None");
+    check("env-plain", json!(["/usr/bin/env", real]), json!({}), &format!("{path} None"));
+    let said = format!("/said:{path} {}", environment.display());
+    check("says", json!([bin.join("python")]), json!({ "PATH": "/said:${PATH}" }), &said);
+    check(
+        "says-all",
+        json!(["/bin/sh", "-c", format!("exec '{real}' \"$@\""), "sh"]),
+        json!({ "PATH": "/only" }),
+        "/only None",
+    );
 }

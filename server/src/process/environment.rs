@@ -49,14 +49,15 @@ fn is_injected(name: &str, value: &OsStr) -> bool {
         || POINTERS.iter().any(points)
 }
 
-/// Makes `!pip` and `!python` those of the kernel: where its program lies in the `bin` of a Python environment, that comes
-/// first in PATH, and the environment is the active one. Any other folder, such as /usr/bin, holds much besides: PATH stays
-/// as the user has it.
+/// Makes `!pip` and `!python` those of the kernel: where its program is an interpreter in the `bin` of an environment, that
+/// comes first in PATH, and the environment is the active one. Any other folder, such as /usr/bin, holds much besides, and
+/// any other program, such as `conda run`, finds the environment that it is told to: PATH stays as the user has it.
 pub fn with_interpreter_first(
     mut variables: Vec<(OsString, OsString)>,
     interpreter: &Path,
 ) -> Vec<(OsString, OsString)> {
-    let Some(folder) = interpreter.parent().filter(|folder| folder.is_absolute()) else { return variables };
+    let folder = interpreter.parent().filter(|folder| folder.is_absolute() && is_interpreter(interpreter));
+    let Some(folder) = folder else { return variables };
     let root =
         if folder.ends_with("bin") || folder.ends_with("Scripts") { folder.parent() } else { Some(folder) };
     let Some(root) = root else { return variables };
@@ -80,6 +81,14 @@ pub fn with_interpreter_first(
         set(&mut variables, "CONDA_DEFAULT_ENV", name);
     }
     variables
+}
+
+/// Whether the program's name is one of what runs code: `python3.11`, `pypy`, `R`, and xeus' kernels for both.
+fn is_interpreter(program: &Path) -> bool {
+    let name = program.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    // The stem of `python3.11` is `python3`.
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    ["python", "pythonw", "pypy", "xpython", "R", "Rscript", "xr", "julia"].contains(&name)
 }
 
 fn value<'a>(variables: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
@@ -169,6 +178,14 @@ mod tests {
         for program in ["/usr/bin/python3", "/usr/bin/env", "/bin/bash", "/usr/local/bin/R"] {
             assert_eq!(with_interpreter_first(start.clone(), Path::new(program)), start, "{program}");
         }
+        // Nor does a program of an environment that finds another one by itself.
+        for program in ["bin/conda", "bin/mamba", "bin/env", "bin/bash", "bin/my-kernel", "bin/python-config"]
+        {
+            assert_eq!(with_interpreter_first(start.clone(), &conda.join(program)), start, "{program}");
+            assert_eq!(with_interpreter_first(start.clone(), &root.join(program)), start, "{program}");
+        }
+        let version = with_interpreter_first(start.clone(), &bin.join("python3.11"));
+        assert_eq!(value(&version, "VIRTUAL_ENV").unwrap(), root);
         let loose = root.join("loose/bin/python");
         assert_eq!(with_interpreter_first(start.clone(), &loose), start);
         assert_eq!(with_interpreter_first(start.clone(), Path::new("python3")), start);
