@@ -13,6 +13,7 @@ mod message;
 mod repair;
 mod running;
 mod search;
+mod signing;
 mod silent;
 
 pub use channels::{Channel, Channels, Error, Incoming};
@@ -21,10 +22,11 @@ pub use environments::{ENVIRONMENT, Environment, environments};
 pub use gaps::Counter;
 pub use heartbeat::Heartbeat;
 pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed, is_python};
-pub use message::{Decoded, Header, Message, Shown, Signer, Unreadable};
+pub use message::{Decoded, Header, Message, Shown, Unreadable};
 pub use repair::readable;
 pub use running::{Found, connection_files};
 pub use search::Search;
+pub use signing::Signer;
 pub use silent::{
     ask_for_input, input_of, iopub_without_limit, iopub_without_limit_of, list_variables, restore_snapshot,
     save_snapshot, snapshot_of, variables_of,

@@ -16,6 +16,7 @@ const PROGRAM: &str = r#"
 import json, sys
 from jupyter_client import KernelManager
 manager = KernelManager(kernel_name='kept-python', connection_file=sys.argv[1])
+manager.session.signature_scheme = sys.argv[3]
 manager.start_kernel(cwd=sys.argv[2])
 client = manager.blocking_client()
 client.start_channels()
@@ -37,11 +38,15 @@ struct Program {
 
 impl Program {
     fn start(world: &World, name: &str) -> Program {
+        Self::signing(world, name, "hmac-sha256")
+    }
+
+    fn signing(world: &World, name: &str, scheme: &str) -> Program {
         let folder = world.runtime_of_jupyter();
         std::fs::create_dir_all(&folder).expect("a folder");
         let file = folder.join(name);
         let mut command = Command::new(kernels::python());
-        command.args(["-c", PROGRAM]).arg(&file).arg(world.work());
+        command.args(["-c", PROGRAM]).arg(&file).arg(world.work()).arg(scheme);
         command
             .env("JUPYTER_PATH", world.jupyter())
             .env("HOME", world.work())
@@ -174,4 +179,28 @@ fn an_adopted_kernel_is_interrupted_stopped_and_started_again_when_asked() {
     eventually("the old one is gone", PATIENCE, || (!is_alive(program.kernel)).then_some(()));
     window.ok("keeper/stopSession", json!({ "sessionId": id }));
     program.child.kill().unwrap();
+}
+
+#[test]
+fn messages_are_signed_as_the_connection_file_says() {
+    let world = World::new();
+    let mut window = world.window();
+    for scheme in ["hmac-sha512", "hmac-md5", "hmac-blake2b"] {
+        let mut program = Program::signing(&world, &format!("kernel-{scheme}.json"), scheme);
+        assert_eq!(program.run("x = 41"), "ok");
+        let notebook = world.notebook(&format!("{scheme}.ipynb"), &["x"]);
+        let asked = json!({ "connectionFile": program.file, "notebookUri": uri(&notebook) });
+        if scheme == "hmac-blake2b" {
+            let refused = window.fails("keeper/adoptKernel", asked, "KernelFailed");
+            assert!(refused.message.contains(scheme), "{}", refused.message);
+            assert!(is_alive(program.kernel));
+            continue;
+        }
+        let id = id_of(&window.ok("keeper/adoptKernel", asked)["session"]["id"]);
+        assert_eq!(window.value_of(&id, "x + 1"), "42", "{scheme}");
+        // A kernel that we start for it is spoken with as ours are.
+        window.ok("keeper/restartSession", json!({ "sessionId": id }));
+        assert_eq!(window.value_of(&id, "6 * 7"), "42", "{scheme}");
+        window.ok("keeper/stopSession", json!({ "sessionId": id }));
+    }
 }

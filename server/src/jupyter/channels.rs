@@ -13,8 +13,9 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use zeromq::{SocketRecv, SocketSend, SubSocket, ZmqError, ZmqMessage, ZmqResult};
 
-use super::connection::ConnectionFile;
-use super::message::{Decoded, Message, Signer};
+use super::connection::{ConnectionError, ConnectionFile};
+use super::message::{Decoded, Message};
+use super::signing::Signer;
 pub(super) use sockets::wait_until_bound;
 use sockets::{Sockets, connect_iopub};
 
@@ -48,6 +49,8 @@ pub enum Error {
     Deadline { what: &'static str, after: Duration },
     #[error("the kernel's {what} channel cannot be connected: {source}")]
     Connect { what: &'static str, source: Box<ZmqError> },
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
     #[error("the message could not be sent on {channel:?}: {reason}")]
     Send { channel: Channel, reason: String },
     #[error("the connection of {channel:?} broke: {reason}")]
@@ -87,7 +90,7 @@ impl Channels {
     ) -> Result<Channels, Error> {
         Ok(Channels {
             sockets: Sockets::connect(connection, identity, limit).await?,
-            signer: Signer::new(&connection.key),
+            signer: Signer::of(connection)?,
             iopub_endpoint: None,
             exchange: None,
             iopub_in_a_row: 0,

@@ -31,6 +31,11 @@ pub enum ConnectionError {
     Unreadable(#[source] io::Error),
     #[error("the connection file {} is not readable: {source}", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
+    #[error(
+        "the kernel's messages are signed by the scheme \"{0}\", which Kernel Keeper does not know: it knows hmac-sha256, \
+         hmac-sha512, hmac-sha384, hmac-sha224, hmac-sha1 and hmac-md5"
+    )]
+    Scheme(String),
     #[error("no free port on this machine: {0}")]
     NoPort(#[source] io::Error),
 }
@@ -54,6 +59,7 @@ pub struct ConnectionFile {
     pub control_port: u16,
     pub hb_port: u16,
     pub key: String,
+    #[serde(default = "usual_scheme")]
     pub signature_scheme: String,
     #[serde(default)]
     pub kernel_name: String,
@@ -119,7 +125,7 @@ impl ConnectionFile {
             control_port,
             hb_port,
             key: random_hex(),
-            signature_scheme: "hmac-sha256".to_owned(),
+            signature_scheme: usual_scheme(),
             kernel_name: kernel_name.to_owned(),
             iopub_without_limit: None,
         }
@@ -183,6 +189,11 @@ impl ConnectionFile {
             Transport::Tcp => format!("tcp://{}:{port}", self.ip),
         }
     }
+}
+
+/// Where none is named it is Jupyter's own.
+fn usual_scheme() -> String {
+    "hmac-sha256".to_owned()
 }
 
 /// Whether [`ConnectionFile::short_ipc`] made a folder.

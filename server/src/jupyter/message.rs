@@ -1,16 +1,15 @@
-//! Jupyter's message envelope: frames to message and back, signing and verifying.
+//! Jupyter's message envelope: frames to message and back.
 //!
 //! Guarantees that decoding loses nothing: what cannot be typed comes back whole as [`Unreadable`].
 //! Leaves out what messages mean; `content` is plain JSON, but what is displayed and what widgets say, as it was written.
 //! The format: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol>
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sha2::Sha256;
 use zeromq::ZmqMessage;
 
 use super::repair;
+use super::signing::Signer;
 use crate::protocol::{Json, Time};
 
 const DELIMITER: &[u8] = b"<IDS|MSG>";
@@ -68,10 +67,6 @@ pub enum Decoded {
     Message(Message),
     Unreadable(Unreadable),
 }
-
-/// Signs and verifies with a connection's key; with an empty key it does neither, as Jupyter has it.
-#[derive(Clone)]
-pub struct Signer(Option<Hmac<Sha256>>);
 
 impl Message {
     /// A new request of client session `session`.
@@ -149,33 +144,6 @@ impl Decoded {
     }
 }
 
-impl Signer {
-    pub fn new(key: &str) -> Signer {
-        if key.is_empty() {
-            return Signer(None);
-        }
-        // HMAC takes keys of every length, so this is never None.
-        Signer(Hmac::new_from_slice(key.as_bytes()).ok())
-    }
-
-    fn sign(&self, parts: [&[u8]; 4]) -> String {
-        let Some(mac) = self.over(parts) else { return String::new() };
-        hex(&mac.finalize().into_bytes())
-    }
-
-    fn verify(&self, parts: [&[u8]; 4], signature: &[u8]) -> bool {
-        let Some(mac) = self.over(parts) else { return true };
-        // `verify_slice` compares in constant time.
-        unhex(signature).is_some_and(|given| mac.verify_slice(&given).is_ok())
-    }
-
-    fn over(&self, parts: [&[u8]; 4]) -> Option<Hmac<Sha256>> {
-        let mut mac = self.0.clone()?;
-        parts.iter().for_each(|part| mac.update(part));
-        Some(mac)
-    }
-}
-
 /// 32 random hexadecimal digits: message ids, client sessions.
 pub(super) fn random_hex() -> String {
     let mut bytes = [0u8; 16];
@@ -190,15 +158,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.
         text
     })
-}
-
-fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
-    let (pairs, rest) = text.as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|&[a, b]| Some(digit(a)? << 4 | digit(b)?)).collect()
 }
 
 fn decode(frames: &[&[u8]], signer: &Signer) -> Result<Message, String> {
@@ -327,22 +286,15 @@ mod tests {
         sent.metadata.insert("a".into(), json!(1));
         sent.buffers = vec![vec![0, 255], vec![]];
         for key in ["", "secret", &"long".repeat(100)] {
-            let signer = Signer::new(key);
+            let signer = Signer::sha256(key);
             assert_eq!(Decoded::from_frames(&sent.encode(&signer), &signer), Decoded::Message(sent.clone()));
         }
     }
 
     #[test]
-    fn signs_as_jupyter_does() {
-        // jupyter_client: Session(key=b"key").sign([b"{}", b"{}", b"{}", b"{}"])
-        let signed = Signer::new("key").sign([b"{}"; 4]);
-        assert_eq!(signed, "ca767b02c5bc061ed184a9a029e7f93a7f2f7ed4e8fe74120fc1212f0b008fa3");
-    }
-
-    #[test]
     fn the_unreadable_is_kept() {
         let check = |parts: &[&[u8]], reason: &str| {
-            let Decoded::Unreadable(found) = Decoded::from_frames(&frames(parts), &Signer::new("")) else {
+            let Decoded::Unreadable(found) = Decoded::from_frames(&frames(parts), &Signer::sha256("")) else {
                 panic!("{parts:?} was readable");
             };
             assert!(found.reason.contains(reason), "{} / {reason}", found.reason);
@@ -358,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_false_signature_is_refused() {
-        let (signer, other) = (Signer::new("a"), Signer::new("b"));
+        let (signer, other) = (Signer::sha256("a"), Signer::sha256("b"));
         let message = Message::request("x", "s", json!({})).encode(&other);
         assert!(
             matches!(Decoded::from_frames(&message, &signer), Decoded::Unreadable(u) if u.reason.contains("signature"))
@@ -370,7 +322,7 @@ mod tests {
         let shown = |msg_type: &str, content: &str| {
             let header = json!({ "msg_type": msg_type }).to_string();
             let parts = frames(&[DELIMITER, b"", header.as_bytes(), b"{}", b"{}", content.as_bytes()]);
-            let Decoded::Message(found) = Decoded::from_frames(&parts, &Signer::new("")) else {
+            let Decoded::Message(found) = Decoded::from_frames(&parts, &Signer::sha256("")) else {
                 panic!("unreadable: {content}");
             };
             (found.content, found.shown)
@@ -397,7 +349,7 @@ mod tests {
     fn tolerates_what_kernels_do() {
         let check = |header: &[u8], parent: &[u8], content: &[u8], expect: Value| {
             let parts = frames(&[DELIMITER, b"", header, parent, b"null", content]);
-            let Decoded::Message(found) = Decoded::from_frames(&parts, &Signer::new("")) else {
+            let Decoded::Message(found) = Decoded::from_frames(&parts, &Signer::sha256("")) else {
                 panic!("unreadable: {}", String::from_utf8_lossy(content));
             };
             assert_eq!(found.content, expect);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::start::has_session;
-use super::{Sessions, invalid, store_failed};
+use super::{Sessions, invalid, plain, store_failed};
 use crate::jupyter::{self, ConnectionFile, Search};
 use crate::keeper::{BoundNotebook, KernelLaunch, Purpose, Record, launch, take_lock};
 use crate::process::{Owner, owners};
@@ -68,6 +68,8 @@ impl Sessions {
             let what = format!("no kernel that is not kept runs with {}: list them again", wanted.display());
             return Err(Error::new(ErrorKind::NotFound, what).with("what", "kernel"));
         };
+        jupyter::Signer::of(&other.connection)
+            .map_err(|e| Error::new(ErrorKind::KernelFailed, plain::line(&e.to_string())))?;
         let notebook = match (&asked.notebook_uri, &other.shown.notebook_path) {
             (Some(uri), _) => NotebookName::parse(uri).map_err(|e| invalid("notebookUri", e))?,
             (None, Some(path)) => {
