@@ -75,7 +75,7 @@ export function span(milliseconds: number): string {
   return hours < 24 ? `${hours} h` : `${Math.floor(hours / 24)} d`;
 }
 
-/** What a kernel is at: "idle 5 m", "cell 3", "cell 3 (git)", "waiting for input". */
+/** What a kernel is at: "idle 5 m", "running cell 3 · 20 s", "running cell 3 (git) · 20 s", "waiting for input". */
 export function activityText(session: Session, now: Date, translate: Translate): string {
   const { state, responding, currentExecution, runs, lastActivityAt } = session;
   const child = runs === null ? '' : ` (${runs})`;
@@ -83,30 +83,62 @@ export function activityText(session: Session, now: Date, translate: Translate):
     const idle = span(now.getTime() - Date.parse(lastActivityAt));
     return `${idle === '' ? translate('idle') : translate('idle {0}', idle)}${child}`;
   }
-  const index = currentExecution?.cellIndex ?? null;
   if (!responding || state !== 'busy' || currentExecution?.input) return stateText(session, translate);
-  if (index === null) return runs ?? stateText(session, translate);
-  return `${translate('cell {0}', index + 1)}${child}`;
+  const [index, since] = [currentExecution?.cellIndex ?? null, currentExecution?.startedAt ?? null];
+  const what = index === null ? (runs ?? '') : `${translate('cell {0}', index + 1)}${child}`;
+  const parts = [what === '' ? stateText(session, translate) : translate('running {0}', what)];
+  if (since !== null) parts.push(whole(now.getTime() - Date.parse(since)));
+  return parts.join(' · ');
 }
 
-/** "PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %". `isReplaced`: its notebook has another kernel. */
-export function sessionDescription(session: Session, now: Date, translate: Translate, isReplaced = false): string {
+/** For what goes on: tenths of a second would be old as they are read. */
+const whole = (milliseconds: number): string =>
+  milliseconds < 9_950 ? `${Math.max(Math.floor(milliseconds / 1000), 0)} s` : duration(milliseconds);
+
+/**
+ * "idle 5 m · draft.ipynb": a line of the tree up to its name. The state stands first, for a line is cut where the sidebar ends. `name`: the
+ * label, and more where others have the same.
+ */
+export function lineText(session: Session, name: string, now: Date, translate: Translate): string {
+  return `${session.state === 'ended' ? endedText(session, now, translate) : activityText(session, now, translate)} · ${name}`;
+}
+
+/** What else a line says: "since 17:00 · 812 MB · 3 %". `isReplaced`: its notebook has another kernel. */
+export function factsText(session: Session, now: Date, translate: Translate, isReplaced = false): string {
   const parts = [];
-  // First, for the line is cut where the sidebar ends.
   if (isReplaced && session.state !== 'ended') parts.push(translate('its notebook has another kernel'));
   else if (isGone(session)) parts.push(session.notebooks.length > 1 ? translate('a notebook is gone') : translate('notebook is gone'));
-  if (session.state === 'ended') parts.push(endedText(session, now, translate));
-  else {
+  if (session.state !== 'ended') {
     const agent = agentText(session, translate);
     if (agent !== '') parts.push(agent);
-    if (session.pid !== null) parts.push(`PID ${session.pid}`);
-    parts.push(translate('since {0}', moment(session.startedAt, now)), activityText(session, now, translate));
+    parts.push(translate('since {0}', moment(session.startedAt, now)));
     if (session.memoryBytes !== null) parts.push(size(session.memoryBytes));
     if (session.cpuPercent !== null) parts.push(`${Math.round(session.cpuPercent)} %`);
   }
   if (session.pinned) parts.push(translate('pinned'));
   return parts.join(' · ');
 }
+
+/** Names for sessions: the label, behind as many folders of the notebook as tell it from others of that label. */
+export function namesFor(sessions: readonly Session[]): (session: Session) => string {
+  const places = new Set(sessions.map((session) => JSON.stringify([session.label, ...foldersOf(session)])));
+  const held = new Map<string, number>();
+  for (const place of places) {
+    const [label = '', ...folders] = JSON.parse(place) as string[];
+    for (const name of namesOf(label, folders)) held.set(name, (held.get(name) ?? 0) + 1);
+  }
+  return (session) => {
+    const names = namesOf(session.label, foldersOf(session));
+    return names.find((name) => (held.get(name) ?? 0) < 2) ?? names.at(-1) ?? session.label;
+  };
+}
+
+/** "draft.ipynb", "reports/draft.ipynb", and so on up to the root. */
+const namesOf = (label: string, folders: readonly string[]): string[] =>
+  [...folders, ''].map((_folder, count) => [...folders.slice(folders.length - count), label].join('/'));
+
+/** An untitled notebook has none. */
+const foldersOf = ({ notebookPath }: Session): string[] => (notebookPath ?? '').split(/[/\\]/).slice(0, -1);
 
 /** "3 h old · idle 5 m · 812 MB · (open)": what tells kernels apart where one is chosen. */
 export function choiceText(session: Session, now: Date, translate: Translate): string {

@@ -17,10 +17,13 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const UNSEEN_MS = 7 * DAY_MS;
 const ENDED_SHOWN = 20;
 
-/** The headings that have sessions, in their order; within one as `sessions` are. `isSeen`: the person knows how that one ended. */
+/**
+ * The headings that have sessions, in their order: what needs attention first. Within one they stand by name, so that none changes its
+ * place as something runs; those that have ended as they ended. `isSeen`: the person knows how that one ended.
+ */
 export function groupsOf(sessions: readonly Session[], now: Date, isSeen: (session: Session) => boolean): Group[] {
-  const ids: readonly GroupId[] = ['thisWindow', 'otherWindows', 'detached', 'attention', 'ended'];
-  const listed = sessions.filter((session) => isListable(session, now));
+  const ids: readonly GroupId[] = ['attention', 'thisWindow', 'otherWindows', 'detached', 'ended'];
+  const listed = sessions.filter((session) => isListable(session, now)).sort(byName);
   const isReplaced = replacedBy(listed);
   const heading = (session: Session) => groupOf(session, isSeen(session), isReplaced(session));
   const groups = ids.map((id) => ({ id, sessions: listed.filter((session) => heading(session) === id) }));
@@ -61,6 +64,11 @@ export function replacedBy(sessions: readonly Session[]): (session: Session) => 
     session.state === 'ended'
       ? session.notebooks.some(hasAnother)
       : isGone(session) && session.notebooks.every((notebook) => present.has(nameOf(notebook)));
+}
+
+function byName(one: Session, other: Session): number {
+  const compared = one.label.localeCompare(other.label, undefined, { numeric: true }) || one.notebookUri.localeCompare(other.notebookUri);
+  return compared || one.startedAt.localeCompare(other.startedAt) || one.id.localeCompare(other.id);
 }
 
 const nameOf = ({ notebookPath, notebookUri }: NotebookRef): string => notebookPath ?? notebookUri;

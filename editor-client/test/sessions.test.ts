@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { activityText, choiceText, hasState, isLeft, sessionDescription, span, stakes } from '../src/describe';
+import { activityText, choiceText, factsText, hasState, isLeft, lineText, namesFor, span, stakes } from '../src/describe';
 import { executionLine } from '../src/executions';
 import { groupsOf } from '../src/groups';
 import { keptRunning } from '../src/kept';
@@ -84,10 +84,14 @@ test('what a kernel is at', () => {
     [{}, 'idle 5 m'],
     [{ lastActivityAt: ago(0) }, 'idle'],
     [{ runs: 'node' }, 'idle 5 m (node)'],
-    [{ state: 'busy', currentExecution: running(2) }, 'cell 3'],
-    [{ state: 'busy', currentExecution: running(2), runs: 'git' }, 'cell 3 (git)'],
-    [{ state: 'busy', currentExecution: running(null), runs: 'git' }, 'git'],
-    [{ state: 'busy', currentExecution: running(null) }, 'busy'],
+    [{ state: 'busy', currentExecution: running(2) }, 'running cell 3 · 1 min 0 s'],
+    [{ state: 'busy', currentExecution: { ...running(2), startedAt: ago(1 / 3) } }, 'running cell 3 · 20 s'],
+    [{ state: 'busy', currentExecution: { ...running(2), startedAt: ago(1 / 18) } }, 'running cell 3 · 3 s'],
+    [{ state: 'busy', currentExecution: { ...running(2), startedAt: ago(-1) } }, 'running cell 3 · 0 s'],
+    [{ state: 'busy', currentExecution: { ...running(2), startedAt: null }, runs: 'git' }, 'running cell 3 (git)'],
+    [{ state: 'busy', currentExecution: running(null), runs: 'git' }, 'running git · 1 min 0 s'],
+    [{ state: 'busy', currentExecution: running(null) }, 'busy · 1 min 0 s'],
+    [{ state: 'busy' }, 'busy'],
     [{ state: 'busy', currentExecution: { ...running(2), input: { prompt: '', password: false } } }, 'waiting for input'],
     [{ state: 'starting' }, 'starting'],
     [{ responding: false }, 'not responding'],
@@ -97,14 +101,70 @@ test('what a kernel is at', () => {
 
 test('a line of the tree', () => {
   const gone = { notebookUri: 'file:///b', notebookPath: '/b', notebookExists: false };
-  const cases: [Partial<Session>, string][] = [
-    [{}, 'PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %'],
-    [{ pinned: true, memoryBytes: null, cpuPercent: null }, 'PID 4711 · since 17:00 · idle 5 m · pinned'],
-    [{ pid: null, state: 'starting', memoryBytes: null, cpuPercent: null }, 'since 17:00 · starting'],
-    [{ notebooks: [gone], cpuPercent: 0 }, 'notebook is gone · PID 4711 · since 17:00 · idle 5 m · 812 MB · 0 %'],
-    [ended('crashed', 10), 'crashed at 17:50'],
+  const cases: [Partial<Session>, string, string][] = [
+    [{}, 'idle 5 m · draft.ipynb', 'since 17:00 · 812 MB · 3 %'],
+    [{ pinned: true, memoryBytes: null, cpuPercent: null }, 'idle 5 m · draft.ipynb', 'since 17:00 · pinned'],
+    [{ pid: null, state: 'starting', memoryBytes: null, cpuPercent: null }, 'starting · draft.ipynb', 'since 17:00'],
+    [{ notebooks: [gone], cpuPercent: 0 }, 'idle 5 m · draft.ipynb', 'notebook is gone · since 17:00 · 812 MB · 0 %'],
+    [ended('crashed', 10), 'crashed at 17:50 · draft.ipynb', ''],
   ];
-  for (const [some, expected] of cases) assert.equal(sessionDescription(session(some), now, translate), expected);
+  for (const [some, line, facts] of cases) {
+    const one = session(some);
+    assert.deepEqual([lineText(one, one.label, now, translate), factsText(one, now, translate)], [line, facts]);
+  }
+});
+
+test('sessions of one name are told apart by folders, as few as that takes', () => {
+  const at = (notebookPath: string | null, label = notebookPath?.split('/').at(-1) ?? 'Untitled-1') =>
+    session({ label, notebookPath, notebookUri: `file://${notebookPath ?? '/untitled'}` }, notebookPath ?? 'untitled');
+  const cases: [Session[], string[]][] = [
+    [
+      [at('/w/a.ipynb'), at('/w/b.ipynb')],
+      ['a.ipynb', 'b.ipynb'],
+    ],
+    [
+      [at('/w/x/a.ipynb'), at('/w/y/a.ipynb')],
+      ['x/a.ipynb', 'y/a.ipynb'],
+    ],
+    [
+      [at('/w/a.ipynb'), at('/w/y/a.ipynb')],
+      ['w/a.ipynb', 'y/a.ipynb'],
+    ],
+    [
+      [at('/w/1/x/a.ipynb'), at('/w/2/x/a.ipynb'), at('/w/a.ipynb')],
+      ['1/x/a.ipynb', '2/x/a.ipynb', 'w/a.ipynb'],
+    ],
+    [
+      [at('/a.ipynb'), at('/w/a.ipynb')],
+      ['/a.ipynb', 'w/a.ipynb'],
+    ],
+    // One notebook's kernels, before and after a replay: its folder tells nothing.
+    [
+      [at('/w/a.ipynb'), at('/w/a.ipynb')],
+      ['a.ipynb', 'a.ipynb'],
+    ],
+    [
+      [at('/w/x/a.ipynb', 'job'), at('/w/y/b.ipynb', 'job')],
+      ['x/job', 'y/job'],
+    ],
+    [
+      [at(null), at(null)],
+      ['Untitled-1', 'Untitled-1'],
+    ],
+  ];
+  for (const [all, names] of cases) assert.deepEqual(all.map(namesFor(all)), names);
+});
+
+test('lines keep their places while something runs, and what needs attention comes first', () => {
+  const asking = session({ state: 'busy', currentExecution: { ...running(0), input: { prompt: '', password: false } } }, 'z.ipynb');
+  const lines = (all: Session[]) => groupsOf(all, now, () => false).map(({ id, sessions }) => [id, ...sessions.map((one) => one.id)]);
+  const three = ['draft 10.ipynb', 'draft 9.ipynb', 'Anna.ipynb'].map((name, index) => session({ lastActivityAt: ago(index) }, name));
+  const expected = [
+    ['attention', 'z.ipynb'],
+    ['detached', 'Anna.ipynb', 'draft 9.ipynb', 'draft 10.ipynb'],
+  ];
+  assert.deepEqual(lines([...three, asking]), expected);
+  assert.deepEqual(lines([asking, ...three.map((one, index) => ({ ...one, lastActivityAt: ago(9 - index) })).reverse()]), expected);
 });
 
 test('a line to choose from', () => {
@@ -166,7 +226,7 @@ test('a notebook with a new kernel needs nobody to look after its old one; of wh
     groupsOf([before, died], now, () => false).map(({ sessions }) => sessions.map(({ id }) => id)),
     [['before the replay', 'died']],
   );
-  assert.match(sessionDescription(before, now, translate, true), /^its notebook has another kernel · PID/);
+  assert.match(factsText(before, now, translate, true), /^its notebook has another kernel · since/);
   const many = Array.from({ length: 30 }, (_none, index) => session(ended('stopped', 40 - index), `${index}.ipynb`));
   const [group] = groupsOf(many, now, () => false);
   assert.equal(group?.sessions.length, 20);
@@ -184,7 +244,7 @@ test('an agent is no window', () => {
     false,
     false,
   ]);
-  assert.equal(sessionDescription(left, now, translate), 'left by an agent · PID 4711 · since 17:00 · idle 5 m · 812 MB · 3 %');
+  assert.equal(factsText(left, now, translate), 'left by an agent · since 17:00 · 812 MB · 3 %');
   assert.equal(choiceText(used, now, translate), '1 h old · idle 5 m · 812 MB · used by an agent');
   assert.equal(choiceText(taken, now, translate), '1 h old · idle 5 m · 812 MB · used by an agent · (open)');
   assert.equal(stakes([used, left, taken], translate), 'Used by an agent: used.ipynb, taken.ipynb');

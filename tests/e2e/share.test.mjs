@@ -64,7 +64,7 @@ story('share', 'two notebooks share one kernel', {
     for (const name of both) await editor.row(name).waitFor();
     await eventually(
       'one kernel',
-      async () => (await editor.page.locator('.pane-body .monaco-list-row', { hasText: 'PID' }).count()) === 1,
+      async () => (await editor.page.locator('.pane-body .monaco-list-row', { hasText: /since \d/ }).count()) === 1,
     );
   },
   'their folder is renamed in a shell: one question, and both tabs follow': async (run) => {

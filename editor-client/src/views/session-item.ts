@@ -1,6 +1,6 @@
 /** A session and its notebooks as lines of the tree: words, icon, and what menus may do with them. */
 import * as vscode from 'vscode';
-import { sessionDescription, stateText } from '../describe';
+import { factsText, lineText, stateText } from '../describe';
 import { hasDied } from '../groups';
 import { plain } from '../plain';
 import type { NotebookRef, Session } from '../protocol/types';
@@ -11,6 +11,8 @@ export interface SharedNotebook extends NotebookRef {
 }
 
 export interface SessionFacts {
+  /** What it is called among the others. */
+  readonly name: string;
   /** Where it died, the person knows it. */
   readonly isSeen: boolean;
   /** Its notebook has another kernel. */
@@ -19,17 +21,18 @@ export interface SessionFacts {
   readonly hasConversations: boolean;
 }
 
-export function sessionItem(session: Session, { isSeen, isReplaced, hasConversations }: SessionFacts): vscode.TreeItem {
+export function sessionItem(session: Session, { name, isSeen, isReplaced, hasConversations }: SessionFacts): vscode.TreeItem {
   const isSeveral = session.notebooks.length > 1;
   const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
   const state = isSeveral ? Expanded : hasConversations ? Collapsed : None;
-  const item = new vscode.TreeItem(plain(session.label), state);
+  const now = new Date();
+  const item = new vscode.TreeItem(plain(lineText(session, name, now, vscode.l10n.t)), state);
   item.id = lineIdOf(session);
-  const description = sessionDescription(session, new Date(), vscode.l10n.t, isReplaced);
+  const description = factsText(session, now, vscode.l10n.t, isReplaced);
   item.description = plain(description);
   item.iconPath = iconOf(session);
   item.contextValue = contextOf(session, isSeen);
-  item.accessibilityInformation = { label: `${session.label}, ${stateText(session, vscode.l10n.t)}, ${description}` };
+  item.accessibilityInformation = { label: `${name}, ${stateText(session, vscode.l10n.t)}, ${description}` };
   return item;
 }
 

@@ -5,7 +5,7 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
-import { sessionDescription, statusText } from '../describe';
+import { factsText, lineText, statusText } from '../describe';
 import type { Offers } from '../offers';
 import type { Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
@@ -95,6 +95,8 @@ export class StatusItem implements vscode.Disposable {
 
   private lines(sessions: readonly Session[]): string {
     const now = new Date();
-    return sessions.map((session) => `${session.label}: ${sessionDescription(session, now, vscode.l10n.t)}`).join('\n');
+    const line = (session: Session) =>
+      `${lineText(session, session.label, now, vscode.l10n.t)} · ${factsText(session, now, vscode.l10n.t)}`;
+    return sessions.map(line).join('\n');
   }
 }

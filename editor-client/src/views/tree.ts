@@ -6,6 +6,7 @@
  */
 import * as vscode from 'vscode';
 import type { Acknowledged } from '../acknowledged';
+import { namesFor } from '../describe';
 import { type Group, groupsOf, replacedBy } from '../groups';
 import { pause } from '../kernels/selection';
 import type { Conversations } from '../conversations';
@@ -18,8 +19,8 @@ import type { Tooltips } from './tooltip';
 import type { Visibility } from '../visibility';
 
 const POLL_MS = 5_000;
-/** "idle 5 m" grows older without anything having happened. */
-const TICK_MS = 30_000;
+/** "running cell 5 · 20 s" and "idle 5 m" grow older without anything having happened. */
+const TICK_MS = 5_000;
 /** What is told of many kernels at once is one change: each costs a look at all lines. */
 const TOGETHER_MS = 100;
 const DRAWN_MS = 50;
@@ -35,6 +36,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   private timers: NodeJS.Timeout[] = [];
   private drawing: NodeJS.Timeout | undefined;
   private isReplaced: (session: Session) => boolean = () => false;
+  private nameOf: (session: Session) => string = ({ label }) => label;
   /** What VS Code has, and how the line of each session, by its id, looked. */
   private drawn: readonly Group[] = [];
   private looks = new Map<string, string>();
@@ -94,7 +96,7 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
     const session = this.asItIs(line);
     const isSeen = this.acknowledged.has(session);
     const hasConversations = this.conversations.of(session).length > 0;
-    return sessionItem(session, { isSeen, isReplaced: this.isReplaced(session), hasConversations });
+    return sessionItem(session, { name: this.nameOf(session), isSeen, isReplaced: this.isReplaced(session), hasConversations });
   }
 
   async resolveTreeItem(item: vscode.TreeItem, line: Line): Promise<vscode.TreeItem> {
@@ -166,7 +168,9 @@ export class SessionTree implements vscode.TreeDataProvider<Line>, vscode.Dispos
   private groups(): Group[] {
     const all = this.sessions.all();
     this.isReplaced = replacedBy(all);
-    return groupsOf(all, new Date(), (session) => this.acknowledged.has(session));
+    const groups = groupsOf(all, new Date(), (session) => this.acknowledged.has(session));
+    this.nameOf = namesFor(sessionsOf(groups));
+    return groups;
   }
 
   private showSum(): void {
