@@ -134,6 +134,13 @@ story('tree', 'what each kernel is at', {
       await editor.confirm(time < 4 ? 'Cancel' : 'Clear');
     }
     await talk.waitFor({ state: 'detached' });
+    // From the palette there is no line, so it asks.
+    for (const name of ['one', 'two']) run.cli('conversation', 'append', name, `Talk ${name}`, '--role', 'user', '--session', id);
+    await editor.choose(() => editor.command('Kernel Keeper: Clear Conversation'), 'Talk two');
+    await run.shot('clear-from-the-palette');
+    await editor.confirm('Clear');
+    await eventually('it is cleared', () => JSON.parse(run.cli('conversation', 'list', '--json')).length === 1);
+    run.cli('conversation', 'clear', 'one');
     assert.equal(JSON.parse(run.cli('conversation', 'list', '--json')).length, 0);
     tell(run, 'long');
   },

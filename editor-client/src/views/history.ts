@@ -1,7 +1,8 @@
 /**
- * *History*: what ran in a notebook, over all its kernels and names, newest first. It shows the notebook in front, or the one that was
- * asked for.
- * Guarantees: read only while visible, anew when something ran; a click goes to the cell, and where that is gone to the code as it ran.
+ * *History*: what ran in a notebook, over all its kernels and names, in the order in which it was asked for, newest first: what waits
+ * stands above what runs, and nothing changes its place. It shows the notebook in front, or the one that was asked for.
+ * Guarantees: read only while visible, anew when something ran; drawn anew only where it reads differently, as a menu may be open on a
+ * line; a click goes to the cell, and where that is gone to the code as it ran.
  */
 import * as vscode from 'vscode';
 import type { Acknowledged } from '../acknowledged';
@@ -34,6 +35,9 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
   private notebook: vscode.Uri | undefined;
   private limit = PAGE;
   private timer: NodeJS.Timeout | undefined;
+  /** What is drawn, and undefined where it is to be read anew. Read before VS Code forgets the lines that it has. */
+  private lines: readonly Line[] | undefined;
+  private asked = 0;
 
   readonly onDidChangeTreeData = this.changeEmitter.event;
 
@@ -72,7 +76,7 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
       registerLineCommand('showCode', (line) => this.code.show(line as Execution)),
       vscode.commands.registerCommand('kernelKeeper.moreHistory', () => {
         this.limit += PAGE;
-        this.changeEmitter.fire(undefined);
+        void this.draw();
       }),
     ];
     const present = vscode.window.activeNotebookEditor?.notebook;
@@ -86,20 +90,18 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
   }
 
   async getChildren(parent?: Line): Promise<Line[]> {
-    if (parent || !this.notebook || this.sidecar.state !== 'running') return [];
-    const params = { notebookUri: this.notebook.toString(), limit: this.limit + 1 };
-    try {
-      const { executions } = await this.sidecar.request('keeper/executionHistory', params);
-      return executions.length > this.limit ? [...executions.slice(0, this.limit), 'more'] : executions;
-    } catch (error) {
-      this.sidecar.log.warn(`The history could not be read: ${messageOf(error)}`);
-      return [];
-    }
+    if (parent) return [];
+    if (this.lines) return [...this.lines];
+    const { asked } = this;
+    const lines = await this.read();
+    if (asked === this.asked) this.lines = lines;
+    return [...lines];
   }
 
   getTreeItem(line: Line): vscode.TreeItem {
     if (line === 'more') {
       const item = new vscode.TreeItem(vscode.l10n.t('Show more…'));
+      item.id = line;
       item.command = { command: 'kernelKeeper.moreHistory', title: vscode.l10n.t('Show more…') };
       return item;
     }
@@ -132,15 +134,37 @@ export class HistoryView implements vscode.TreeDataProvider<Line>, vscode.Dispos
     if (this.notebook?.toString() === notebook.toString()) return;
     this.notebook = notebook;
     this.limit = PAGE;
-    this.view.description = notebook.path.split('/').at(-1) ?? '';
+    this.view.description = vscode.l10n.t('{0} · newest first', notebook.path.split('/').at(-1) ?? '');
+    this.asked += 1;
+    this.lines = undefined;
     this.changeEmitter.fire(undefined);
   }
 
   private changed(): void {
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
-      this.changeEmitter.fire(undefined);
+      void this.draw();
     }, TOGETHER_MS);
+  }
+
+  private async draw(): Promise<void> {
+    const asked = ++this.asked;
+    const lines = this.view.visible ? await this.read() : undefined;
+    if (asked !== this.asked || (lines && JSON.stringify(lines) === JSON.stringify(this.lines))) return;
+    this.lines = lines;
+    this.changeEmitter.fire(undefined);
+  }
+
+  private async read(): Promise<readonly Line[]> {
+    if (!this.notebook || this.sidecar.state !== 'running') return [];
+    const params = { notebookUri: this.notebook.toString(), limit: this.limit + 1 };
+    try {
+      const { executions } = await this.sidecar.request('keeper/executionHistory', params);
+      return executions.length > this.limit ? [...executions.slice(0, this.limit), 'more'] : executions;
+    } catch (error) {
+      this.sidecar.log.warn(`The history could not be read: ${messageOf(error)}`);
+      return [];
+    }
   }
 
   /** Called on a line of the tree of kernels, or for the notebook in front. */

@@ -30,7 +30,8 @@ impl Sessions {
         Ok(rows.into_iter().map(|row| self.execution_of(session_id, &names, row)).collect())
     }
 
-    /// A notebook's executions over all its sessions, newest first, whatever it was called when they ran.
+    /// A notebook's executions over all its sessions, whatever it was called when they ran: those that were asked for last
+    /// come first, and those of one session in its own order, however the clock was set meanwhile.
     pub fn notebook_history(&self, notebook: &NotebookName, limit: u32) -> Result<Vec<Execution>, Error> {
         let mut executions = Vec::new();
         let mut unreadable = None;
@@ -48,8 +49,8 @@ impl Sessions {
                     continue;
                 }
             };
-            executions.extend(rows.into_iter().map(|row| self.execution_of(&id, &names, row)));
-            executions.sort_by_key(|execution| std::cmp::Reverse(execution.queued_at));
+            let own = rows.into_iter().map(|row| self.execution_of(&id, &names, row)).collect();
+            executions = merged(executions, own);
             executions.truncate(fitting(&executions).min(limit as usize));
         }
         if let Some(e) = unreadable.filter(|_| executions.is_empty()) {
@@ -201,6 +202,17 @@ impl Sessions {
     }
 }
 
+/// Two histories as one, newest first; each keeps its own order.
+fn merged(some: Vec<Execution>, others: Vec<Execution>) -> Vec<Execution> {
+    let (mut some, mut others) = (some.into_iter().peekable(), others.into_iter().peekable());
+    std::iter::from_fn(|| match (some.peek(), others.peek()) {
+        (Some(one), Some(other)) if one.queued_at < other.queued_at => others.next(),
+        (None, _) => others.next(),
+        _ => some.next(),
+    })
+    .collect()
+}
+
 /// How many of the executions an answer can hold: of many sessions as of one.
 fn fitting(executions: &[Execution]) -> usize {
     let mut room = crate::journal::HISTORY;
@@ -215,4 +227,47 @@ fn fitting(executions: &[Execution]) -> usize {
 
 fn truncated_at((total_bytes, path): (u64, std::path::PathBuf)) -> Truncated {
     Truncated { total_bytes, asset_uri: NotebookName::from_any_path(&path).uri }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ExecutionStatus, Time};
+
+    fn executions(text: &str) -> Vec<Execution> {
+        let execution = |word: &str| {
+            let at: i64 = word[1..].parse().unwrap();
+            Execution {
+                execution_id: word.to_owned(),
+                session_id: word[..1].to_owned(),
+                notebook_uri: String::new(),
+                cell_id: None,
+                cell_index: None,
+                code: String::new(),
+                execution_count: None,
+                origin: String::new(),
+                status: ExecutionStatus::Ok,
+                queued_at: Time(at),
+                started_at: None,
+                completed_at: None,
+                error: None,
+            }
+        };
+        text.split_whitespace().map(execution).collect()
+    }
+
+    #[test]
+    fn two_histories_are_one_and_each_keeps_its_order() {
+        let check = |some: &str, others: &str, expect: &str| {
+            let ids: Vec<String> =
+                merged(executions(some), executions(others)).into_iter().map(|one| one.execution_id).collect();
+            assert_eq!(ids.join(" "), expect);
+        };
+        check("", "", "");
+        check("a3 a1", "", "a3 a1");
+        check("a5 a3 a1", "b4 b2", "a5 b4 a3 b2 a1");
+        check("a2 a2", "b2", "a2 a2 b2");
+        // The clock was set back between a9 and a4, which ran later.
+        check("a4 a9 a1", "b6 b3", "b6 a4 a9 b3 a1");
+    }
 }
