@@ -7,6 +7,7 @@ import { Acknowledged } from './acknowledged';
 import { registerMcpServer } from './agents/server';
 import { AgentTools } from './agents/tools';
 import { Sidecar } from './client';
+import { registerAgainCommands } from './commands/again';
 import { registerAttachCommands } from './commands/attach';
 import { registerConversationCommands } from './commands/conversations';
 import { registerFreshCommands } from './commands/fresh';
@@ -114,6 +115,7 @@ export function activate(context: vscode.ExtensionContext): void {
     keepContexts(sidecar, attachments),
     keepToken(sidecar, tokens),
     registerSessionCommands(parts),
+    registerAgainCommands(parts),
     registerFreshCommands(parts),
     registerPicker(parts, () => {
       status.looked();

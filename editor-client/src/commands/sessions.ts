@@ -70,13 +70,19 @@ const interrupt: Run = async ({ id }, { sidecar, sessions }) => {
   sessions.put((await sidecar.request('keeper/interruptSession', { sessionId: id })).session);
 };
 
-const restart: Run = async (session, { sidecar, sessions }) => {
+const restart: Run = async (session, parts) => {
+  await restartAsked(session, parts);
+};
+
+/** False where the person thought better of it. */
+export async function restartAsked(session: Session, { sidecar, sessions }: Parts): Promise<boolean> {
   const question = restartQuestion(session);
-  if (question !== undefined && !(await confirm(question, vscode.l10n.t('Restart')))) return;
+  if (question !== undefined && !(await confirm(question, vscode.l10n.t('Restart')))) return false;
   await progress(vscode.l10n.t('Restarting {0}…', session.label), async () => {
     sessions.put((await sidecar.request('keeper/restartSession', { sessionId: session.id })).session);
   });
-};
+  return true;
+}
 
 function restartQuestion(session: Session): string | undefined {
   const { label, notebooks } = session;
