@@ -16,6 +16,10 @@ test('the richest form stands first, and binary forms are decoded', () => {
   );
 });
 
+test('what the ipynb writer does not encode again is not decoded', () => {
+  for (const mime of ['application/pdf', 'audio/wav', 'video/mp4']) assert.equal(text(bundleItems({ [mime]: 'aGk=' })[0]?.data), 'aGk=');
+});
+
 test('streams and errors are what VS Code reads from a file', () => {
   assert.equal(itemsOf({ output_type: 'stream', name: 'stderr', text: 'oh' })[0]?.mime, STDERR);
   const [error] = itemsOf({ output_type: 'error', ename: 'E', evalue: 'v', traceback: ['a', 'b'] });

@@ -110,8 +110,9 @@ function errorOf(output: Output & { output_type: 'error' }) {
 function itemBytes(mime: string, value: JsonValue | undefined): Uint8Array {
   const text = Array.isArray(value) && value.every((part) => typeof part === 'string') ? value.join('') : value;
   if (typeof text !== 'string') return bytes(JSON.stringify(text ?? null));
-  const isBinary = /^(image|audio|video)\//.test(mime) && mime !== 'image/svg+xml';
-  return isBinary || mime === 'application/pdf' ? Buffer.from(text, 'base64') : bytes(text);
+  // VS Code's ipynb writer makes base64 of these alone: of others that were decoded it would write what is no text.
+  const isBinary = mime.startsWith('image/') && mime !== 'image/svg+xml';
+  return isBinary ? Buffer.from(text, 'base64') : bytes(text);
 }
 
 function rank(item: Item): number {
