@@ -9,7 +9,7 @@ import { moment } from '../describe';
 import type { EventBody, ExecutionEvent, Truncated } from '../protocol/types';
 import type { Kernel } from './controllers';
 import type { InputBoxes } from './input';
-import type { CellRun } from './run';
+import { noteOf, type CellRun } from './run';
 import { type HeldExecutions, Runs } from './runs';
 import { hasTab } from './selection';
 import { sameUri } from '../sessions';
@@ -182,22 +182,18 @@ export class Attachment {
 
   private finish(run: CellRun, executionId: string, event: Event<'finished'>): void {
     this.inputs.withdraw(executionId);
-    if (event.status === 'lost') this.lost(run);
-    if (event.status === 'aborted' && run.isRunning) run.say(vscode.l10n.t('[the kernel was ended while this cell was running]\n'));
+    if (event.status === 'lost' && !run.isRunning) {
+      // The kernel ended before it could say that it had begun.
+      run.start(null, null);
+      run.clearOld();
+    }
+    const note = noteOf(event.status);
+    if (note !== undefined && run.isRunning) run.say(note);
     this.runs.displays.flush();
     run.order(event.executionCount ?? null);
     run.end(event.status, event.completedAt);
     this.runs.finished(run, executionId);
     this.events.finished(this, run, event.completedAt);
-  }
-
-  private lost(run: CellRun): void {
-    if (!run.isRunning) {
-      // The kernel ended before it could say that it had begun.
-      run.start(null, null);
-      run.clearOld();
-    }
-    run.say(vscode.l10n.t('[the kernel ended while this cell was running; how far it came is not known]\n'));
   }
 
   private gap(event: Event<'gap'>): void {

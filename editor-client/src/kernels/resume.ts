@@ -1,18 +1,18 @@
 /**
  * Puts what a session's journal has into the cells of a notebook, as if its window had never closed: outputs, order, true times; a
  * running cell runs on live, a waiting one waits, a pending `input()` asks again.
- * Guarantees: an output is written only where it differs (writing makes the notebook dirty, also with identical content); all cells at
- * once (100 awaited one by one take 5 s, in parallel 0.2 s).
+ * Guarantees: a cell is written to only where its outputs or its number differ (any execution of a cell that has a number, and any
+ * writing, makes the notebook dirty, also with identical content); all cells at once (100 awaited one by one take 5 s, in parallel 0.2 s).
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
 import { sameItems, itemsOf } from '../outputs/mime';
-import type { CellOutputs, CellOutputsParams, Execution, Session } from '../protocol/types';
+import type { CellOutputs, CellOutputsParams, Execution, Output, Session } from '../protocol/types';
 import { sameUri } from '../sessions';
 import type { Attachment } from './attachment';
 import type { InputBoxes } from './input';
 import { contentOf, ignoreClosed, MAX_BYTES_PER_CELL } from './outputs';
-import { successOf } from './run';
+import { noteOf, successOf } from './run';
 import { findCell } from './runs';
 import type { Happened } from './summary';
 
@@ -89,7 +89,8 @@ function show(attachment: Attachment, { row, lastSeq, cell }: Placed): boolean {
   const { runs } = attachment;
   if (row.truncated) attachment.truncated.set(cell, row.truncated);
   else attachment.truncated.delete(cell);
-  const differs = !isShown(cell, row);
+  const shown = withNote(row);
+  const differs = !isShown(cell, shown);
   const isRunning = row.status === 'running';
   const present = runs.ofCell(cell);
   // The cell is about to run again, so what it had is not of interest any more.
@@ -104,9 +105,9 @@ function show(attachment: Attachment, { row, lastSeq, cell }: Placed): boolean {
   if (!run) return differs;
   run.fromSeq = lastSeq;
   run.start(row.startedAt, row.executionCount);
-  const outputs = differs ? row.outputs.map(contentOf) : [...cell.outputs];
+  const outputs = differs ? shown.map(contentOf) : [...cell.outputs];
   if (differs) run.execution.replaceOutput(outputs).then(undefined, ignoreClosed);
-  run.writer.adopt(row.outputs, outputs);
+  run.writer.adopt(shown, outputs);
   if (!isRunning) {
     if (row.executionCount !== null && cell.metadata['execution_count'] === row.executionCount) {
       attachment.counts.set(cell, row.executionCount);
@@ -126,14 +127,27 @@ function keepDisplays({ runs }: Attachment, cell: vscode.NotebookCell, row: Cell
   }
 }
 
-function isShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {
-  if (cell.outputs.length !== row.outputs.length) return false;
-  return row.outputs.every((output, index) => sameItems(itemsOf(output), cell.outputs[index]?.items ?? []));
+/** The outputs, and below them what was said of a cell that was cut off while a window looked. */
+function withNote({ outputs, status, startedAt }: CellOutputs): Output[] {
+  const text = startedAt === null && status === 'aborted' ? undefined : noteOf(status);
+  if (text === undefined) return outputs;
+  const last = outputs.at(-1);
+  const isContinued = last?.output_type === 'stream' && last.name === 'stderr';
+  return isContinued ? [...outputs.slice(0, -1), { ...last, text: last.text + text }] : [...outputs, noted(text)];
+}
+
+const noted = (text: string): Output => ({ output_type: 'stream', name: 'stderr', text });
+
+function isShown(cell: vscode.NotebookCell, outputs: readonly Output[]): boolean {
+  if (cell.outputs.length !== outputs.length) return false;
+  return outputs.every((output, index) => sameItems(itemsOf(output), cell.outputs[index]?.items ?? []));
 }
 
 function isSummaryShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {
   const { executionOrder, success, timing } = cell.executionSummary ?? {};
   if (executionOrder !== (row.executionCount ?? undefined)) return false;
+  // Read from its file, the cell has its number alone: a mark and a time are not worth an unsaved change.
+  if (success === undefined && timing === undefined) return true;
   if (successOf(row.status) !== success) return false;
   return row.completedAt === null || timing?.endTime === Date.parse(row.completedAt);
 }

@@ -11,6 +11,13 @@ export function successOf(status: ExecutionStatus): boolean | undefined {
   return status === 'running' || status === 'pending' ? undefined : status === 'ok';
 }
 
+/** What is said below the outputs of a cell that was cut off. */
+export function noteOf(status: ExecutionStatus): string | undefined {
+  if (status === 'aborted') return vscode.l10n.t('[the kernel was ended while this cell was running]\n');
+  if (status === 'lost') return vscode.l10n.t('[the kernel ended while this cell was running; how far it came is not known]\n');
+  return undefined;
+}
+
 export class CellRun {
   readonly writer: CellOutputWriter;
   /** Undefined until the sidecar has told it. */
