@@ -55,6 +55,9 @@ fn ensure_has_every_outcome() {
     let asked = ensure(&mut other, &notebook);
     assert_eq!((&asked["outcome"], &asked["session"]["id"]), (&json!("ask"), &json!(id)));
     let offer = &asked["offer"];
+    let message = id_of(&offer["message"]);
+    assert!(message.ends_with(". It is open and live in another window. Resume?"), "{message}");
+    assert_eq!(offer["running"], Value::Null);
     assert_eq!(
         (offer["kind"].as_str(), actions(offer)),
         (Some("resume"), vec!["resume".to_owned(), "fresh".to_owned()])

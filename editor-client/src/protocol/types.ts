@@ -587,7 +587,11 @@ actions: Array<Action>,
 /**
  * The sessions it is about.
  */
-sessions: Array<Session>, raisedAt: Time, };
+sessions: Array<Session>, raisedAt: Time, 
+/**
+ * Of a `resume` whose kernel is busy: the part of `message` that says so, as "cell 5 has been running for 20 s".
+ */
+running: string | null, };
 
 export type OfferKind = "resume" | "recover" | "migrate" | "replace" | "pick";
 

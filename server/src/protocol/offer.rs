@@ -25,6 +25,9 @@ pub struct Offer {
     /// The sessions it is about.
     pub sessions: Vec<Session>,
     pub raised_at: Time,
+    /// Of a `resume` whose kernel is busy: the part of `message` that says so, as "cell 5 has been running for 20 s".
+    #[serde(default)]
+    pub running: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::question::{DISMISS, NewOffer};
 use super::windows::LivingWindow;
-use super::{Event, Sessions, lock, store_failed};
+use super::{Event, Sessions, lock, store_failed, text};
 use crate::paths::file_identity;
-use crate::protocol::{EndReason, Error, ErrorKind, NotebookName, Offer, OfferKind, Session, Time};
+use crate::protocol::{AGENT, EndReason, Error, ErrorKind, NotebookName, Offer, OfferKind, Session, Time};
 use crate::registry::{Binding, OfferRow, Raised};
 
 impl Sessions {
@@ -26,6 +26,7 @@ impl Sessions {
             actions: new.actions,
             sessions: new.sessions,
             raised_at: Time::now(),
+            running: None,
         };
         let row = OfferRow {
             id: offer.offer_id.clone(),
@@ -42,7 +43,7 @@ impl Sessions {
         let offer = match raised {
             Raised::New | Raised::Replaced(_) => {
                 tracing::info!(offer = %offer.offer_id, kind = ?row.kind, notebook = %row.notebook_key, "offered");
-                offer
+                self.fresh_offer(&row).unwrap_or(offer)
             }
             Raised::Existing(row) => self.fresh_offer(&row).unwrap_or(offer),
             Raised::Declined => {
@@ -223,7 +224,7 @@ impl Sessions {
         }
     }
 
-    /// An offer with its sessions as they are now.
+    /// An offer with its sessions as they are now, and of a `resume` what runs in them.
     fn fresh_offer(&self, row: &OfferRow) -> Option<Offer> {
         let mut offer = written(row)?;
         for session in &mut offer.sessions {
@@ -231,7 +232,17 @@ impl Sessions {
                 *session = now;
             }
         }
+        self.say_what_runs(&mut offer);
         Some(offer)
+    }
+
+    fn say_what_runs(&self, offer: &mut Offer) {
+        let (OfferKind::Resume, Some(session)) = (offer.kind, offer.sessions.first()) else { return };
+        let own = self.window_id();
+        let is_elsewhere = session.windows.iter().any(|w| w.window_id != AGENT && w.window_id != own);
+        let running = text::running(session, Time::now());
+        offer.message = text::resume(session, offer.kernel_name.as_deref(), running.as_deref(), is_elsewhere);
+        offer.running = running;
     }
 
     /// A notebook was opened in this window: what was asked before may be asked again, and what nobody shows is shown here.

@@ -24,7 +24,7 @@ pub struct NewOffer {
 
 impl NewOffer {
     pub fn resume(notebook: NotebookName, session: Session, kernel_name: Option<&str>) -> NewOffer {
-        let message = text::resume(&session, kernel_name);
+        let message = text::resume(&session, kernel_name, None, false);
         let kernel_name = kernel_name.map_or_else(|| session.kernel.name.clone(), str::to_owned);
         let actions = vec![action(actions::RESUME, "Resume Session"), action(actions::FRESH, "Start Fresh")];
         Self::new(OfferKind::Resume, notebook, message, Some(kernel_name), actions, vec![session])

@@ -25,12 +25,44 @@ fn pid(session: &Session) -> String {
     session.pid.map_or_else(String::new, |pid| format!(" (PID {pid})"))
 }
 
-/// The question of a `resume` offer.
-pub fn resume(session: &Session, kernel_name: Option<&str>) -> String {
-    let known = format!("{} has been running since {}", kernel(session), local(session.started_at));
-    match kernel_name.filter(|name| !name.eq_ignore_ascii_case(&session.kernel.name)) {
-        Some(other) => format!("{known}, with {}, not {other}. Resume it?", session.kernel.display_name),
-        None => format!("{known}. Resume?"),
+/// The question of a `resume` offer. `running` is what `running` says; `is_elsewhere`: another window shows it.
+pub fn resume(
+    session: &Session,
+    kernel_name: Option<&str>,
+    running: Option<&str>,
+    is_elsewhere: bool,
+) -> String {
+    let mut text = format!("{} has been running since {}", kernel(session), local(session.started_at));
+    let other = kernel_name.filter(|name| !name.eq_ignore_ascii_case(&session.kernel.name));
+    if let Some(other) = other {
+        text.push_str(&format!(", with {}, not {other}", session.kernel.display_name));
+    }
+    if let Some(running) = running {
+        text.push_str(&format!("; {running}"));
+    }
+    text.push_str(if is_elsewhere { ". It is open and live in another window. " } else { ". " });
+    text.push_str(if other.is_some() { "Resume it?" } else { "Resume?" });
+    text
+}
+
+/// What runs in a kernel, and for how long: "cell 5 has been running for 20 s".
+pub fn running(session: &Session, now: Time) -> Option<String> {
+    let current = session.current_execution.as_ref()?;
+    let what = current.cell_index.map_or_else(|| "code".to_owned(), |index| format!("cell {}", index + 1));
+    if current.input.is_some() {
+        return Some(format!("{what} is waiting for input"));
+    }
+    let taken = current.started_at.map_or(0, |started| now.0 - started.0);
+    Some(format!("{what} has been running for {}", duration(taken)))
+}
+
+/// A time that something takes: "20 s", "3 min", "2 h 5 min".
+fn duration(milliseconds: i64) -> String {
+    let seconds = milliseconds.max(0) / 1000;
+    match (seconds, seconds / 60) {
+        (0..60, _) => format!("{} s", seconds.max(1)),
+        (_, minutes @ 0..60) => format!("{minutes} min"),
+        (_, minutes) => format!("{} h {} min", minutes / 60, minutes % 60),
     }
 }
 
@@ -116,6 +148,15 @@ mod tests {
             ("/w/n.ipynb", "/x/n.ipynb", ("w/n.ipynb", "x/n.ipynb")),
         ] {
             assert_eq!(apart(old, new), expect);
+        }
+    }
+
+    #[test]
+    fn how_long_a_cell_runs_is_said_in_one_unit_or_two() {
+        for (seconds, expect) in
+            [(0, "1 s"), (20, "20 s"), (59, "59 s"), (185, "3 min"), (7500, "2 h 5 min"), (-5, "1 s")]
+        {
+            assert_eq!(duration(seconds * 1000), expect);
         }
     }
 
