@@ -1,7 +1,7 @@
 /**
  * How sessions and times are put into words. Pure: texts come from `translate`, the present from `now`.
  */
-import type { AttachedWindow, Session } from './protocol/types';
+import type { AttachedWindow, Offer, Session } from './protocol/types';
 
 /** `vscode.l10n.t`, or a stand-in for it. */
 export type Translate = (message: string, ...values: (string | number)[]) => string;
@@ -44,6 +44,22 @@ export function statusText(live: readonly Session[], translate: Translate): stri
   const memory = live.reduce((sum, session) => sum + (session.memoryBytes ?? 0), 0);
   const count = live.length === 1 ? translate('1 kernel') : translate('{0} kernels', live.length);
   return memory > 0 ? `${count} · ${size(memory)}` : count;
+}
+
+/** What a question is about, in as few words as the status bar has room for. */
+export function questionText({ kind, sessions }: Offer, translate: Translate): string {
+  switch (kind) {
+    case 'resume':
+      return translate('Resume?');
+    case 'recover':
+      return sessions[0]?.endReason === 'crashed' ? translate('Kernel crashed') : translate('Kernel lost');
+    case 'migrate':
+      return translate('Moved');
+    case 'replace':
+      return translate('Replace?');
+    case 'pick':
+      return translate('Which kernel?');
+  }
 }
 
 /** What stands in place of a window's id, and of an execution's origin, where it is an agent. */

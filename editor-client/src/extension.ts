@@ -111,7 +111,7 @@ export function activate(context: vscode.ExtensionContext): void {
     status,
     new HealthCommand({ sidecar, sessions, visibility, extension: context.extensionUri }),
     new VariablesView(sidecar, sessions, context.extensionUri),
-    new CellStatus(attachments, inputs),
+    new CellStatus(attachments, inputs, sessions),
     keepContexts(sidecar, attachments),
     keepToken(sidecar, tokens),
     registerSessionCommands(parts),

@@ -1,13 +1,14 @@
 /**
  * Shows the sidecar's questions as notifications and sends the answers.
- * Guarantees: questions are shown one after the other, and again where somebody waits; one that was settled elsewhere is answered with
- * a word, not an error; a question that was closed is dismissed for the sidecar, too. `ask` resolves when it is settled, in whichever way.
+ * Guarantees: questions are shown one after the other, that of the notebook in front first, and again where somebody waits; each says what
+ * runs at that moment; one that was settled elsewhere is answered with a word, not an error; a question that was closed is dismissed for the sidecar, too. `ask` resolves when it is settled, in whichever way.
  * Leaves out: how a question is put (`asking.ts`), what follows from an answer (`onDidAnswer`).
  */
 import * as vscode from 'vscode';
 import { AGAIN, chooseAction, namesOf, pickMoved } from './asking';
 import type { Sidecar } from './client';
 import { isKind, messageOf } from './errors';
+import { withNewLines } from './kernels/printed';
 import { hasTab, nextEvent, tabsOf } from './kernels/selection';
 import type { EnsureResult, Offer } from './protocol/types';
 import { showError, showInformation, withProgress } from './say';
@@ -21,7 +22,8 @@ const TOGETHER_MS = 400;
 const DRAWN_MS = 30_000;
 
 interface Question {
-  readonly offer: Offer;
+  /** As it was when it was shown last. */
+  offer: Offer;
   readonly settled: Promise<EnsureResult | undefined>;
   readonly settle: (result: EnsureResult | undefined) => void;
   /** The person did something that waits for the answer. */
@@ -31,6 +33,8 @@ interface Question {
   isOpen: boolean;
   /** How often it was shown: VS Code closes an identical notification, which is no answer. */
   shown: number;
+  /** When that was last, in milliseconds: as long as it may be on the screen its words stay. */
+  shownAt: number;
 }
 
 /** What was answered. `isOneOfMany`: together with others, by one click. */
@@ -48,7 +52,11 @@ export class Offers implements vscode.Disposable {
   /** Offers about notebooks whose tab was closed while their document lingers. */
   private readonly held = new Map<string, Offer>();
   private readonly subscriptions: vscode.Disposable[];
-  private last: Promise<unknown> = Promise.resolve();
+  /** Questions that nobody saw yet. */
+  private readonly waiting = new Set<Question>();
+  private isShowing = false;
+  /** The question of the notebook in front is to come next, whichever is on the screen. */
+  private readonly frontEmitter = new vscode.EventEmitter<void>();
 
   readonly onDidAnswer = this.answerEmitter.event;
   readonly onDidChange = this.changeEmitter.event;
@@ -71,16 +79,18 @@ export class Offers implements vscode.Disposable {
       }),
       sidecar.onReady(() => void this.synchronise()),
       vscode.workspace.onDidGrantWorkspaceTrust(() => void this.synchronise()),
+      vscode.window.onDidChangeActiveNotebookEditor(() => {
+        this.frontChanged();
+      }),
       this.answerEmitter,
       this.changeEmitter,
+      this.frontEmitter,
     ];
   }
 
   /** The open question about a notebook. */
   of(notebookUri: vscode.Uri): Offer | undefined {
-    const isAbout = ({ offer }: Question) =>
-      sameUri(offer.notebookUri, notebookUri) || (offer.fromNotebookUri !== null && sameUri(offer.fromNotebookUri, notebookUri));
-    return [...this.questions.values()].find(isAbout)?.offer;
+    return [...this.questions.values()].find(({ offer }) => isAbout(offer, notebookUri))?.offer;
   }
 
   /** Asks, and waits until it is settled: undefined where that was elsewhere, or not at all. `isRun`: a cell waits to be run. */
@@ -136,20 +146,59 @@ export class Offers implements vscode.Disposable {
     const settled = new Promise<EnsureResult | undefined>((resolve) => {
       settle = resolve;
     });
-    const question: Question = { offer, settled, settle, isAsked, isRun: false, isOpen: true, shown: 0 };
+    const question: Question = { offer, settled, settle, isAsked, isRun: false, isOpen: true, shown: 0, shownAt: 0 };
     this.questions.set(offer.offerId, question);
     this.changeEmitter.fire();
-    const onScreen = () => Promise.race([this.show(question), settled, expire(ON_SCREEN_MS)]);
-    const later = async () => {
-      if (offer.kind === 'migrate') await expire(TOGETHER_MS);
-      else await drawn(offer);
-      if (question.shown > 0 || !isOpen(question)) return;
-      const others = this.movedToo();
-      if (offer.kind === 'migrate' && others.length > 1) await Promise.race([this.showTogether(others), expire(ON_SCREEN_MS)]);
-      else await onScreen();
-    };
-    this.last = isAsked ? onScreen() : this.last.then(later);
+    if (isAsked) void this.show(question);
+    else {
+      this.waiting.add(question);
+      this.frontChanged();
+      void this.showWaiting();
+    }
     return question;
+  }
+
+  /** Shows those that wait, one after the other: each has its time on the screen. */
+  private async showWaiting(): Promise<void> {
+    if (this.isShowing) return;
+    this.isShowing = true;
+    try {
+      for (let next = this.next(); next; next = this.next()) await this.showFirst(next);
+    } finally {
+      this.isShowing = false;
+    }
+  }
+
+  /** The notebook in front is asked about first. */
+  private next(): Question | undefined {
+    for (const question of this.waiting) if (question.shown > 0 || !isOpen(question)) this.waiting.delete(question);
+    return [...this.waiting].find(({ offer }) => isInFront(offer)) ?? [...this.waiting][0];
+  }
+
+  private async showFirst(question: Question): Promise<void> {
+    const { offer, settled } = question;
+    if (offer.kind === 'migrate') await expire(TOGETHER_MS);
+    else await Promise.race([drawn(offer), this.frontIsNext(question)]);
+    // Another one is about what came in front meanwhile.
+    if (this.next() !== question) return;
+    this.waiting.delete(question);
+    const others = this.movedToo();
+    const isTogether = offer.kind === 'migrate' && others.length > 1;
+    const shown = isTogether ? this.showTogether(others) : this.show(question);
+    await Promise.race([shown, ...(isTogether ? [] : [settled]), expire(ON_SCREEN_MS), this.frontIsNext(question)]);
+  }
+
+  private frontChanged(): void {
+    if ([...this.waiting].some(({ offer }) => isInFront(offer))) this.frontEmitter.fire();
+  }
+
+  /** Of a question about the notebook in front: it comes first anyway. */
+  private async frontIsNext({ offer }: Question): Promise<void> {
+    do {
+      await new Promise<void>((resolve) => {
+        once(this.frontEmitter.event, resolve);
+      });
+    } while (isInFront(offer));
   }
 
   private close(offerId: string, result: EnsureResult | undefined): void {
@@ -178,6 +227,9 @@ export class Offers implements vscode.Disposable {
   private async show(question: Question): Promise<void> {
     if (!isOpen(question)) return;
     const shown = ++question.shown;
+    if (Date.now() > question.shownAt + ON_SCREEN_MS) question.offer = await this.asItIs(question.offer);
+    if (!isOpen(question) || shown !== question.shown) return;
+    question.shownAt = Date.now();
     const action = await chooseAction(question);
     if (shown !== question.shown && (action === undefined || action === AGAIN)) return;
     if (!isOpen(question)) {
@@ -187,6 +239,19 @@ export class Offers implements vscode.Disposable {
     }
     if (action === AGAIN) await this.show(question);
     else await this.answer(question, action ?? 'dismiss');
+  }
+
+  /** What runs, and since when, has changed since it was raised. */
+  private async asItIs(offer: Offer): Promise<Offer> {
+    if (offer.kind !== 'resume') return offer;
+    try {
+      const { offers } = await this.sidecar.request('keeper/openOffers', {});
+      const now = offers.find(({ offerId }) => offerId === offer.offerId) ?? offer;
+      return await withNewLines(this.sidecar, now);
+    } catch (error) {
+      this.sidecar.log.warn(`What runs is not known: ${messageOf(error)}`);
+      return offer;
+    }
   }
 
   /** Moves that nobody was asked about yet. */
@@ -233,6 +298,21 @@ export class Offers implements vscode.Disposable {
   }
 }
 
+const isAbout = ({ notebookUri, fromNotebookUri }: Offer, notebook: vscode.Uri): boolean =>
+  sameUri(notebookUri, notebook) || (fromNotebookUri !== null && sameUri(fromNotebookUri, notebook));
+
+function isInFront(offer: Offer): boolean {
+  const notebook = vscode.window.activeNotebookEditor?.notebook;
+  return notebook !== undefined && isAbout(offer, notebook.uri);
+}
+
+function once(event: vscode.Event<void>, then: () => void): void {
+  const listener = event(() => {
+    listener.dispose();
+    then();
+  });
+}
+
 /** Whether nobody sees that notebook, though VS Code still has it. */
 function lingers(notebookUri: string): boolean {
   const notebook = vscode.workspace.notebookDocuments.find(({ uri }) => sameUri(notebookUri, uri));
@@ -242,9 +322,9 @@ function lingers(notebookUri: string): boolean {
 /** Waits for a notebook that is being opened: on a slow machine its question would leave the screen before it is there. */
 async function drawn({ notebookUri }: Offer): Promise<void> {
   const isDrawn = () => vscode.window.visibleNotebookEditors.some(({ notebook }) => sameUri(notebookUri, notebook.uri));
-  const isInFront = () => tabsOf(vscode.Uri.parse(notebookUri)).some((tab) => tab.isActive);
+  const isShown = () => tabsOf(vscode.Uri.parse(notebookUri)).some((tab) => tab.isActive);
   const deadline = Date.now() + DRAWN_MS;
-  while (isInFront() && !isDrawn() && Date.now() < deadline) {
+  while (isShown() && !isDrawn() && Date.now() < deadline) {
     await nextEvent(vscode.window.onDidChangeVisibleNotebookEditors, deadline - Date.now());
   }
 }

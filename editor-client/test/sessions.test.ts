@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { activityText, choiceText, factsText, hasState, isLeft, lineText, namesFor, span, stakes } from '../src/describe';
+import { activityText, choiceText, factsText, hasState, isLeft, lineText, namesFor, questionText, span, stakes } from '../src/describe';
 import { executionLine } from '../src/executions';
 import { groupsOf } from '../src/groups';
 import { keptRunning } from '../src/kept';
-import type { Execution, Session } from '../src/protocol/types';
+import type { Execution, Offer, Session } from '../src/protocol/types';
 
 const translate = (message: string, ...values: (string | number)[]) =>
   message.replace(/\{(\d)\}/g, (_all, index: string) => String(values[Number(index)]));
@@ -287,4 +287,14 @@ test('a line of the history', () => {
   assert.equal(executionLine(failed, now, translate), 'Cell 3, failed: NameError, 17:05, 2.1 s');
   const waiting = { ...execution, cellIndex: null, origin: 'cli', status: 'pending' as const, startedAt: null, completedAt: null };
   assert.equal(executionLine(waiting, now, translate), 'Code (command line), waiting, 17:05');
+});
+
+test('the status bar says what a question is about', () => {
+  const check = (kind: Offer['kind'], expect: string, some: Partial<Session> = {}) => {
+    assert.equal(questionText({ kind, sessions: [session(some)] } as unknown as Offer, translate), expect);
+  };
+  check('resume', 'Resume?');
+  check('recover', 'Kernel crashed', { state: 'ended', endReason: 'crashed' });
+  check('recover', 'Kernel lost', { state: 'ended', endReason: 'lost' });
+  check('migrate', 'Moved');
 });

@@ -1,11 +1,11 @@
 /**
  * The one status item: "2 kernels · 1.1 GB". A product that keeps kernels must never hide what it keeps; with none it is not there.
- * It also carries an open question about the notebook in front, whose notification has left the screen, and after a start what was
- * kept while the editor was closed. A click opens the list of sessions.
+ * It also names an open question about the notebook in front, whose notification may have left the screen: then a click asks it again.
+ * After a start it says what was kept while the editor was closed. Else a click opens the list of sessions.
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
-import { factsText, lineText, statusText } from '../describe';
+import { factsText, lineText, questionText, statusText } from '../describe';
 import type { Offers } from '../offers';
 import type { Session } from '../protocol/types';
 import type { Sessions } from '../sessions';
@@ -61,19 +61,21 @@ export class StatusItem implements vscode.Disposable {
       this.set('$(error) Kernel Keeper', this.sidecar.failure ?? '', 'kernelKeeper.showSidecarLog');
       return;
     }
-    const { kept } = this.news;
-    if (kept.length > 0) {
-      const text = kept.length === 1 ? vscode.l10n.t('1 kernel kept running') : vscode.l10n.t('{0} kernels kept running', kept.length);
-      const tooltip = vscode.l10n.t('They went on while the editor was closed. Click to see them.');
-      this.set(`$(vm-active) ${text}`, `${tooltip}\n${this.lines(kept)}`, SESSIONS);
-      return;
-    }
     const notebook = vscode.window.activeNotebookEditor?.notebook;
     const live = this.sessions.live();
     const text = statusText(live, vscode.l10n.t);
     const offer = notebook && this.offers.of(notebook.uri);
     if (offer) {
-      this.set(`$(question) ${live.length > 0 ? text : 'Kernel Keeper'}`, offer.message, 'kernelKeeper.resume');
+      const what = questionText(offer, vscode.l10n.t);
+      const tooltip = `${offer.message}\n${vscode.l10n.t('Click to be asked again.')}`;
+      this.set(`$(question) ${live.length > 0 ? `${what} · ${text}` : what}`, tooltip, 'kernelKeeper.resume');
+      return;
+    }
+    const { kept } = this.news;
+    if (kept.length > 0) {
+      const keptText = kept.length === 1 ? vscode.l10n.t('1 kernel kept running') : vscode.l10n.t('{0} kernels kept running', kept.length);
+      const tooltip = vscode.l10n.t('They went on while the editor was closed. Click to see them.');
+      this.set(`$(vm-active) ${keptText}`, `${tooltip}\n${this.lines(kept)}`, SESSIONS);
       return;
     }
     if (live.length === 0) {
