@@ -1,52 +1,53 @@
 /**
  * The token by which this window is taken up again after a reload: it keeps its kernels then, without a question.
- * Guarantees: in VS Code's secret storage under a key of this window's own, since all windows share the storage; renewed every five
- * minutes, as it is good for fifteen. Presented only under the editor's process that it was stored under: an editor that was quit and
- * started again is asked, however soon. Where there is no storage the window is a new one after a reload, and is asked.
- * Leaves out: whether a token is good, which the sidecar decides.
+ * Guarantees: renewed every five minutes, as it is good for fifteen. Presented only under the editor's process that it was stored under:
+ * an editor that was quit and started again is asked, however soon. Where it cannot be kept the window is a new one after a reload, and is
+ * asked.
+ * Leaves out: where it is kept (`tokens.ts`).
  */
-import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { Sidecar } from './client';
 import { messageOf } from './errors';
+import { Tokens } from './tokens';
 
 const RENEW_MS = 5 * 60_000;
-const WINDOW = 'kernelKeeper.window';
 
 /** Where the token is kept, before there is a sidecar that it is for. */
-export class TokenStore {
+export class TokenStore implements vscode.Disposable {
+  private readonly tokens: Tokens;
+
   constructor(
-    private readonly secrets: vscode.SecretStorage,
-    private readonly workspace: vscode.Memento,
+    folder: vscode.Uri,
     private readonly log: vscode.LogOutputChannel,
-  ) {}
+  ) {
+    const path = vscode.Uri.joinPath(folder, 'windows').fsPath;
+    this.tokens = new Tokens(path, { editor: process.ppid, host: process.pid, tabs: openTabs });
+  }
 
   async get(): Promise<string | undefined> {
     try {
-      const [editor, token] = (await this.secrets.get(await this.key()))?.split(' ') ?? [];
-      return editor === String(process.ppid) ? token : undefined;
+      return await this.tokens.get();
     } catch (error) {
-      this.log.warn(`The secret storage cannot be read: ${messageOf(error)}`);
+      this.log.warn(`This window's token cannot be read: ${messageOf(error)}`);
       return undefined;
     }
   }
 
   async put(token: string): Promise<void> {
     try {
-      await this.secrets.store(await this.key(), `${process.ppid} ${token}`);
+      await this.tokens.put(token);
     } catch (error) {
-      this.log.warn(`The secret storage cannot be written: ${messageOf(error)}`);
+      this.log.warn(`This window's token cannot be kept: ${messageOf(error)}`);
     }
   }
 
-  /** What VS Code remembers of a workspace it remembers of a window: it opens a folder once. */
-  private async key(): Promise<string> {
-    let window = this.workspace.get<string>(WINDOW);
-    if (window === undefined) {
-      window = randomUUID();
-      await this.workspace.update(WINDOW, window);
+  /** The window goes: it may be a reload. */
+  dispose(): void {
+    try {
+      this.tokens.leave();
+    } catch {
+      // Then it is asked when it comes again.
     }
-    return `${WINDOW}.${window}`;
   }
 }
 
@@ -66,5 +67,11 @@ export function keepToken(sidecar: Sidecar, store: TokenStore): vscode.Disposabl
   const stop = new vscode.Disposable(() => {
     clearInterval(timer);
   });
-  return vscode.Disposable.from(ready, stop);
+  return vscode.Disposable.from(ready, stop, store);
+}
+
+function openTabs(): string[] {
+  const inputs = vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs.map(({ input }) => input));
+  const shown = inputs.filter((input) => input instanceof vscode.TabInputNotebook || input instanceof vscode.TabInputText);
+  return shown.map(({ uri }) => uri.toString());
 }
