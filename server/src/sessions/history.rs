@@ -259,8 +259,10 @@ mod tests {
     #[test]
     fn two_histories_are_one_and_each_keeps_its_order() {
         let check = |some: &str, others: &str, expect: &str| {
-            let ids: Vec<String> =
-                merged(executions(some), executions(others)).into_iter().map(|one| one.execution_id).collect();
+            let ids: Vec<String> = merged(executions(some), executions(others))
+                .into_iter()
+                .map(|one| one.execution_id)
+                .collect();
             assert_eq!(ids.join(" "), expect);
         };
         check("", "", "");
