@@ -9,6 +9,7 @@ mod announced;
 mod ask;
 mod attach;
 mod awaited;
+mod cell_tags;
 mod clean_up;
 mod conversations;
 mod ensure;

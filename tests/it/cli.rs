@@ -224,3 +224,44 @@ fn who_begins_to_look_is_told_what_is_so_now() {
     assert!(bytes > 300_000_000, "{bytes}");
     world.cli_ok(["stop", "--all"]);
 }
+
+/// Gives a cell tags.
+fn tag(notebook: &std::path::Path, cell: usize, tags: &[&str]) {
+    let mut file = parse(&std::fs::read_to_string(notebook).unwrap());
+    file["cells"][cell]["metadata"] = json!({ "tags": tags });
+    std::fs::write(notebook, file.to_string()).unwrap();
+}
+
+#[test]
+fn tags_say_which_cells_may_fail_and_which_are_not_run() {
+    let world = World::new();
+    let notebook =
+        world.notebook("draft.ipynb", &["1/0", "print('goes on')", "print('never')", "print('end')"]);
+    let path = notebook.to_str().unwrap();
+    tag(&notebook, 0, &["other", "raises-exception"]);
+    tag(&notebook, 2, &["skip-execution"]);
+    let mut file = parse(&std::fs::read_to_string(&notebook).unwrap());
+    let old = json!([{ "output_type": "stream", "name": "stdout", "text": "of before\n" }]);
+    file["cells"][2]["outputs"] = old.clone();
+    std::fs::write(&notebook, file.to_string()).unwrap();
+    let done = world.cli(["run", path]);
+    let (out, said) = (text(&done.stdout), text(&done.stderr));
+    assert_eq!(done.status.code(), Some(0), "{out}{said}");
+    assert!(out.contains("goes on\nend\n") && !out.contains("never"), "{out}");
+    assert!(said.contains("cell 1: failed, which its tag") && said.contains("3 cells"), "{said}");
+    assert!(said.contains("1 tagged skip-execution"), "{said}");
+    world.cli_ok(["save", path]);
+    let saved = parse(&std::fs::read_to_string(&notebook).unwrap());
+    assert_eq!(saved["cells"][0]["outputs"][0]["ename"], "ZeroDivisionError", "the error stands in its cell");
+    assert_eq!(saved["cells"][2]["outputs"], old, "what is not run keeps its outputs");
+    // One that is not tagged ends it as ever, whatever failed before.
+    tag(&notebook, 2, &[]);
+    let mut file = parse(&std::fs::read_to_string(&notebook).unwrap());
+    file["cells"][2]["source"] = "undefined".into();
+    std::fs::write(&notebook, file.to_string()).unwrap();
+    let done = world.cli(["run", path]);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    let (out, said) = (text(&done.stdout), text(&done.stderr));
+    assert!(out.contains("goes on\n") && !out.contains("end"), "{out}");
+    assert!(said.contains("cell 3: failed\n") && said.contains("cell 4: aborted"), "{said}");
+}

@@ -18,6 +18,7 @@ import { rememberKernel } from './metadata';
 import type { CellRun } from './run';
 import { cellRef, type HeldExecutions } from './runs';
 import { pause, type Selection } from './selection';
+import { mayRaise, withoutSkipped } from './tags';
 
 const SELECTED_TIMEOUT_MS = 5_000;
 /** VS Code calls the interrupt handler just before it deletes a running cell. */
@@ -41,8 +42,9 @@ export class Runner implements KernelHandlers {
     private readonly selection: () => Selection,
   ) {}
 
-  async run(cells: readonly vscode.NotebookCell[], notebook: vscode.NotebookDocument, kernel: Kernel): Promise<void> {
-    if (!vscode.workspace.isTrusted) return;
+  async run(asked: readonly vscode.NotebookCell[], notebook: vscode.NotebookDocument, kernel: Kernel): Promise<void> {
+    const cells = withoutSkipped(asked);
+    if (cells.length === 0 || !vscode.workspace.isTrusted) return;
     // VS Code may call this before it has told that the kernel is selected, and refuses executions until then.
     if (!(await this.selection().isSelected(notebook, kernel, SELECTED_TIMEOUT_MS))) return;
     const attachment = this.usable(notebook, kernel);
@@ -161,7 +163,8 @@ export class Runner implements KernelHandlers {
 
   private async execute(attachment: Attachment, run: CellRun, code: string, batch: string): Promise<void> {
     const { sessionId, notebook } = attachment;
-    const params = { sessionId, code, notebookUri: notebook.uri.toString(), cell: cellRef(run.cell), batch };
+    const stopOnError = !mayRaise(run.cell);
+    const params = { sessionId, code, notebookUri: notebook.uri.toString(), cell: cellRef(run.cell), batch, stopOnError };
     const sentAt = new Date();
     try {
       const { executionId } = await this.sidecar.request('keeper/execute', params);

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+pub use super::cell_tags::Tags;
 use crate::{foreign, jupyter};
 
 /// No larger notebook is read.
@@ -33,6 +34,7 @@ pub struct CodeCell {
     pub id: String,
     pub index: u32,
     pub source: String,
+    pub tags: Tags,
 }
 
 impl NotebookCode {
@@ -56,6 +58,7 @@ impl NotebookCode {
             id: Text,
             cell_type: Text,
             source: Text,
+            metadata: Tags,
         }
         let notebook: Notebook = parse(path, most)?;
         let all = notebook.cells.ok_or_else(|| no_cells(path))?;
@@ -66,7 +69,7 @@ impl NotebookCode {
             let id = cell.id.0.filter(|id| seen.insert(id.clone())).unwrap_or_else(|| stand_in(index));
             if cell.cell_type.0.as_deref() == Some("code") {
                 let source = cell.source.0.unwrap_or_default();
-                cells.push(CodeCell { id, index: index as u32, source });
+                cells.push(CodeCell { id, index: index as u32, source, tags: cell.metadata });
             }
         }
         Ok(NotebookCode { cells, has_ids })

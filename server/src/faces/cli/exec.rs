@@ -17,8 +17,9 @@ pub async fn exec(sessions: &Arc<Sessions>, which: &str, typed: &str) -> Result<
     let id = super::session(sessions, which).await?;
     let source = read_or_typed(typed)?;
     let (feed, _) = sessions.feed(&id, None)?;
-    let execution = submit(sessions, &id, source, None, None).await?;
-    let mut print = Print::new(HashMap::from([(execution.clone(), "the code".to_owned())]));
+    let execution = submit(sessions, &id, source, None).await?;
+    let awaited = Awaited { place: "the code".to_owned(), may_raise: false };
+    let mut print = Print::new(HashMap::from([(execution.clone(), awaited)]));
     tokio::select! {
         done = print.follow(sessions, &id, feed) => done?,
         _ = tokio::signal::ctrl_c() => {
@@ -70,14 +71,22 @@ pub async fn run_notebook(
     let (feed, _) = sessions.feed(&session.id, None)?;
     let mut waits = HashMap::new();
     let batch = crate::ids::unique();
+    let mut skipped = 0;
     for cell in file.cells.into_iter().filter(|cell| !cell.source.trim().is_empty()) {
-        let place = format!("cell {}", cell.index + 1);
-        let reference = CellRef { id: cell.id, index: cell.index };
-        let submitted = submit(sessions, &session.id, cell.source, Some(reference), Some(&batch));
-        waits.insert(submitted.await?, place);
+        if cell.tags.is_skipped {
+            skipped += 1;
+            continue;
+        }
+        let may_raise = cell.tags.may_raise;
+        let awaited = Awaited { place: format!("cell {}", cell.index + 1), may_raise };
+        let of = OfNotebook { cell: CellRef { id: cell.id, index: cell.index }, batch: &batch, may_raise };
+        let submitted = submit(sessions, &session.id, cell.source, Some(of));
+        waits.insert(submitted.await?, awaited);
     }
     let pid = session.pid.map(|pid| format!(", PID {pid}")).unwrap_or_default();
-    note!("Running {} cells of {} in session {}{pid}.", waits.len(), plain::line(&session.label), session.id);
+    let less = if skipped > 0 { format!("; {skipped} tagged skip-execution") } else { String::new() };
+    let (count, label) = (waits.len(), plain::line(&session.label));
+    note!("Running {count} cells of {label} in session {}{pid}{less}.", session.id);
     if detach {
         note!("Follow it with: kernel-keeper history {}", path.display());
         return Ok(ExitCode::SUCCESS);
@@ -93,34 +102,51 @@ pub async fn run_notebook(
     Ok(code(!print.failed))
 }
 
+/// A cell that runs with the others of its notebook.
+struct OfNotebook<'a> {
+    cell: CellRef,
+    batch: &'a str,
+    may_raise: bool,
+}
+
 async fn submit(
     sessions: &Arc<Sessions>,
     session_id: &str,
     source: String,
-    cell: Option<CellRef>,
-    batch: Option<&str>,
+    of: Option<OfNotebook<'_>>,
 ) -> Result<String, Error> {
+    let (stop_on_error, batch) = match &of {
+        Some(of) => (!of.may_raise, Some(of.batch.to_owned())),
+        None => (true, None),
+    };
     let asked = ExecuteParams {
         session_id: session_id.to_owned(),
         code: source,
         notebook_uri: None,
-        cell,
-        stop_on_error: Some(true),
-        batch: batch.map(str::to_owned),
+        cell: of.map(|of| of.cell),
+        stop_on_error: Some(stop_on_error),
+        batch,
         agent: None,
     };
     sessions.submitted(session_id, sessions.submit(asked)?).await
 }
 
+/// What is waited for.
+struct Awaited {
+    place: String,
+    /// Its failure is as it should be.
+    may_raise: bool,
+}
+
 /// Prints what the awaited executions put out.
 struct Print {
-    waits: HashMap<String, String>,
+    waits: HashMap<String, Awaited>,
     printer: Printer,
     failed: bool,
 }
 
 impl Print {
-    fn new(waits: HashMap<String, String>) -> Print {
+    fn new(waits: HashMap<String, Awaited>) -> Print {
         Print { waits, printer: Printer::default(), failed: false }
     }
 
@@ -155,12 +181,16 @@ impl Print {
         match body {
             EventBody::Output { output } => self.printer.put(output),
             EventBody::Finished { status, .. } => {
-                let place = self.waits.remove(id).unwrap_or_default();
-                if status != ExecutionStatus::Ok {
-                    self.failed = true;
-                    let how = if status == ExecutionStatus::Error { "failed" } else { status.as_str() };
-                    note!("{place}: {how}");
+                let Some(Awaited { place, may_raise }) = self.waits.remove(id) else { return };
+                match status {
+                    ExecutionStatus::Ok => return,
+                    ExecutionStatus::Error if may_raise => {
+                        return note!("{place}: failed, which its tag raises-exception allows");
+                    }
+                    ExecutionStatus::Error => note!("{place}: failed"),
+                    other => note!("{place}: {}", other.as_str()),
                 }
+                self.failed = true;
             }
             _ => {}
         }
