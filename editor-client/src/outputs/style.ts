@@ -95,7 +95,5 @@ function isColour(number: number, from: number): boolean {
 
 /** One that is left out is 0; one that is too large means nothing. */
 function numberOf(text: string | undefined): number {
-  if (text === undefined || text === '') return 0;
-  const number = Number(text);
-  return Number.isInteger(number) && number <= 0xffff ? number : 999;
+  return text !== undefined && text.length > 4 ? 9999 : Number(text ?? '');
 }

@@ -95,7 +95,7 @@ impl Text {
             };
             // Where the cursor goes before it leaves the line changes nothing.
             let whole = whole.trim_end_matches('\r');
-            if self.line.is_fresh() && memchr::memchr3(b'\r', 8, 0x1b, whole.as_bytes()).is_none() {
+            if self.line.is_fresh() && self.line.pass_over(whole) {
                 self.push(whole);
             } else {
                 self.line.edit(whole);

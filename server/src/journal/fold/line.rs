@@ -112,6 +112,31 @@ impl Line {
         self.write(rest);
     }
 
+    /// Takes a whole line in which nothing is written over, so that it need not be held: of it only the colours count, in which the
+    /// next one goes on. False: it is to be edited. For a line that is fresh.
+    pub fn pass_over(&mut self, line: &str) -> bool {
+        let (mut pen, mut rest) = (self.pen, line);
+        while let Some(at) = memchr::memchr3(b'\r', 8, 0x1b, rest.as_bytes()) {
+            rest = &rest[at..];
+            let length = match sequence(rest) {
+                _ if !rest.starts_with('\x1b') => return false,
+                Sequence::Whole(length) => {
+                    match (rest.as_bytes()[length - 1], &rest[2..length - 1]) {
+                        (b'm', parameters) if is_of_style(parameters) => pen.apply(parameters),
+                        (b'K' | b'G', _) => return false,
+                        _ => {}
+                    }
+                    length
+                }
+                Sequence::Unfinished => return false,
+                Sequence::None => 1,
+            };
+            rest = &rest[length..];
+        }
+        (self.pen, self.base) = (pen, pen);
+        true
+    }
+
     /// Its text; the next line goes on in its colours.
     pub fn end(&mut self) -> String {
         self.is_returning = false;
@@ -150,7 +175,7 @@ impl Line {
     fn carry_out(&mut self, sequence: &str) {
         let parameters = &sequence[2..sequence.len() - 1];
         match (sequence.as_bytes()[sequence.len() - 1], parameters) {
-            (b'm', _) if parameters.bytes().all(|b| b.is_ascii_digit() || b == b';' || b == b':') => {
+            (b'm', _) if is_of_style(parameters) => {
                 self.pen.apply(parameters);
                 if self.cells.is_none() {
                     self.raw.push_str(sequence);
@@ -350,6 +375,11 @@ fn sequence(text: &str) -> Sequence {
         }
     }
     if bytes.len() < LONGEST_SEQUENCE { Sequence::Unfinished } else { Sequence::None }
+}
+
+/// Whether a sequence with these parameters and the letter `m` is of colours: others of that letter set up the keyboard.
+fn is_of_style(parameters: &str) -> bool {
+    parameters.bytes().all(|b| b.is_ascii_digit() || b == b';' || b == b':')
 }
 
 /// How many characters, as people see them, are in the text after `last`, `most` at most; and their bytes.

@@ -38,6 +38,10 @@ const OFF: [(u16, u64); 9] = [
 impl Style {
     /// Takes the numbers of a sequence over.
     pub fn apply(&mut self, parameters: &str) {
+        if parameters.is_empty() || parameters == "0" {
+            *self = Style::default();
+            return;
+        }
         let mut codes = parameters.split(';');
         while let Some(code) = codes.next() {
             let mut parts = code.split(':');
@@ -123,10 +127,11 @@ impl Colour {
     }
 }
 
-/// One that is left out is 0; one that is too large means nothing.
+/// One that is left out is 0; one that is too large means nothing. Nearly all have one digit or two.
 fn number(text: Option<&str>) -> u16 {
-    match text {
-        None | Some("") => 0,
-        Some(text) => text.parse().unwrap_or(999),
+    let digits = text.unwrap_or_default().as_bytes();
+    if digits.len() > 4 {
+        return 9999;
     }
+    digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit.wrapping_sub(b'0').min(9)))
 }
