@@ -54,6 +54,12 @@ test('cells are found by id, else by place and source', () => {
   assert.equal(matchCell(without, positionId(1), 1, '1')?.index, 1);
   assert.equal(matchCell(without, positionId(1), 1, 'other'), undefined);
   assert.equal(matchCell(cells, positionId(1), 1, '1'), undefined);
+  assert.equal(matchCell(without, positionId(0), 0, '1')?.index, 1, 'a cell was deleted above it');
+  const doubled = ['a', 'a', 'a', 'b'].map((id, index) => ({ id, index, source: index === 0 ? 'first' : 'same' }));
+  assert.equal(matchCell(doubled, 'a', 0, 'first')?.index, 0);
+  assert.equal(matchCell(doubled, positionId(2), 2, 'same')?.index, 2);
+  assert.equal(matchCell(doubled, positionId(3), 3, 'same'), undefined, 'two have the code, and neither is there');
+  assert.equal(matchCell(doubled, positionId(3), 3, 'first')?.index, 0);
   assert.ok(sameIds(cells, [...cells].reverse()));
   assert.ok(!sameIds(cells, cells.slice(1)));
   assert.ok(!sameIds([], []));

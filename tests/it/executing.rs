@@ -17,6 +17,29 @@ fn started(world: &World) -> (Window, String) {
     (window, id)
 }
 
+/// `%load` and `set_next_input` have code for a person to run next.
+#[test]
+fn what_the_kernel_has_for_the_next_input_is_told() {
+    let world = World::new();
+    let (mut window, id) = started(&world);
+    std::fs::write(world.work().join("mod.py"), "print('loaded')\n").unwrap();
+    window.subscribe(&id, 0);
+    let load = window.execute_cell(&id, 0, "%load mod.py");
+    let below = window.execute_cell(&id, 1, "get_ipython().set_next_input('x = 1')");
+    let large = window.execute_cell(&id, 2, "get_ipython().set_next_input('x' * (2 << 20))");
+    window.wait_finished(&large);
+    let events = window.events(&id);
+    let next = |execution: &str| {
+        let found =
+            events.iter().find(|e| e["executionId"] == execution && e["event"]["kind"] == "nextInput");
+        found.map(|e| (e["event"]["text"].clone(), e["event"]["replace"].clone()))
+    };
+    assert_eq!(next(&load), Some((json!("# %load mod.py\nprint('loaded')\n"), json!(true))));
+    assert_eq!(next(&below), Some((json!("x = 1"), json!(false))));
+    assert_eq!(next(&large), None);
+    assert!(window.stream(&id, "c2").contains("2097152 bytes"), "it is said where there is too much");
+}
+
 #[test]
 fn outputs_are_told_and_kept_as_jupyter_has_them() {
     let world = World::new();

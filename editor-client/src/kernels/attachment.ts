@@ -145,6 +145,9 @@ export class Attachment {
       case 'inputReplied':
         this.inputs.withdraw(executionId);
         break;
+      case 'nextInput':
+        void run.putNext(event.text, event.replace);
+        break;
       case 'finished':
         this.finish(run, executionId, event);
         break;

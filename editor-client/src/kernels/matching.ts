@@ -1,6 +1,6 @@
 /**
- * Which cell of a notebook an execution belongs to: by nbformat's cell id, and in notebooks that have none (before nbformat 4.5) by
- * position and source. Pure, so it can be checked without an editor.
+ * Which cell of a notebook an execution belongs to: by nbformat's cell id, and where cells have none (before nbformat 4.5) or share one
+ * by position and source. Pure, so it can be checked without an editor.
  */
 
 /** What matching needs to know of a cell. */
@@ -20,12 +20,13 @@ export function matchCell<C extends CellFacts>(
   index: number | null,
   code: string | undefined,
 ): C | undefined {
-  const byId = cells.find((cell) => cell.id === id);
-  if (byId) return byId;
-  if (!id.startsWith('#') || index === null) return undefined;
-  const byIndex = cells[index];
-  if (!byIndex || byIndex.id !== undefined) return undefined;
-  return code === undefined || byIndex.source === code ? byIndex : undefined;
+  const same = cells.filter((cell) => cell.id === id);
+  if (same.length === 1) return same[0];
+  const isShared = (cell: C) => cell.id === undefined || cells.some((other) => other !== cell && other.id === cell.id);
+  const could = id.startsWith('#') ? cells.filter(isShared) : same;
+  const fits = code === undefined ? could : could.filter((cell) => cell.source === code);
+  const there = fits.find((cell) => cell.index === index);
+  return there ?? (code !== undefined && fits.length === 1 ? fits[0] : undefined);
 }
 
 /** Whether two notebooks have the same set of cell ids, and any at all: what an untitled notebook and its first saved form share. */

@@ -22,6 +22,8 @@ export class CellRun {
   readonly writer: CellOutputWriter;
   /** Undefined until the sidecar has told it. */
   executionId: string | undefined;
+  /** The code that this window sent; undefined for what runs from elsewhere. */
+  sent: string | undefined;
   /** Events up to here are in what the cell shows already. */
   fromSeq = 0;
   private hasStarted = false;
@@ -52,6 +54,21 @@ export class CellRun {
 
   order(executionCount: number | null): void {
     if (executionCount !== null && !this.hasEnded) this.execution.executionOrder = executionCount;
+  }
+
+  /** Puts what the kernel has for the next input into the notebook of the window that ran the cell. What was edited since stays. */
+  async putNext(text: string, replace: boolean): Promise<void> {
+    const { cell } = this;
+    if (this.sent === undefined || cell.index < 0) return;
+    const edit = new vscode.WorkspaceEdit();
+    if (replace && cell.document.getText() === this.sent) {
+      const whole = new vscode.Range(0, 0, cell.document.lineCount, 0);
+      edit.replace(cell.document.uri, cell.document.validateRange(whole), text);
+    } else {
+      const below = new vscode.NotebookCellData(vscode.NotebookCellKind.Code, text, cell.document.languageId);
+      edit.set(cell.notebook.uri, [vscode.NotebookEdit.insertCells(cell.index + 1, [below])]);
+    }
+    await vscode.workspace.applyEdit(edit);
   }
 
   /** A new run's outputs replace those of the one before. */

@@ -166,6 +166,7 @@ export class Runner implements KernelHandlers {
     const stopOnError = !mayRaise(run.cell);
     const params = { sessionId, code, notebookUri: notebook.uri.toString(), cell: cellRef(run.cell), batch, stopOnError };
     const sentAt = new Date();
+    run.sent = code;
     try {
       const { executionId } = await this.sidecar.request('keeper/execute', params);
       // Its events may have come first.

@@ -189,8 +189,11 @@ export function cellId(cell: vscode.NotebookCell): string | undefined {
   return typeof id === 'string' && id !== '' ? id : undefined;
 }
 
+/** How requests name a cell. One without an id, or with that of one before it, is called by its position. */
 export function cellRef(cell: vscode.NotebookCell): CellRef {
-  return { id: cellId(cell) ?? positionId(cell.index), index: cell.index };
+  const id = cellId(cell);
+  const isFirst = id !== undefined && cell.notebook.getCells().find((one) => cellId(one) === id) === cell;
+  return { id: isFirst ? id : positionId(cell.index), index: cell.index };
 }
 
 export function factsOf(notebook: vscode.NotebookDocument): (CellFacts & { cell: vscode.NotebookCell })[] {
@@ -204,7 +207,7 @@ export function findCell(
   code?: string,
 ): vscode.NotebookCell | undefined {
   // By id it is the usual case, and needs no source to be read.
-  const byId = notebook.getCells().find((cell) => cellId(cell) === id);
-  const cell = byId ?? matchCell(factsOf(notebook), id, index, code)?.cell;
+  const byId = notebook.getCells().filter((cell) => cellId(cell) === id);
+  const cell = byId.length === 1 ? byId[0] : matchCell(factsOf(notebook), id, index, code)?.cell;
   return cell?.kind === vscode.NotebookCellKind.Code ? cell : undefined;
 }

@@ -289,7 +289,7 @@ ask?: boolean, };
 /**
  * One thing that happened. The journal stores exactly this.
  */
-export type EventBody = { "kind": "queued", code: string, origin: string, } | { "kind": "started", startedAt: Time, executionCount: number | null, } | { "kind": "output", output: Output, } | { "kind": "clearOutput", wait: boolean, } | { "kind": "updateDisplay", displayId: string, data: JsonValue, metadata: JsonValue, } | { "kind": "inputRequest", prompt: string, password: boolean, } | { "kind": "inputReplied", } | { "kind": "comm", message: JsonValue, } | { "kind": "widgetOutput", commId: string, output: Output, } | { "kind": "widgetCleared", commId: string, wait: boolean, } | { "kind": "finished", status: ExecutionStatus, completedAt: Time, error: ExecutionError | null, 
+export type EventBody = { "kind": "queued", code: string, origin: string, } | { "kind": "started", startedAt: Time, executionCount: number | null, } | { "kind": "output", output: Output, } | { "kind": "clearOutput", wait: boolean, } | { "kind": "updateDisplay", displayId: string, data: JsonValue, metadata: JsonValue, } | { "kind": "inputRequest", prompt: string, password: boolean, } | { "kind": "inputReplied", } | { "kind": "comm", message: JsonValue, } | { "kind": "widgetOutput", commId: string, output: Output, } | { "kind": "widgetCleared", commId: string, wait: boolean, } | { "kind": "nextInput", text: string, replace: boolean, } | { "kind": "finished", status: ExecutionStatus, completedAt: Time, error: ExecutionError | null, 
 /**
  * Where `started` came before it was known.
  */

@@ -95,7 +95,7 @@ fn fixed_bytes(db: &Connection) -> Result<u64> {
     };
     let sum = format!(
         "SELECT (SELECT coalesce(sum({} + coalesce(octet_length(error), 0)), 0) FROM executions)
-              + (SELECT coalesce(sum({}), 0) FROM events WHERE kind IN (1, 2, 9, 10))",
+              + (SELECT coalesce(sum({}), 0) FROM events WHERE kind IN (1, 2, 9, 10, 12))",
         taken("code"),
         taken("body"),
     );

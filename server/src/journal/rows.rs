@@ -136,6 +136,7 @@ pub(super) fn put(
         EventBody::InputReplied {} => row(kind::INPUT_REPLIED),
         EventBody::Comm { .. } => row(kind::COMM),
         EventBody::WidgetOutput { .. } | EventBody::WidgetCleared { .. } => row(kind::WIDGET),
+        EventBody::NextInput { .. } => row(kind::NEXT_INPUT),
         EventBody::Finished { status, completed_at, error, execution_count } => {
             row(kind::FINISHED)?;
             let error = error.as_ref().and_then(|e| serde_json::to_string(e).ok());

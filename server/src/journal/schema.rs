@@ -83,6 +83,7 @@ pub(super) mod kind {
     pub const FINISHED: i64 = 9;
     pub const GAP: i64 = 10;
     pub const WIDGET: i64 = 11;
+    pub const NEXT_INPUT: i64 = 12;
 }
 
 /// The journal's file in a session's folder.

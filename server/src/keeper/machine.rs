@@ -19,7 +19,7 @@ use self::ended::{finished, interrupted};
 use self::input::close_input;
 use self::output::{error_of, event_of};
 use crate::jupyter::Shown;
-use crate::protocol::{CellRef, EventBody, ExecutionError, ExecutionStatus, InputPrompt, Json, Output, Time};
+use crate::protocol::{CellRef, EventBody, ExecutionError, ExecutionStatus, InputPrompt, Time};
 
 /// How many ticks after its `idle` an execution has for its reply, until the kernel is asked.
 const UNANSWERED: u32 = 2;
@@ -389,22 +389,15 @@ impl Machine {
             return Vec::new();
         }
         let mut effects = self.begin(m.content["execution_count"].as_u64().map(|n| n as u32), now);
-        for payload in m.content["payload"].as_array().into_iter().flatten() {
-            match payload["source"].as_str() {
-                Some("ask_exit") => self.exiting = true,
-                Some("page") => effects.push(Effect::Journal {
-                    execution_id: Some(m.parent.into()),
-                    body: EventBody::Output {
-                        output: Output::DisplayData {
-                            data: payload["data"].clone().into(),
-                            metadata: Json::default(),
-                            display_id: None,
-                        },
-                    },
-                }),
-                _ => {}
-            }
-        }
+        let payloads = output::payloads_of(m.content);
+        self.exiting |= payloads.ends_kernel;
+        let execution_id = Some(m.parent.to_owned());
+        effects.extend(
+            payloads
+                .events
+                .into_iter()
+                .map(|body| Effect::Journal { execution_id: execution_id.clone(), body }),
+        );
         let (status, error) = match m.content["status"].as_str() {
             Some("ok") => (ExecutionStatus::Ok, None),
             Some("error") => (ExecutionStatus::Error, Some(cell_error_of(m.content))),

@@ -41,6 +41,9 @@ pub enum EventBody {
     WidgetOutput { comm_id: String, output: Output },
     /// `clear_output()` of what stands in one.
     WidgetCleared { comm_id: String, wait: bool },
+    /// The kernel has code for a person to run next (`%load`, `set_next_input`): in place of the cell's own where it `replace`s,
+    /// else in a cell below.
+    NextInput { text: String, replace: bool },
     /// It has ended.
     Finished {
         status: ExecutionStatus,
@@ -77,6 +80,7 @@ impl<'de> Deserialize<'de> for EventBody {
             Comm,
             WidgetOutput,
             WidgetCleared,
+            NextInput,
             Finished,
             Gap,
         }
@@ -97,6 +101,8 @@ impl<'de> Deserialize<'de> for EventBody {
             password: Option<bool>,
             message: Option<Json>,
             comm_id: Option<String>,
+            text: Option<String>,
+            replace: Option<bool>,
             status: Option<ExecutionStatus>,
             completed_at: Option<Time>,
             error: Option<ExecutionError>,
@@ -136,6 +142,10 @@ impl<'de> Deserialize<'de> for EventBody {
             Kind::WidgetCleared => EventBody::WidgetCleared {
                 comm_id: given(any.comm_id, "commId")?,
                 wait: given(any.wait, "wait")?,
+            },
+            Kind::NextInput => EventBody::NextInput {
+                text: given(any.text, "text")?,
+                replace: given(any.replace, "replace")?,
             },
             Kind::Finished => EventBody::Finished {
                 status: given(any.status, "status")?,

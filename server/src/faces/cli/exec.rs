@@ -180,6 +180,7 @@ impl Print {
     fn print(&mut self, id: &str, body: EventBody) {
         match body {
             EventBody::Output { output } => self.printer.put(output),
+            EventBody::NextInput { text, .. } => self.printer.next_input(&text),
             EventBody::Finished { status, .. } => {
                 let Some(Awaited { place, may_raise }) = self.waits.remove(id) else { return };
                 match status {

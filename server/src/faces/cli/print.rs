@@ -42,6 +42,12 @@ impl Printer {
         self.note(text);
     }
 
+    /// Code that the kernel has for the next input: a person at a terminal reads it there.
+    pub(super) fn next_input(&mut self, text: &str) {
+        self.fresh_line();
+        self.text(&format!("{}\n", text.trim_end_matches('\n')));
+    }
+
     /// Begins a line where text stands in the present one.
     pub(super) fn fresh_line(&mut self) {
         if self.is_mid_line {

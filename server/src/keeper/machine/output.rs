@@ -6,6 +6,9 @@ use super::Incoming;
 use crate::jupyter::Shown;
 use crate::protocol::{EventBody, ExecutionError, Json, Output, StreamName};
 
+/// Bytes that a kernel may put into a cell: `%load` of a larger file is refused.
+const LONGEST_INPUT: usize = 1 << 20;
+
 /// The exception as the kernel told it, whole.
 pub(super) fn error_of(content: &Value) -> ExecutionError {
     let text = |name: &str| content[name].as_str().unwrap_or_default().to_owned();
@@ -66,4 +69,40 @@ pub(super) fn event_of(m: &mut Incoming) -> Option<EventBody> {
         }
     };
     Some(EventBody::Output { output })
+}
+
+/// What a reply asks of a front end beside the cell's end.
+#[derive(Default)]
+pub(super) struct Payloads {
+    pub events: Vec<EventBody>,
+    /// The code asked the kernel to end.
+    pub ends_kernel: bool,
+}
+
+/// Reads the payloads of an `execute_reply`: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#payloads>.
+pub(super) fn payloads_of(content: &Value) -> Payloads {
+    let mut payloads = Payloads::default();
+    for payload in content["payload"].as_array().into_iter().flatten() {
+        match (payload["source"].as_str(), &payload["text"]) {
+            (Some("ask_exit"), _) => payloads.ends_kernel = true,
+            (Some("page"), _) => {
+                let data = payload["data"].clone().into();
+                let output = Output::DisplayData { data, metadata: Json::default(), display_id: None };
+                payloads.events.push(EventBody::Output { output });
+            }
+            (Some("set_next_input"), Value::String(text)) if text.len() <= LONGEST_INPUT => {
+                let replace = payload["replace"].as_bool().unwrap_or(false);
+                payloads.events.push(EventBody::NextInput { text: text.clone(), replace });
+            }
+            (Some("set_next_input"), Value::String(text)) => {
+                let text =
+                    format!("[{} bytes were to be the next input: no cell gets so many]\n", text.len());
+                payloads
+                    .events
+                    .push(EventBody::Output { output: Output::Stream { name: StreamName::Stderr, text } });
+            }
+            _ => {}
+        }
+    }
+    payloads
 }

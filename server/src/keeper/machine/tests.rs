@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::protocol::Output;
 
 fn job(id: &str, notebook: u32) -> Job {
     Job { execution_id: id.into(), notebook, cell: None, code: "1".into(), stop_on_error: true, batch: None }

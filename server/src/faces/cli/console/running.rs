@@ -115,6 +115,7 @@ impl Console {
         match body {
             EventBody::Started { .. } => run.has_started = true,
             EventBody::Output { output } => self.print(output),
+            EventBody::NextInput { text, .. } => self.printer.next_input(&text),
             EventBody::InputRequest { prompt, password } => {
                 let kind = if password { Kind::Secret } else { Kind::Answer };
                 let prompt = plain::coloured(&prompt);
