@@ -24,6 +24,7 @@ import { Follow } from './follow';
 import { Attachments } from './kernels/attachments';
 import { Controllers } from './kernels/controllers';
 import { InputBoxes } from './kernels/input';
+import { preselect } from './kernels/preselection';
 import { Renames } from './kernels/renames';
 import { Runner } from './kernels/runner';
 import { Selection } from './kernels/selection';
@@ -98,6 +99,7 @@ export function activate(context: vscode.ExtensionContext): void {
     inputs,
     controllers,
     selection,
+    preselect(controllers, selection, context.extension.id),
     attachments,
     renames,
     follow,

@@ -108,17 +108,26 @@ story('restricted', 'a workspace is not trusted', {
     assert.equal(await item('Restart Kernel').count(), 0);
     await editor.page.keyboard.press('Escape');
   },
-  'trusted later, its kernel is offered, and resumed': async (run) => {
+  'trusted as VS Code asks for a run, that runs, and the picker has our kernels': async (run) => {
     const { workbench: editor } = run;
-    await editor.command('Workspaces: Manage Workspace Trust');
-    await click(editor.page.locator('.workspace-trust-editor .monaco-button', { hasText: 'Trust' }).first());
+    run.notebook('other.ipynb', { only: "print('other is', 6 * 7)" });
+    await editor.showView('Explorer');
+    await editor.openFile('other.ipynb');
+    // The file names it.
+    await editor.kernelLabel(python).waitFor();
+    await editor.runCell(0);
+    const dialog = editor.page.locator('.monaco-dialog-box', { hasText: 'trust' });
+    await dialog.waitFor();
+    await run.shot('trust-to-run');
+    await click(dialog.getByRole('button', { name: /^Trust/ }).first());
+    await editor.output('.output', 'other is 42');
+    await editor.ended(0);
+    await editor.selectKernel(python);
+  },
+  'the kernel that ran before is offered, and resumed': async (run) => {
+    const { workbench: editor } = run;
+    await editor.show('draft.ipynb');
     await editor.press('has been running since', 'Resume Session');
-    // The editor about trust lies over all others.
-    await eventually('the editor about trust is closed', async () => {
-      await editor.page.keyboard.press('Escape');
-      const closed = editor.page.locator('.workspace-trust-editor').waitFor({ state: 'detached', timeout: 1_000 });
-      return closed.then(() => true);
-    });
     await editor.kernelLabel(python).waitFor();
     await editor.runCell(1);
     await editor.output('.output', 'seen: from the first window');

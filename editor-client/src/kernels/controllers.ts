@@ -35,8 +35,12 @@ export class Controllers implements vscode.Disposable {
   private readonly selectEmitter = new vscode.EventEmitter<{ kernel: Kernel; notebook: vscode.NotebookDocument; selected: boolean }>();
   private readonly subscriptions: vscode.Disposable[];
 
+  private readonly updateEmitter = new vscode.EventEmitter<void>();
+
   /** A notebook took or left one of our kernels. */
   readonly onDidSelect = this.selectEmitter.event;
+  /** They were listed. */
+  readonly onDidUpdate = this.updateEmitter.event;
 
   constructor(
     private readonly sidecar: Sidecar,
@@ -51,12 +55,15 @@ export class Controllers implements vscode.Disposable {
         this.prefer(notebook);
       }),
       this.selectEmitter,
+      this.updateEmitter,
     ];
   }
 
-  /** Reads the kernelspecs. In an untrusted workspace there are none: nothing may run. */
+  /**
+   * Reads the kernelspecs, which runs nothing; in an untrusted workspace, too. VS Code asks whether to trust it before a cell runs, and then
+   * goes on with the kernels that there are.
+   */
   async refresh(): Promise<void> {
-    if (!vscode.workspace.isTrusted) return;
     try {
       const { kernelspecs } = await this.sidecar.request('keeper/listKernelspecs', { environments: knownInterpreters() });
       this.update(kernelspecs);
@@ -68,6 +75,13 @@ export class Controllers implements vscode.Disposable {
   /** The kernel of that name; made where its kernelspec is not installed any more but a session of it lives. */
   of(info: KernelInfo): Kernel {
     return this.kernels.get(info.name) ?? this.create({ ...info, interpreter: null, ready: true });
+  }
+
+  /** The kernel that the notebook's file names, where it is there and can run. */
+  namedBy(notebook: vscode.NotebookDocument): Kernel | undefined {
+    const name = kernelspecOf(notebook)?.name;
+    const kernel = name === undefined ? undefined : this.kernels.get(name);
+    return kernel?.isReady ? kernel : undefined;
   }
 
   interpreterOf(kernelName: string): string | undefined {
@@ -97,6 +111,7 @@ export class Controllers implements vscode.Disposable {
       }
     }
     for (const notebook of vscode.workspace.notebookDocuments) this.prefer(notebook);
+    this.updateEmitter.fire();
   }
 
   private create(kernelspec: KernelInfo & Pick<Kernelspec, 'interpreter' | 'ready' | 'provisioner'>): Kernel {

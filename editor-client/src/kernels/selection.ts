@@ -1,7 +1,8 @@
 /**
  * Which of our kernels a notebook has selected, and selecting one by program.
  * Guarantees: resolves only once VS Code has told that the kernel is selected, since an execution made before that is refused.
- * Leaves out: when to select. It is done only for a notebook whose session is taken up, never against a choice the person made.
+ * Leaves out: when to select. It is done for a notebook whose session is taken up, and for one that has no kernel and whose file names one
+ * (`preselection.ts`); never against a choice the person made.
  * Selecting works for a visible editor only and needs that editor named: by id alone, VS Code acts on whichever is active.
  */
 import * as vscode from 'vscode';
@@ -53,6 +54,23 @@ export class Selection implements vscode.Disposable {
         await pause(200);
       }
       return true;
+    } finally {
+      this.selecting.delete(notebook);
+    }
+  }
+
+  /** Selects the kernel where VS Code has none selected, nor remembers one that is there, whoever's that is. */
+  async propose(editor: vscode.NotebookEditor, kernel: Kernel): Promise<void> {
+    const { notebook } = editor;
+    this.selecting.add(notebook);
+    try {
+      await vscode.commands.executeCommand('notebook.selectKernel', {
+        notebookEditor: editor,
+        id: controllerId(kernel.name),
+        extension: this.extensionId,
+        skipIfAlreadySelected: true,
+      });
+      await this.isSelected(notebook, kernel, CHOSEN_TIMEOUT_MS);
     } finally {
       this.selecting.delete(notebook);
     }
