@@ -1,7 +1,7 @@
 /**
  * How sessions and times are put into words. Pure: texts come from `translate`, the present from `now`.
  */
-import type { AttachedWindow, Offer, Session } from './protocol/types';
+import type { AttachedWindow, Offer, Session, SkippedVariable } from './protocol/types';
 
 /** `vscode.l10n.t`, or a stand-in for it. */
 export type Translate = (message: string, ...values: (string | number)[]) => string;
@@ -178,6 +178,23 @@ export function stakes(live: readonly Session[], translate: Translate): string {
   if (elsewhere.length > 0) lines.push(translate('Open in another window: {0}', labels(elsewhere)));
   if (agents.length > 0) lines.push(translate('Used by an agent: {0}', labels(agents)));
   return lines.join('\n');
+}
+
+const NAMED = 3;
+const REASON = 60;
+
+/** "2 variables were left out: a (a module), b (cannot be pickled)." At most three are named, each with the beginning of why. */
+export function leftOutText(skipped: readonly SkippedVariable[], translate: Translate): string {
+  const named = skipped.slice(0, NAMED).map(({ name, reason }) => {
+    const [line = ''] = reason.trim().replace(/\.$/, '').split('\n', 1);
+    const why = line.length > REASON ? `${line.slice(0, REASON)}…` : line;
+    return why === '' ? name : `${name} (${why})`;
+  });
+  if (skipped.length > NAMED) named.push(translate('{0} more', skipped.length - NAMED));
+  const names = named.join(', ');
+  return skipped.length === 1
+    ? translate('1 variable was left out: {0}.', names)
+    : translate('{0} variables were left out: {1}.', skipped.length, names);
 }
 
 /** Whether a cell runs in it, or waits. */

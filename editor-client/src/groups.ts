@@ -55,15 +55,15 @@ function groupOf(session: Session, isSeen: boolean, isReplaced: boolean): GroupI
  * look after it.
  */
 export function replacedBy(sessions: readonly Session[]): (session: Session) => boolean {
-  const notebooks = sessions.filter(({ state }) => state !== 'ended').flatMap((session) => session.notebooks);
+  // One that a replay took its notebook from names it still, and is no other kernel of it.
+  const notebooks = sessions.filter(({ state, replaced }) => state !== 'ended' && !replaced).flatMap((session) => session.notebooks);
   const named = new Set(notebooks.map(nameOf));
   const present = new Set(notebooks.filter(({ notebookExists }) => notebookExists).map(nameOf));
-  // One that a replay took its notebook from names it still, and is no other kernel of it.
   const hasAnother = (notebook: NotebookRef) => (notebook.notebookExists ? present : named).has(nameOf(notebook));
   return (session) =>
     session.state === 'ended'
       ? session.notebooks.some(hasAnother)
-      : isGone(session) && session.notebooks.every((notebook) => present.has(nameOf(notebook)));
+      : session.replaced || (isGone(session) && session.notebooks.every((notebook) => present.has(nameOf(notebook))));
 }
 
 function byName(one: Session, other: Session): number {

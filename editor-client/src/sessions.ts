@@ -62,11 +62,11 @@ export class Sessions implements vscode.Disposable {
     return this.all().filter((session) => session.state !== 'ended');
   }
 
-  /** The live session of a notebook. One that a replay took it from still names it, as one that is not there. */
+  /** The live session of a notebook. One that a replay took it from still names it. */
   of(notebookUri: vscode.Uri): Session | undefined {
     const refOf = (session: Session) => session.notebooks.find((notebook) => sameUri(notebook.notebookUri, notebookUri));
     const named = this.live().filter(refOf);
-    return named.find((session) => refOf(session)?.notebookExists) ?? named[0];
+    return named.find((session) => !session.replaced && refOf(session)?.notebookExists) ?? named[0];
   }
 
   /** Takes in a session that an answer brought, as if it had been pushed. */

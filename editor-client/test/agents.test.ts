@@ -28,7 +28,7 @@ function session(some: Partial<Session> = {}): Session {
     ...{ id: 's', label: 'draft.ipynb', ...notebook, notebooks: [notebook], host: 'here', startedAt: at, lastActivityAt: at },
     ...{ kernel: { name: 'python3', displayName: 'Python 3', language: 'python' }, pid: 4711, keeperPid: 4710, busySeconds: 0 },
     ...{ state: 'idle', responding: true, pinned: false, warnings: [], currentExecution: null, queued: 0, runs: null, windows: [] },
-    ...{ memoryBytes: 1, cpuPercent: 0, gpuMemoryBytes: null, adopted: false, agent: false },
+    ...{ memoryBytes: 1, cpuPercent: 0, gpuMemoryBytes: null, adopted: false, replaced: false, agent: false },
     ...{ stopsAt: null, endedAt: null, endReason: null },
     ...some,
   };

@@ -84,7 +84,7 @@ test('the page has figures, shares and words', () => {
   const health: Health = {
     sessions: { active: 1, disconnected: 2, ended: 3, total: 6 },
     windows: { active: 1, disconnected: 4, total: 5 },
-    ages: { healthy: 1, aging: 0, stale: 3 },
+    ages: { healthy: 1, aging: 0, stale: 3 }, // of windows
     last24h: { connects: 5, disconnects: 4, reconnects: 3, expiredTokens: 2, rejectedTokens: 1 },
     recent: [event({ label: 'draft.ipynb', detail: 'stopped', kind: 'sessionEnded' }), event({}), event({ kind: 'somethingNew' })],
     store: { registryBytes: 0, journalBytes: 3 * MB, assetBytes: MB },
@@ -99,6 +99,7 @@ test('the page has figures, shares and words', () => {
           [at, 58 * MB],
         ] as const)
       : [];
+  const running = { ...session('c', 'c.ipynb', null), state: 'busy', currentExecution: null } as Session;
   const live = [session('b', 'b.ipynb', 58 * MB), session('a', 'a.ipynb', null)];
   const page = healthPage(health, live, samplesOf, now, translate);
   assert.equal(page.summary, '1 active, 2 disconnected, 3 ended');
@@ -114,6 +115,15 @@ test('the page has figures, shares and words', () => {
       [0.75, '3'],
     ],
   );
+  // An idle kernel is idle, however long.
+  const states = (all: readonly Session[]) =>
+    healthPage(health, all, samplesOf, now, translate).states.map(({ name, value, share, tone }) => [name, value, share, tone]);
+  assert.deepEqual(states(live), [['idle', '2', 1, 'plain']]);
+  assert.deepEqual(states([...live, running, running]), [
+    ['busy', '2', 0.5, 'plain'],
+    ['idle', '2', 0.5, 'plain'],
+  ]);
+  assert.deepEqual(states([]), []);
   assert.deepEqual(
     page.disk.map(({ share, value }) => [share, value]),
     [

@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { activityText, choiceText, factsText, hasState, isLeft, lineText, namesFor, questionText, span, stakes } from '../src/describe';
+import {
+  activityText,
+  choiceText,
+  factsText,
+  hasState,
+  isLeft,
+  leftOutText,
+  lineText,
+  namesFor,
+  questionText,
+  span,
+  stakes,
+} from '../src/describe';
 import { executionLine } from '../src/executions';
 import { groupsOf } from '../src/groups';
 import { keptRunning } from '../src/kept';
@@ -38,6 +50,7 @@ function session(some: Partial<Session> = {}, name = 'draft.ipynb'): Session {
     cpuPercent: 2.6,
     gpuMemoryBytes: null,
     adopted: false,
+    replaced: false,
     agent: false,
     stopsAt: null,
     endedAt: null,
@@ -172,6 +185,18 @@ test('a line to choose from', () => {
   assert.equal(choiceText(session({ startedAt: ago(0), lastActivityAt: ago(0) }), now, translate), 'just started · idle · 812 MB');
 });
 
+test('what a snapshot left out is named, and why', () => {
+  const skipped = (...names: string[]) => names.map((name) => ({ name, reason: `cannot pickle ${name}.` }));
+  const cases: [ReturnType<typeof skipped>, string][] = [
+    [skipped('a'), '1 variable was left out: a (cannot pickle a).'],
+    [skipped('a', 'b'), '2 variables were left out: a (cannot pickle a), b (cannot pickle b).'],
+    [skipped('a', 'b', 'c', 'd', 'e'), '5 variables were left out: a (cannot pickle a), b (cannot pickle b), c (cannot pickle c), 2 more.'],
+    [[{ name: 'a', reason: `${'x'.repeat(80)}\nmore` }], `1 variable was left out: a (${'x'.repeat(60)}…).`],
+    [[{ name: 'a', reason: '' }], '1 variable was left out: a.'],
+  ];
+  for (const [some, expected] of cases) assert.equal(leftOutText(some, translate), expected);
+});
+
 test('what is at stake', () => {
   assert.ok(hasState(session()));
   assert.ok(!hasState(session({ lastActivityAt: ago(60) })));
@@ -212,19 +237,19 @@ test('a notebook with a new kernel needs nobody to look after its old one; of wh
     ],
   );
   const there = { notebookUri: 'file:///draft.ipynb', notebookPath: '/draft.ipynb', notebookExists: true };
-  const before = { ...session({ notebooks: [{ ...there, notebookExists: false }] }), id: 'before the replay' };
+  const before = { ...session({ notebooks: [there], replaced: true }), id: 'before the replay' };
   assert.deepEqual(
     groupsOf([before, session({ windows: [window(true)] })], now, () => false).map(({ id }) => id),
     ['thisWindow', 'detached'],
   );
   assert.deepEqual(
     groupsOf([before], now, () => false).map(({ id }) => id),
-    ['attention'],
+    ['detached'],
   );
   const died = { ...session(ended('crashed', 1)), id: 'died' };
   assert.deepEqual(
     groupsOf([before, died], now, () => false).map(({ sessions }) => sessions.map(({ id }) => id)),
-    [['before the replay', 'died']],
+    [['died'], ['before the replay']],
   );
   assert.match(factsText(before, now, translate, true), /^its notebook has another kernel · since/);
   const many = Array.from({ length: 30 }, (_none, index) => session(ended('stopped', 40 - index), `${index}.ipynb`));

@@ -17,6 +17,7 @@ class Page {
   private readonly charts = new Map<string, Chart>();
   private readonly drawn = new Map<HTMLElement, string>();
   private readonly counts = make('dl', { class: 'tiles' });
+  private readonly states = make('ul', { class: 'bars' });
   private readonly ages = make('ul', { class: 'bars' });
   private readonly memory = make('div', { class: 'charts' });
   private readonly connections = make('dl', { class: 'figures' });
@@ -41,6 +42,7 @@ class Page {
     });
     this.main.append(
       section('counts', words.counts, this.counts),
+      section('states', words.states, this.states),
       section('ages', words.ages, this.ages),
       section('disk', words.disk, this.disk, this.prune, this.nothingToPrune),
       section('connections', words.connections, this.connections),
@@ -58,9 +60,10 @@ class Page {
     if (page) this.draw(page);
   }
 
-  private draw({ counts, summary, ages, memory, connections, disk, ended, recent }: HealthPage): void {
+  private draw({ counts, summary, states, ages, memory, connections, disk, ended, recent }: HealthPage): void {
     if (this.summary.textContent !== summary) this.summary.textContent = summary;
     this.put(this.counts, counts, (all) => all.map(figure));
+    this.put(this.states, states, (all) => (all.length > 0 ? all.map(bar) : [make('li', { class: 'nothing', text: this.words.noMemory })]));
     this.put(this.ages, ages, (all) => all.map(bar));
     this.put(this.connections, connections, (all) => all.map(figure));
     this.put(this.disk, disk, (all) => all.map(bar));

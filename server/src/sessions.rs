@@ -108,6 +108,8 @@ pub struct Sessions {
     existed: dashmap::DashMap<String, Vec<bool>>,
     /// Sessions at whose notebook's path another session's notebook lies. Owned by `renamed.rs`.
     displaced: DashSet<String>,
+    /// Sessions that live on without a notebook, since what was replayed from them has it. Owned by `renamed.rs`.
+    replaced: DashSet<String>,
     /// Notebooks (session and number) at whose path another notebook came to lie, which file, and when. Owned by
     /// `renamed.rs`.
     doubted:
@@ -165,6 +167,7 @@ impl Sessions {
             attached: DashSet::new(),
             existed: dashmap::DashMap::new(),
             displaced: DashSet::new(),
+            replaced: DashSet::new(),
             doubted: Mutex::default(),
             compared: Default::default(),
             silent: Mutex::default(),

@@ -102,6 +102,7 @@ story('views', 'the variables of a notebook, and how all kernels are', {
       await panel.locator(`body.vscode-${theme}`).waitFor();
       await run.shot(`health-${theme}`);
     }
+    await panel.locator('.states li', { hasText: 'idle' }).waitFor();
     // There is nothing to prune.
     await panel.getByRole('button', { name: 'Prune' }).click({ force: true });
     assert.equal(await editor.page.locator('.monaco-dialog-box').count(), 0);
@@ -125,5 +126,16 @@ story('views', 'the variables of a notebook, and how all kernels are', {
     await editor.said('1 ended kernel was removed');
     assert.deepEqual(JSON.parse(run.cli('list', '--all', '--json')), []);
     await eventually('none is left', async () => (await counts(panel)).includes('Ended 0'));
+  },
+  'the panel is there again after a reload of the window': async (run) => {
+    const { workbench: editor } = run;
+    await editor.command('Developer: Reload Window');
+    await editor.page.waitForEvent('load');
+    await editor.ready();
+    await editor.tab('Kernel Health').waitFor();
+    const panel = await editor.webview('main section.counts');
+    await eventually('as it was', async () => (await counts(panel)).startsWith('Active 0, Disconnected 0, Ended 0'));
+    // The window that was reloaded was heard of just now.
+    await panel.locator('.ages li', { hasText: /Healthy.*within 2 minutes/ }).waitFor();
   },
 });

@@ -93,6 +93,13 @@ fn a_fresh_kernel_is_as_it_was_then_and_the_old_one_stays() {
     // The old one is as it was, and is told apart.
     let old = window.session(&id);
     assert_eq!((&old["label"], &old["state"]), (&json!("n.ipynb before replay"), &json!("idle")));
+    // Its notebook is there as it was, with another kernel.
+    let told = |one: &Value| {
+        [&one["notebookExists"], &one["notebooks"][0]["notebookExists"], &one["replaced"]].map(|b| b == true)
+    };
+    assert_eq!((told(&old), told(&window.session(&new))), ([true, true, true], [true, true, false]));
+    let listed = world.cli_ok(["list"]);
+    assert!(!listed.contains("(gone)") && listed.matches("(has another kernel)").count() == 1, "{listed}");
     assert_eq!(pid_of(&old["pid"]), pid);
     eventually("no window shows it", PATIENCE, || {
         (window.session(&id)["windows"] == json!([])).then_some(())

@@ -1,6 +1,7 @@
 /**
  * Taking in a kernel that another program started, and a terminal on one that is kept.
- * Guarantees: nothing is taken in without a notebook that the person named; the kernel itself is not touched by it.
+ * Guarantees: nothing is taken in without a notebook that the person named or, where that is the only one in sight, has in front; the
+ * kernel itself is not touched by it.
  */
 import * as vscode from 'vscode';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
@@ -27,7 +28,7 @@ export function registerOtherCommands(parts: Parts, others: OtherKernels): vscod
 
 async function adopt(argument: unknown, { sidecar, follow }: Parts, others: OtherKernels): Promise<void> {
   const kernel = isOther(argument) ? argument : await pick(others);
-  const target = kernel && (await targetOf(kernel));
+  const target = kernel && (onlyTarget(kernel) ?? (await targetOf(kernel)));
   if (!target) return;
   const params = { connectionFile: kernel.connectionFile, notebookUri: target.toString() };
   const title = vscode.l10n.t('Kernel Keeper: taking in the kernel…');
@@ -49,6 +50,14 @@ async function pick(others: OtherKernels): Promise<OtherKernel | undefined> {
     kernel,
   }));
   return (await pickOne(items, { placeHolder: vscode.l10n.t('Adopt which kernel?') }))?.kernel;
+}
+
+/** The notebook in front, where none else is in sight, nor is the kernel another one's. */
+function onlyTarget({ notebookPath }: OtherKernel): vscode.Uri | undefined {
+  const shown = new Set(vscode.window.visibleNotebookEditors.map((editor) => editor.notebook));
+  const front = vscode.window.activeNotebookEditor?.notebook;
+  if (front?.notebookType !== NOTEBOOK_TYPE || front.isUntitled || shown.size !== 1) return undefined;
+  return notebookPath === null || front.uri.fsPath === notebookPath ? front.uri : undefined;
 }
 
 /** The notebook that it was started for, the one in front, or another. */

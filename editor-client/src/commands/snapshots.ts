@@ -5,7 +5,7 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
-import { hasState, moment, size } from '../describe';
+import { hasState, leftOutText, moment, size } from '../describe';
 import { dataOf } from '../errors';
 import { installPackage } from '../kernels/install';
 import { shownNotebook } from '../kernels/documents';
@@ -50,7 +50,7 @@ const save: Run = async (session, parts) => {
     showStatus(vscode.l10n.t('Snapshot “{0}” was saved: {1}', snapshot.name, facts), 8_000);
     return;
   }
-  const text = vscode.l10n.t('Snapshot “{0}” was saved: {1}. {2}', snapshot.name, facts, leftOut(snapshot.skipped));
+  const text = vscode.l10n.t('Snapshot “{0}” was saved: {1}. {2}', snapshot.name, facts, leftOutText(snapshot.skipped, vscode.l10n.t));
   await sayWithDetails(text, vscode.l10n.t('Not in the snapshot “{0}”', snapshot.name), snapshot.skipped);
 };
 
@@ -143,7 +143,7 @@ async function sayRestored(done: string, { variables, skipped, warnings }: Resto
     showStatus(text, 8_000);
     return;
   }
-  const parts = [`${text}.`, ...warnings, ...(skipped.length > 0 ? [leftOut(skipped)] : [])];
+  const parts = [`${text}.`, ...warnings, ...(skipped.length > 0 ? [leftOutText(skipped, vscode.l10n.t)] : [])];
   await sayWithDetails(parts.join(' '), vscode.l10n.t('Not restored'), skipped, warnings.length > 0);
 }
 
@@ -232,12 +232,6 @@ async function withDill<T>(task: () => Thenable<T>): Promise<T> {
 }
 
 const countOf = (count: number): string => (count === 1 ? vscode.l10n.t('1 variable') : vscode.l10n.t('{0} variables', count));
-
-function leftOut(skipped: readonly SkippedVariable[]): string {
-  return skipped.length === 1
-    ? vscode.l10n.t('1 variable was left out: {0}.', skipped[0]?.name ?? '')
-    : vscode.l10n.t('{0} variables were left out.', skipped.length);
-}
 
 async function sayWithDetails(text: string, title: string, skipped: readonly SkippedVariable[], isWarning = false): Promise<void> {
   const details = vscode.l10n.t('Show Details');

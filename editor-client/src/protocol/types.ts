@@ -43,7 +43,8 @@ export type AdoptKernelParams = { connectionFile: string,
 notebookUri?: string, label?: string, };
 
 /**
- * Live sessions by the time since their last activity: under 2 minutes, under 10, longer.
+ * Windows by the time since they were last heard of: under 2 minutes, under 10, longer. Of kernels it says nothing: one
+ * that idles for days is well.
  */
 export type Ages = { healthy: number, aging: number, stale: number, };
 
@@ -627,7 +628,11 @@ notebookPath: string | null, };
 /**
  * `keeper/listOtherKernels`: newest first.
  */
-export type OtherKernelsResult = { kernels: Array<OtherKernel>, };
+export type OtherKernelsResult = { kernels: Array<OtherKernel>, 
+/**
+ * Where their connection files are looked for: Jupyter's runtime folder.
+ */
+folder: string | null, };
 
 /**
  * An nbformat 4 output, plus `displayId` where the message had one. Text is one string, never a list of lines.
@@ -838,6 +843,10 @@ gpuMemoryBytes: number | null,
  * Another program started the kernel, and may use or end it, too.
  */
 adopted: boolean, 
+/**
+ * Another session has its notebook, as after a replay: this one lives on without, and names what it had.
+ */
+replaced: boolean, 
 /**
  * An agent started it, and no person's window had it since.
  */

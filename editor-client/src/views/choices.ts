@@ -25,6 +25,7 @@ function whatAndWhere(session: Session): string {
   const paths = session.notebooks.map(({ notebookPath, notebookUri }) =>
     notebookPath === null ? vscode.l10n.t('not saved yet') : vscode.workspace.asRelativePath(vscode.Uri.parse(notebookUri)),
   );
-  const gone = isGone(session) ? [vscode.l10n.t('notebook is gone')] : [];
+  const another = session.replaced ? [vscode.l10n.t('its notebook has another kernel')] : [];
+  const gone = another.length === 0 && isGone(session) ? [vscode.l10n.t('notebook is gone')] : another;
   return [...gone, paths.join(', '), session.kernel.displayName].join(' · ');
 }

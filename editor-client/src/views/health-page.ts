@@ -46,6 +46,9 @@ export interface HealthPage {
   readonly counts: readonly Figure[];
   /** The counts in one sentence, read out when they change. */
   readonly summary: string;
+  /** What kernels are at. */
+  readonly states: readonly Bar[];
+  /** When windows were last heard of. */
   readonly ages: readonly Bar[];
   readonly memory: readonly MemoryChart[];
   readonly connections: readonly Figure[];
@@ -68,7 +71,8 @@ export function healthWords(translate: Translate) {
   return {
     title: translate('Kernel Health'),
     counts: translate('Kernels'),
-    ages: translate('Last Activity'),
+    states: translate('What Kernels Are At'),
+    ages: translate('Windows, Last Heard Of'),
     memory: translate('Memory'),
     noMemory: translate('No kernel is running.'),
     now: translate('now'),
@@ -110,6 +114,7 @@ export function healthPage(
   return {
     counts,
     summary,
+    states: statesOf(live, translate),
     ages: [
       age('healthy', translate('Healthy'), translate('within 2 minutes')),
       age('aging', translate('Aging'), translate('within 10 minutes')),
@@ -133,6 +138,14 @@ export function healthPage(
     ],
     ended: sessions.ended,
   };
+}
+
+/** In the words of the tree, which no number of idle days changes: keeping what idles is what all this is for. */
+function statesOf(live: readonly Session[], translate: Translate): Bar[] {
+  const words = live.map((session) => stateText(session, translate));
+  const counts = new Map<string, number>();
+  for (const word of words.sort()) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return [...counts].map(([name, count]) => ({ name, value: String(count), hint: '', share: count / live.length, tone: 'plain' }));
 }
 
 const figure = (name: string, value: number, hint: string): Figure => ({ name, value: String(value), hint });

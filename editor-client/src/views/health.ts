@@ -1,5 +1,5 @@
 /**
- * *Kernel Health*: a panel with how it all is. One at a time.
+ * *Kernel Health*: a panel with how it all is. One at a time; it is there again after its window was reloaded.
  * Guarantees: asks when a session was pushed, else every 10 s, while hidden every 30 s and for nothing else; memory is kept for as long as
  * the panel is open, also while it is hidden; nothing is pruned without a question. Leaves out: drawing (`webviews/health.ts`).
  */
@@ -29,29 +29,41 @@ interface Uses {
 }
 
 export class HealthCommand implements vscode.Disposable {
-  private readonly command: vscode.Disposable;
+  private readonly registered: vscode.Disposable;
   private open: HealthPanel | undefined;
 
-  constructor(uses: Uses) {
-    this.command = vscode.commands.registerCommand(HEALTH, () => {
+  constructor(private readonly uses: Uses) {
+    const show = () => {
       if (this.open) this.open.panel.reveal();
-      else {
-        this.open = new HealthPanel(uses);
-        this.open.panel.onDidDispose(() => {
-          this.open = undefined;
-        });
-      }
-    });
+      else this.begin(vscode.window.createWebviewPanel(HEALTH, vscode.l10n.t('Kernel Health'), vscode.ViewColumn.Active, WEBVIEW_OPTIONS));
+    };
+    const deserializeWebviewPanel = (panel: vscode.WebviewPanel) => {
+      if (this.open) panel.dispose();
+      else this.begin(panel);
+      return Promise.resolve();
+    };
+    this.registered = vscode.Disposable.from(
+      vscode.commands.registerCommand(HEALTH, show),
+      vscode.window.registerWebviewPanelSerializer(HEALTH, { deserializeWebviewPanel }),
+    );
   }
 
+  /** Leaves an open panel to VS Code, which closes it, or keeps it over a reload of the window. */
   dispose(): void {
-    this.command.dispose();
-    this.open?.panel.dispose();
+    this.registered.dispose();
+    this.open?.dispose();
+  }
+
+  private begin(panel: vscode.WebviewPanel): void {
+    panel.webview.options = WEBVIEW_OPTIONS;
+    this.open = new HealthPanel(this.uses, panel);
+    panel.onDidDispose(() => {
+      this.open = undefined;
+    });
   }
 }
 
 class HealthPanel {
-  readonly panel: vscode.WebviewPanel;
   private readonly samples = new MemorySamples();
   private readonly subscriptions: vscode.Disposable[];
   private latest: { health: Health; at: Date } | undefined;
@@ -62,9 +74,11 @@ class HealthPanel {
   private isAsking = false;
   private isDisposed = false;
 
-  constructor(private readonly uses: Uses) {
+  constructor(
+    private readonly uses: Uses,
+    readonly panel: vscode.WebviewPanel,
+  ) {
     const { sidecar, sessions, visibility, extension } = uses;
-    this.panel = vscode.window.createWebviewPanel(HEALTH, vscode.l10n.t('Kernel Health'), vscode.ViewColumn.Active, WEBVIEW_OPTIONS);
     this.panel.iconPath = vscode.Uri.joinPath(extension, 'media', 'icon.png');
     this.subscriptions = [
       sidecar.onState(() => void this.refresh()),
@@ -81,13 +95,17 @@ class HealthPanel {
       }),
     ];
     this.panel.onDidDispose(() => {
-      this.isDisposed = true;
-      clearTimeout(this.timer);
       visibility.set(HEALTH, false);
-      for (const subscription of this.subscriptions) subscription.dispose();
+      this.dispose();
     });
-    visibility.set(HEALTH, true);
+    visibility.set(HEALTH, this.panel.visible);
     void this.begin();
+  }
+
+  dispose(): void {
+    this.isDisposed = true;
+    clearTimeout(this.timer);
+    for (const subscription of this.subscriptions) subscription.dispose();
   }
 
   private async begin(): Promise<void> {

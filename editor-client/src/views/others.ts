@@ -76,7 +76,8 @@ export class OtherKernels implements vscode.TreeDataProvider<OtherKernel>, vscod
 
   /** What is listed now; looked for anew. */
   async list(): Promise<readonly OtherKernel[]> {
-    const { kernels } = await this.sidecar.request('keeper/listOtherKernels', {});
+    const { kernels, folder } = await this.sidecar.request('keeper/listOtherKernels', {});
+    this.view.message = folder === null ? '' : plain(vscode.l10n.t('Looked in {0}', folder));
     this.kernels = kernels;
     const look = JSON.stringify(kernels.map((kernel) => this.getTreeItem(kernel)));
     if (look !== this.look) this.changeEmitter.fire(undefined);

@@ -314,6 +314,7 @@ impl Record {
             memory_bytes: None,
             cpu_percent: None,
             adopted: self.foreign,
+            replaced: self.lives_on(),
             agent: self.agent,
             gpu_memory_bytes: None,
             stops_at: None,

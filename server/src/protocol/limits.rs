@@ -223,6 +223,7 @@ mod tests {
             cpu_percent: None,
             gpu_memory_bytes: None,
             adopted: false,
+            replaced: false,
             agent: false,
             stops_at: None,
             ended_at: None,

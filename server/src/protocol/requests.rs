@@ -296,7 +296,12 @@ wire! {
         notebook_path: Option<String>,
     }
     /// `keeper/listOtherKernels`: newest first.
-    OtherKernelsResult { kernels: Vec<OtherKernel> }
+    OtherKernelsResult {
+        kernels: Vec<OtherKernel>,
+        /// Where their connection files are looked for: Jupyter's runtime folder.
+        #[cfg_attr(test, ts(type = "string | null"))]
+        folder: Option<String>,
+    }
     /// `keeper/adoptKernel`
     AdoptKernelParams {
         connection_file: String,
@@ -319,7 +324,8 @@ wire! {
     /// A live session is disconnected when no window has it attached, else active; `total` counts all of them.
     SessionCounts { active: u32, disconnected: u32, ended: u32, total: u32 }
     WindowCounts { active: u32, disconnected: u32, total: u32 }
-    /// Live sessions by the time since their last activity: under 2 minutes, under 10, longer.
+    /// Windows by the time since they were last heard of: under 2 minutes, under 10, longer. Of kernels it says nothing: one
+    /// that idles for days is well.
     Ages { healthy: u32, aging: u32, stale: u32 }
     /// What windows did in the last 24 hours.
     LastDay { connects: u32, disconnects: u32, reconnects: u32, expired_tokens: u32, rejected_tokens: u32 }

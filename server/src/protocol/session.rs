@@ -62,6 +62,9 @@ pub struct Session {
     /// Another program started the kernel, and may use or end it, too.
     #[serde(default)]
     pub adopted: bool,
+    /// Another session has its notebook, as after a replay: this one lives on without, and names what it had.
+    #[serde(default)]
+    pub replaced: bool,
     /// An agent started it, and no person's window had it since.
     #[serde(default)]
     pub agent: bool,

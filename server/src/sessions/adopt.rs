@@ -32,6 +32,11 @@ impl Sessions {
         Ok(self.others().await?.into_iter().map(|other| other.shown).collect())
     }
 
+    /// Where they are looked for.
+    pub fn others_folder(&self) -> Option<String> {
+        Search::of_this_process().runtime_folder().map(|folder| folder.to_string_lossy().into_owned())
+    }
+
     async fn others(self: &Arc<Self>) -> Result<Vec<Other>, Error> {
         // Looks at every process: beside what else goes on.
         let found = tokio::task::spawn_blocking(|| {

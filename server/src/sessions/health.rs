@@ -9,7 +9,7 @@ use crate::protocol::{
     WindowState,
 };
 
-/// Milliseconds since the last activity.
+/// Milliseconds since a window was last heard of.
 const HEALTHY: i64 = 2 * 60_000;
 const AGING: i64 = 10 * 60_000;
 const DAY: i64 = 24 * 3_600_000;
@@ -20,20 +20,23 @@ impl Sessions {
         let now = Time::now();
         let all = self.list(true).await?;
         let live = all.iter().filter(|session| session.state != SessionState::Ended);
-        let (mut active, mut ages, mut count) = (0, Ages { healthy: 0, aging: 0, stale: 0 }, 0);
+        let (mut active, mut count) = (0, 0);
         for session in live {
             count += 1;
             active += u32::from(session.has_window());
-            match now.since(session.last_activity_at) {
-                age if age < HEALTHY => ages.healthy += 1,
-                age if age < AGING => ages.aging += 1,
-                _ => ages.stale += 1,
-            }
         }
         let total = all.len() as u32;
         let sessions = SessionCounts { active, disconnected: count - active, ended: total - count, total };
         let rows = self.registry().windows().map_err(store_failed)?;
         let there = rows.iter().filter(|row| self.state_of(row) == WindowState::Active).count() as u32;
+        let mut ages = Ages { healthy: 0, aging: 0, stale: 0 };
+        for row in &rows {
+            match now.since(row.last_seen) {
+                age if age < HEALTHY => ages.healthy += 1,
+                age if age < AGING => ages.aging += 1,
+                _ => ages.stale += 1,
+            }
+        }
         let total = rows.len() as u32;
         let windows = WindowCounts { active: there, disconnected: total - there, total };
         let counts = self.registry().event_counts(Time(now.0 - DAY)).map_err(store_failed)?;

@@ -279,6 +279,7 @@ impl Sessions {
             let path = notebook.notebook_path.as_deref().map(std::path::Path::new);
             notebook.notebook_exists = path.is_none_or(std::path::Path::exists);
         }
+        session.replaced |= self.replaced.contains(&session.id);
         if let Some(first) = session.notebooks.first_mut() {
             first.notebook_exists &= !self.displaced.contains(&session.id);
             session.notebook_exists = first.notebook_exists;

@@ -265,14 +265,23 @@ impl Sessions {
             first.entry(&binding.session_id).or_insert(binding);
         }
         let is_live = |id: &str| self.registry().session(id).is_ok_and(|row| row.is_some_and(|row| row.live));
-        let lost = |id: &String| match first.get(id.as_str()) {
-            Some(binding) => self.is_displaced(binding),
-            None => is_live(id),
-        };
         let ids: Vec<String> = self.live.iter().map(|live| live.key().clone()).collect();
         self.displaced.retain(|id| ids.contains(id));
+        self.replaced.retain(|id| ids.contains(id));
         for id in ids {
-            if lost(&id) {
+            let lost = match first.get(id.as_str()) {
+                Some(binding) => self.is_displaced(binding),
+                None => is_live(&id),
+            };
+            // What was replayed from it has its notebook, which is there as it was: nothing came to lie in its place.
+            let bound = if lost { self.bound(&id) } else { Vec::new() };
+            if !bound.is_empty() && bound.iter().all(|binding| binding.given_up) {
+                self.displaced.remove(&id);
+                self.replaced.insert(id);
+                continue;
+            }
+            self.replaced.remove(&id);
+            if lost {
                 self.displaced.insert(id);
                 continue;
             }
@@ -290,7 +299,8 @@ impl Sessions {
         let live: Vec<Session> = self.live.iter().map(|live| live.session.clone()).collect();
         for session in live {
             let exist = |session: &Session| -> Vec<bool> {
-                session.notebooks.iter().map(|notebook| notebook.notebook_exists).collect()
+                let exists = session.notebooks.iter().map(|notebook| notebook.notebook_exists);
+                exists.chain([session.replaced]).collect()
             };
             let (id, last) = (session.id.clone(), exist(&session));
             let session = self.present(session);

@@ -15,7 +15,12 @@ pub async fn others(sessions: &Arc<Sessions>, json: bool) -> Result<(), Error> {
         return print_json(&others);
     }
     match others.is_empty() {
-        true => say!("No kernels of other programs are running."),
+        true => match sessions.others_folder() {
+            Some(folder) => {
+                say!("No kernels of other programs have their connection files in {}.", plain::line(&folder))
+            }
+            None => say!("No kernels of other programs are running."),
+        },
         false => say::table(&show::others(&others)),
     }
     Ok(())

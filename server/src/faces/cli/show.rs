@@ -15,7 +15,11 @@ pub fn sessions(sessions: &[Session]) -> Table {
     let mut table =
         table(&["SESSION", "LABEL", "STATE", "PID", "SINCE", "KERNEL", "MEMORY", "CPU", "NOTEBOOK"]);
     for session in sessions {
-        let gone = if session.notebook_exists { "" } else { " (gone)" };
+        let gone = match (session.replaced, session.notebook_exists) {
+            (true, _) => " (has another kernel)",
+            (false, true) => "",
+            (false, false) => " (gone)",
+        };
         let place = session.notebook_path.clone().unwrap_or_else(|| session.notebook_uri.clone());
         table.add_row([
             cell(&session.id),

@@ -301,7 +301,8 @@ async fn inspect(backend: &Backend, params: Value) -> Answer<InspectResult> {
 
 async fn list_other_kernels(backend: &Backend, _: Value) -> Answer<OtherKernelsResult> {
     backend.looked().await;
-    Ok(OtherKernelsResult { kernels: backend.sessions()?.other_kernels().await? })
+    let sessions = backend.sessions()?;
+    Ok(OtherKernelsResult { kernels: sessions.other_kernels().await?, folder: sessions.others_folder() })
 }
 
 async fn adopt_kernel(backend: &Backend, params: Value) -> Answer<SessionResult> {
