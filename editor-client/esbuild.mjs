@@ -1,4 +1,5 @@
-// Bundles the extension into dist/extension.js, and what its webviews run and how they look into dist/webviews/; with --tests the unit
+// Bundles the extension into dist/extension.js, and what its webviews run and how they look into dist/webviews/, what draws
+// figures into dist/renderers/; with --tests the unit
 // tests into dist/test/; with --production minified; with --watch again after each change. The types are checked by `npm run compile`.
 import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -36,7 +37,14 @@ if (process.argv.includes('--tests')) {
     format: 'iife',
     minify: production,
   };
-  for (const options of [extension, webviews]) {
+  // VS Code imports them where a notebook shows such an output.
+  const renderers = {
+    ...webviews,
+    entryPoints: ['plotly.ts', 'vega.ts'].map((name) => join(here, 'renderers', name)),
+    outdir: join(dist, 'renderers'),
+    format: 'esm',
+  };
+  for (const options of [extension, webviews, renderers]) {
     if (process.argv.includes('--watch')) await (await context(options)).watch();
     else await build(options);
   }

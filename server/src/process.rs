@@ -20,7 +20,7 @@ mod unix;
 
 pub use clock::{awake_milliseconds, elapsed_milliseconds};
 pub use editor::editor_of;
-pub use environment::{clean, with_interpreter_first};
+pub use environment::{clean, with_figures_as_data, with_interpreter_first};
 pub use gpu::{gpu_bytes, uses_gpu};
 pub use identity::{
     Identity, boot_id, descends, host, identity_of, is_frozen, leader_started_with, started_at,

@@ -71,6 +71,7 @@ const sources = [
   ...under('server/src', '.rs'),
   ...client,
   ...under('editor-client/webviews', '.ts', '.css'),
+  ...under('editor-client/renderers', '.ts'),
   ...under('scripts', '.mjs'),
   ...under('tests', '.mjs', '.rs'),
 ];

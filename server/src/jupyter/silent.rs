@@ -51,6 +51,25 @@ except Exception:
     pass
 ";
 
+/// Altair's charts come as data, which the editor draws, where the user leaves it to Altair how: that would be HTML which
+/// loads what draws it over the network. IPython is told by name, so that nothing is imported before the user does.
+const FIGURES: &str = "
+def figures(shell):
+    def bundle(chart, include=None, exclude=None):
+        import altair
+        if altair.renderers.active != 'default':
+            return chart._repr_mimebundle_(include=include, exclude=exclude)
+        with altair.renderers.enable('mimetype'):
+            return chart._repr_mimebundle_(include=include, exclude=exclude)
+    formatter = shell.display_formatter.mimebundle_formatter
+    for version in range(4, 10):
+        formatter.for_type_by_name('altair.vegalite.v%i.api' % version, 'TopLevelMixin', bundle)
+try:
+    figures(get_ipython())
+except Exception:
+    pass
+";
+
 /// Lifts the mark in the socket's own thread, since ZMQ sockets are not thread-safe, and listens at the first endpoint that
 /// can be had. Both happen once in the kernel's life; where the file of the endpoint was removed meanwhile it listens anew,
 /// with the mark that it has. A process that may open hardly any more files dies of one too many (ipykernel has 62 with
@@ -104,7 +123,7 @@ result = listen(thread, endpoints)
 
 /// Is evaluated in the namespace of the user, so it leaves no name behind.
 const CODE: &str = "(lambda thread, inline, space: (\
-exec(MOVE_PIPE, {'thread': thread}), \
+exec(OURS, {'thread': thread, 'get_ipython': get_ipython}), \
 inline and inline.show.__dict__.pop('_kernel_keeper', False) and setattr(inline.show, '_draw_called', True), \
 space.update(thread=thread, endpoints=ENDPOINTS), exec(LISTEN, space), space['result'])[4])(\
 get_ipython().kernel.iopub_thread, __import__('sys').modules.get('matplotlib_inline.backend_inline'), {})";
@@ -123,13 +142,13 @@ const SNAPSHOT_SOURCE: &str = include_str!("snapshot.py");
 /// counts as no execution. To be sent before anybody subscribes to a kernel's output for the first time. On the shell channel
 /// it runs when the kernel is idle. On control it runs at once, also beside a running cell (ipykernel 7.4: 6 ms), whose
 /// outputs stay its own: for adoption.
-/// With `move_pipe` ipykernel's port for forked children becomes a socket beside the connection file.
-pub fn iopub_without_limit(session: &str, endpoints: &[String], move_pipe: bool) -> Message {
+/// With `is_ours` ipykernel's port for forked children becomes a socket beside the connection file, and charts come as data.
+pub fn iopub_without_limit(session: &str, endpoints: &[String], is_ours: bool) -> Message {
     // JSON strings and lists of them are those of Python, too.
-    let pipe = if move_pipe { MOVE_PIPE } else { "" };
+    let ours = if is_ours { format!("{MOVE_PIPE}{FIGURES}") } else { String::new() };
     let code = CODE
         .replace("LISTEN", &json!(LISTEN).to_string())
-        .replace("MOVE_PIPE", &json!(pipe).to_string())
+        .replace("OURS", &json!(ours).to_string())
         .replace("ENDPOINTS", &json!(endpoints).to_string());
     request(session, &code)
 }

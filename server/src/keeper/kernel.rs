@@ -165,6 +165,7 @@ pub fn spawn(
     let log = crate::paths::open_private(&folders.kernel_log(id))?;
     let environment =
         process::with_interpreter_first(process::clean(std::env::vars_os()), &PathBuf::from(program));
+    let environment = process::with_figures_as_data(environment);
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(environment).envs(&kernel.env);
     command.current_dir(&kernel.cwd);

@@ -20,6 +20,8 @@ const POINTERS: [(&str, &str); 4] = [
     ("NODE_OPTIONS", "ms-vscode.js-debug"),
 ];
 
+const PLOTLY: &str = "PLOTLY_RENDERER";
+
 /// What remains for a kernel.
 pub fn clean(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let variables: Vec<(OsString, OsString)> = variables.into_iter().collect();
@@ -91,6 +93,15 @@ fn is_interpreter(program: &Path) -> bool {
     ["python", "pythonw", "pypy", "xpython", "R", "Rscript", "xr", "julia"].contains(&name)
 }
 
+/// Plotly's figures come as data, which the editor draws, unless the user has chosen. Before its release 6 it would put all of
+/// plotly.js (4.5 MB) into the output of the first cell that shows one, and so into the notebook.
+pub fn with_figures_as_data(mut variables: Vec<(OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    if value(&variables, PLOTLY).is_none_or(OsStr::is_empty) {
+        set(&mut variables, PLOTLY, Some("plotly_mimetype".into()));
+    }
+    variables
+}
+
 fn value<'a>(variables: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
     variables.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_os_str())
 }
@@ -137,6 +148,16 @@ mod tests {
         kept.iter().for_each(|name| check(&[(name, "/mine")], &[(name, "/mine")]));
         check(&[("GIT_ASKPASS", "/opt/code/extensions/git/dist/askpass.sh"), ("A", "")], &[("A", "")]);
         check(&[("NODE_OPTIONS", "--require /x/ms-vscode.js-debug/bootloader.js")], &[]);
+    }
+
+    #[test]
+    fn figures_come_as_data_unless_the_user_chose() {
+        let check = |given: &[(&str, &str)], expect: &str| {
+            assert_eq!(with_figures_as_data(list(given)), list(&[(PLOTLY, expect)]));
+        };
+        check(&[], "plotly_mimetype");
+        check(&[(PLOTLY, "")], "plotly_mimetype");
+        check(&[(PLOTLY, "notebook")], "notebook");
     }
 
     #[test]
