@@ -10,6 +10,7 @@ import type { Attachment } from './kernels/attachment';
 import type { Attachments } from './kernels/attachments';
 import { NOTEBOOK_TYPE, type Kernel } from './kernels/controllers';
 import { isSuccessor, openNotebook, revealNotebook, shownNotebook, takePlace } from './kernels/documents';
+import { offerLanguage } from './kernels/language';
 import type { Renames } from './kernels/renames';
 import { hasTab, pause, type Selection } from './kernels/selection';
 import type { Answer, Offers } from './offers';
@@ -41,7 +42,9 @@ export class Follow implements vscode.Disposable {
   ) {
     this.subscriptions = [
       offers.onDidAnswer((answer) => void this.guard(this.answered(answer), true)),
-      selection.onDidChoose(({ notebook, kernel }) => void this.guard(this.chosen(notebook, kernel), true)),
+      selection.onDidChoose(({ notebook, kernel }) => {
+        void this.guard(this.chosen(notebook, kernel), true);
+      }),
       sessions.onDidUpdate(({ session, before }) => void this.guard(this.updated(session, before), true)),
       sidecar.onFollowed(({ notebookUri, session }) => void this.guard(this.followed(vscode.Uri.parse(notebookUri), session))),
       vscode.window.tabGroups.onDidChangeTabs((event) => {
@@ -225,16 +228,22 @@ export class Follow implements vscode.Disposable {
 
   /** Another kernel was chosen while the notebook's own lives: the sidecar asks before it stops one. */
   private async chosen(notebook: vscode.NotebookDocument, kernel: Kernel): Promise<void> {
+    if (await this.isTaken(notebook, kernel)) await offerLanguage(notebook, kernel);
+  }
+
+  /** False where the notebook goes on with the kernel it had. */
+  private async isTaken(notebook: vscode.NotebookDocument, kernel: Kernel): Promise<boolean> {
     const attachment = this.attachments.of(notebook);
     const session = attachment && this.sessions.get(attachment.sessionId);
-    if (!session || session.state === 'ended' || session.kernel.name === kernel.name) return;
+    if (!session || session.state === 'ended' || session.kernel.name === kernel.name) return true;
     const notebookUri = notebook.uri.toString();
     const result = await this.sidecar.request('keeper/ensureSession', { notebookUri, kernelName: kernel.name });
     const settled = result.outcome === 'ask' && result.offer ? await this.offers.ask(result.offer) : result;
-    if (settled?.session?.id !== session.id || settled.outcome === 'started') return;
+    if (settled?.session?.id !== session.id || settled.outcome === 'started') return settled?.outcome === 'started';
     // It goes on with the kernel it had, so that one is to be selected again.
     this.attachments.drop(notebook);
     await this.attachments.attach(notebook, settled.session, { quietly: true });
+    return false;
   }
 
   private lookAround(): void {

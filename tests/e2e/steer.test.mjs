@@ -56,9 +56,9 @@ story('steer', 'a kernel is interrupted, restarted, exchanged', {
     await editor.ended(setup);
     const { pid } = run.session('draft.ipynb');
     await editor.selectKernel('Deno');
-    await editor.said('has been running since');
+    await editor.said('It goes on until it is stopped: choose Python 3 (ipykernel) again to get back to it.');
     assert.equal(run.session('draft.ipynb').pid, pid);
-    await editor.press('has been running since', 'Resume Session');
+    await editor.press('has been running since', 'Go On with It');
     await editor.kernelLabel(python).waitFor();
     assert.equal(run.session('draft.ipynb').pid, pid);
     await variables(run, 'value is 42');
@@ -66,10 +66,20 @@ story('steer', 'a kernel is interrupted, restarted, exchanged', {
   'chosen again and started fresh, the old one is stopped': async (run) => {
     const { workbench: editor } = run;
     await editor.selectKernel('Deno');
-    await editor.press('has been running since', 'Start Fresh');
+    await editor.press('has been running since', 'Stop It, Start Fresh');
     await eventually('a Deno kernel', () => run.session('draft.ipynb')?.kernel.displayName === 'Deno');
     await editor.kernelLabel('Deno').waitFor();
     assert.equal(run.sessions().filter(({ state }) => state !== 'ended').length, 1);
+  },
+  'its cells are Python still, which is said; changed, they run in it': async (run) => {
+    const { workbench: editor } = run;
+    await editor.said(/Deno runs typescript\. \d cells of draft\.ipynb are in another language, and do not run in it\./);
+    await run.shot('language');
+    await editor.press('in another language', 'Change Language');
+    await editor.cell(setup).locator('.cell-status-item', { hasText: 'TypeScript' }).waitFor();
+    assert.equal(await editor.cell(long).locator('.codicon-notebook-state-error').count(), 0, 'this kernel never ran it');
+    await editor.runCell(setup);
+    await editor.cell(setup).locator('.execution-count-label', { hasText: '[1]' }).waitFor();
   },
   'stopped and refreshed, Restart in the toolbar starts its own kernel again': async (run) => {
     const { workbench: editor } = run;

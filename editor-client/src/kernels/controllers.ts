@@ -167,7 +167,7 @@ function descriptionOf({ ready, provisioner }: Pick<Kernelspec, 'ready' | 'provi
 export const controllerId = (kernelName: string): string => `kernel.${encodeURIComponent(kernelName)}`;
 
 /** VS Code's id of a kernel's language; they differ in case, and in few names. */
-function languageId(language: string): string {
+export function languageId(language: string): string {
   const id = language.toLowerCase();
   return { 'c++': 'cpp', 'c#': 'csharp', 'f#': 'fsharp', bash: 'shellscript' }[id] ?? id;
 }

@@ -25,8 +25,11 @@ pub struct NewOffer {
 impl NewOffer {
     pub fn resume(notebook: NotebookName, session: Session, kernel_name: Option<&str>) -> NewOffer {
         let message = text::resume(&session, kernel_name, None, false);
+        let is_other = kernel_name.is_some_and(|name| !name.eq_ignore_ascii_case(&session.kernel.name));
+        let back = if is_other { "Go On with It" } else { "Resume Session" };
+        let fresh = if is_other { "Stop It, Start Fresh" } else { "Start Fresh" };
         let kernel_name = kernel_name.map_or_else(|| session.kernel.name.clone(), str::to_owned);
-        let actions = vec![action(actions::RESUME, "Resume Session"), action(actions::FRESH, "Start Fresh")];
+        let actions = vec![action(actions::RESUME, back), action(actions::FRESH, fresh)];
         Self::new(OfferKind::Resume, notebook, message, Some(kernel_name), actions, vec![session])
     }
 

@@ -34,14 +34,21 @@ pub fn resume(
 ) -> String {
     let mut text = format!("{} has been running since {}", kernel(session), local(session.started_at));
     let other = kernel_name.filter(|name| !name.eq_ignore_ascii_case(&session.kernel.name));
-    if let Some(other) = other {
-        text.push_str(&format!(", with {}, not {other}", session.kernel.display_name));
+    if other.is_some() {
+        text.push_str(&format!(", with {}", session.kernel.display_name));
     }
     if let Some(running) = running {
         text.push_str(&format!("; {running}"));
     }
     text.push_str(if is_elsewhere { ". It is open and live in another window. " } else { ". " });
-    text.push_str(if other.is_some() { "Resume it?" } else { "Resume?" });
+    match other {
+        // Chosen on purpose: what becomes of the one that there is.
+        Some(other) => text.push_str(&format!(
+            "It goes on until it is stopped: choose {} again to get back to it. Stop it, and start {other} instead?",
+            session.kernel.display_name
+        )),
+        None => text.push_str("Resume?"),
+    }
     text
 }
 
