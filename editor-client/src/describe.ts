@@ -173,10 +173,12 @@ export function stakes(live: readonly Session[], translate: Translate): string {
   const busy = live.filter(isBusy);
   const elsewhere = live.filter((session) => windowsOf(session).some(({ thisWindow }) => !thisWindow));
   const agents = live.filter(isUsedByAgent);
+  const adopted = live.filter((session) => session.adopted);
   const lines = [];
   if (busy.length > 0) lines.push(translate('Busy: {0}', labels(busy)));
   if (elsewhere.length > 0) lines.push(translate('Open in another window: {0}', labels(elsewhere)));
   if (agents.length > 0) lines.push(translate('Used by an agent: {0}', labels(agents)));
+  if (adopted.length > 0) lines.push(translate('Started by another program: {0}', labels(adopted)));
   return lines.join('\n');
 }
 
@@ -195,6 +197,13 @@ export function leftOutText(skipped: readonly SkippedVariable[], translate: Tran
   return skipped.length === 1
     ? translate('1 variable was left out: {0}.', names)
     : translate('{0} variables were left out: {1}.', skipped.length, names);
+}
+
+/** What became of a kernel that a notebook had: it has no variables any more. Undefined where it is the notebook's still, or had none. */
+export function goneText(session: Session, isStillItsOwn: boolean, now: Date, translate: Translate): string | undefined {
+  if (Date.parse(session.lastActivityAt) <= Date.parse(session.startedAt)) return undefined;
+  if (session.state === 'ended') return translate('the one before {0}', endedText(session, now, translate));
+  return isStillItsOwn ? undefined : translate('the one before is its own no more, and goes on as {0}', session.label);
 }
 
 /** Whether a cell runs in it, or waits. */

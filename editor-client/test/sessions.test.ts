@@ -4,6 +4,7 @@ import {
   activityText,
   choiceText,
   factsText,
+  goneText,
   hasState,
   isLeft,
   leftOutText,
@@ -322,4 +323,18 @@ test('the status bar says what a question is about', () => {
   check('recover', 'Kernel crashed', { state: 'ended', endReason: 'crashed' });
   check('recover', 'Kernel lost', { state: 'ended', endReason: 'lost' });
   check('migrate', 'Moved');
+});
+
+test('what became of the kernel that a notebook had is said where it had anything', () => {
+  const check = (some: Partial<Session>, isStillItsOwn: boolean, expect: string | undefined) => {
+    assert.equal(goneText(session(some), isStillItsOwn, now, translate), expect);
+  };
+  check({ state: 'ended', endedAt: ago(5), endReason: 'stopped' }, true, 'the one before ended at 17:55');
+  check({ state: 'ended', endedAt: ago(5), lastActivityAt: ago(60) }, true, undefined);
+  check({}, true, undefined);
+  check({}, false, 'the one before is its own no more, and goes on as draft.ipynb');
+});
+
+test('kernels that other programs started are named before all are stopped', () => {
+  assert.equal(stakes([session({ adopted: true })], translate), 'Started by another program: draft.ipynb');
 });

@@ -44,7 +44,9 @@ async function stopAll({ sidecar, sessions }: Parts): Promise<void> {
   const live = sessions.live();
   const [only] = live;
   if (!only) return;
-  const detail = live.map((session) => `${session.label}${isBusy(session) ? vscode.l10n.t(' (busy)') : ''}`).join('\n');
+  const names = live.map((session) => `${session.label}${isBusy(session) ? vscode.l10n.t(' (busy)') : ''}`);
+  const elsewhere = live.filter((session) => !isBusy(session));
+  const detail = [...names, stakes(elsewhere, vscode.l10n.t)].filter((line) => line !== '').join('\n');
   const question =
     live.length === 1
       ? vscode.l10n.t('Stop the kernel of {0}? Its variables are lost.', only.label)

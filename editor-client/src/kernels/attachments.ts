@@ -33,6 +33,8 @@ export interface AttachOptions {
 export class Attachments implements vscode.Disposable {
   private readonly attached = new Map<vscode.NotebookDocument, Attachment>();
   private readonly attaching = new Map<vscode.NotebookDocument, { sessionId: string; done: Promise<Attachment | undefined> }>();
+  /** The session that each followed last. */
+  private readonly last = new WeakMap<vscode.NotebookDocument, string>();
   private readonly changeEmitter = new vscode.EventEmitter<void>();
   private readonly truncatedEmitter = new vscode.EventEmitter<void>();
   private readonly subscriptions: vscode.Disposable[];
@@ -79,6 +81,11 @@ export class Attachments implements vscode.Disposable {
 
   of(notebook: vscode.NotebookDocument): Attachment | undefined {
     return this.attached.get(notebook);
+  }
+
+  /** The session that the notebook follows, or followed before it was let go. */
+  lastOf(notebook: vscode.NotebookDocument): Session | undefined {
+    return this.sessions.get(this.last.get(notebook) ?? '');
   }
 
   /** Whether this window shows the session in that notebook. */
@@ -143,6 +150,7 @@ export class Attachments implements vscode.Disposable {
     };
     const attachment = new Attachment(notebook, kernel, session.id, this.inputs, events, held);
     this.attached.set(notebook, attachment);
+    this.last.set(notebook, session.id);
     try {
       await this.load(attachment, session, quietly);
     } catch (error) {

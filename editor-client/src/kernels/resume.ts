@@ -52,6 +52,7 @@ export async function resume(sidecar: Sidecar, inputs: InputBoxes, attachment: A
       happened.push({ ...happenedIn(placed, executions), isNew });
     }
     showWaiting(attachment, executions, new Set(cells.map((row) => row.executionId)));
+    unmark(attachment, new Set(happened.map(({ index }) => index)));
     askAgain(attachment, inputs, session);
   }
   attachment.loaded(lastSeq);
@@ -160,6 +161,20 @@ function showWaiting(attachment: Attachment, executions: readonly Execution[], b
     if (!sameUri(execution.notebookUri, attachment.notebook.uri)) continue;
     const cell = findCell(attachment.notebook, execution.cellId, execution.cellIndex, execution.code);
     if (cell) attachment.runs.bind(execution.executionId, cell);
+  }
+}
+
+/** A mark says that the cell has run. This kernel never ran these: they keep what they show, and their number. */
+function unmark({ notebook, runs, counts }: Attachment, ran: ReadonlySet<number>): void {
+  for (const cell of notebook.getCells()) {
+    const { success, executionOrder } = cell.executionSummary ?? {};
+    if (success === undefined || ran.has(cell.index) || runs.ofCell(cell)) continue;
+    const run = runs.wait(cell);
+    if (!run) continue;
+    if (executionOrder !== undefined && cell.metadata['execution_count'] === executionOrder) counts.set(cell, executionOrder);
+    run.start(null, executionOrder ?? null);
+    run.abandon();
+    runs.remove(run);
   }
 }
 

@@ -6,10 +6,11 @@
 import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
+import { goneText } from '../describe';
 import { isKind, messageOf, SidecarGone } from '../errors';
 import type { Offers } from '../offers';
-import type { EnsureResult, Execution } from '../protocol/types';
-import { showError, withProgress } from '../say';
+import type { EnsureResult, Execution, Session } from '../protocol/types';
+import { showError, showInformation, withProgress } from '../say';
 import { sameUri, type Sessions } from '../sessions';
 import type { Attachment } from './attachment';
 import type { Attachments } from './attachments';
@@ -112,17 +113,29 @@ export class Runner implements KernelHandlers {
   private async find(notebook: vscode.NotebookDocument, kernel: Kernel, held: HeldExecutions): Promise<Attachment | undefined> {
     const notebookUri = notebook.uri.toString();
     const title = vscode.l10n.t('Starting {0}…', kernel.displayName);
+    const before = this.attachments().lastOf(notebook);
     const result = await withProgress({ location: vscode.ProgressLocation.Window, title }, () =>
       this.sidecar.request('keeper/ensureSession', { notebookUri, kernelName: kernel.name }),
     );
     const settled = await this.settle(result);
     if (!settled?.session || settled.outcome === 'dismissed') return undefined;
     this.sessions.put(settled.session);
+    // Where it was asked, the person knows.
+    if (before && result.outcome === 'started') this.sayNew(notebook, before);
     // The person chose to go on with a kernel of another kind: what waits was made for this one.
     if (settled.session.kernel.name !== kernel.name) release(held, [...held.keys()]);
     const attachment = await this.attachments().attach(notebook, settled.session, { quietly: settled.outcome === 'started', held });
     if (attachment) void rememberKernel(notebook, settled.session.kernel);
     return attachment;
+  }
+
+  /** What the cells that run now look for is not there: that is said before they fail for it. */
+  private sayNew(notebook: vscode.NotebookDocument, before: Session): void {
+    const isStillItsOwn = before.notebooks.some((ref) => ref.notebookExists && sameUri(ref.notebookUri, notebook.uri));
+    const gone = goneText(before, isStillItsOwn, new Date(), vscode.l10n.t);
+    const file = notebook.uri.path.split('/').at(-1) ?? '';
+    if (gone === undefined) return;
+    void showInformation(vscode.l10n.t('{0} runs in a new kernel, without the variables it had: {1}.', file, gone));
   }
 
   private async settle(result: EnsureResult): Promise<EnsureResult | undefined> {
