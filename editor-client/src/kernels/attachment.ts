@@ -20,14 +20,28 @@ type Event<K extends EventBody['kind']> = Extract<EventBody, { kind: K }>;
 export interface AttachmentEvents {
   /** A run ended while this window looked. */
   finished(attachment: Attachment, run: CellRun, completedAt: string): void;
+  /** A cell's last run was of other code, or is so no more. */
+  ranOther(attachment: Attachment): void;
   /** A cell that ran when it was deleted was brought back: its outputs so far are to be shown again. */
   broughtBack(attachment: Attachment, cell: vscode.NotebookCell, executionId: string): void;
 }
+
+/** What ran in the place of a cell. */
+export interface OtherCode {
+  readonly executionId: string;
+  readonly code: string;
+}
+
+/** Whether a cell's text is that code. */
+export const isCodeOf = (cell: vscode.NotebookCell, code: string): boolean =>
+  cell.document.getText().replaceAll('\r\n', '\n') === code.replaceAll('\r\n', '\n');
 
 export class Attachment {
   readonly runs: Runs;
   /** Cells whose outputs are shown cut, and where the whole is. */
   readonly truncated = new Map<vscode.NotebookCell, Truncated>();
+  /** Cells whose last run, asked for elsewhere, was of other code than they have here. */
+  readonly others = new Map<vscode.NotebookCell, OtherCode>();
   /** The numbers of cells that were marked anew as they had been: VS Code takes such a number out of the cell's metadata. */
   readonly counts = new Map<vscode.NotebookCell, number>();
   /** The last event that was applied, or is in what was loaded. */
@@ -129,6 +143,7 @@ export class Attachment {
         run.clearOld();
         this.truncated.delete(run.cell);
         this.counts.delete(run.cell);
+        if (this.others.delete(run.cell)) this.events.ranOther(this);
         break;
       case 'output':
         run.output(event.output);
@@ -179,8 +194,20 @@ export class Attachment {
     if (event.kind !== 'queued' && event.kind !== 'started') return undefined;
     const found = this.runs.cellOf(cell, event.kind === 'queued' ? event.code : undefined);
     if (!found || !hasTab(this.notebook.uri)) return undefined;
+    if (event.kind === 'queued' && this.isOther(found, event.code)) {
+      this.others.set(found, { executionId, code: event.code });
+      this.events.ranOther(this);
+      return undefined;
+    }
+    if (this.others.get(found)?.executionId === executionId) return undefined;
     if (event.kind === 'started') this.runs.forgetWaiting(executionId);
     return this.runs.bind(executionId, found);
+  }
+
+  /** Its result would stand under code that did not give it. What this window runs is waited for already, without a name. */
+  private isOther(cell: vscode.NotebookCell, code: string): boolean {
+    const present = this.runs.ofCell(cell);
+    return (present === undefined || present.executionId !== undefined) && !isCodeOf(cell, code);
   }
 
   private finish(run: CellRun, executionId: string, event: Event<'finished'>): void {

@@ -5,6 +5,7 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
+import { windowsOf } from '../describe';
 import { messageOf } from '../errors';
 import type { Session } from '../protocol/types';
 import { showInformation } from '../say';
@@ -144,6 +145,9 @@ export class Attachments implements vscode.Disposable {
       finished: (one, run, completedAt) => {
         this.finished(one, run, completedAt);
       },
+      ranOther: () => {
+        this.truncatedEmitter.fire();
+      },
       broughtBack: (one, cell, executionId) => {
         void this.bringBack(one, cell, executionId);
       },
@@ -244,7 +248,13 @@ export class Attachments implements vscode.Disposable {
     if (executionId === undefined) return;
     // The journal's form has the link to the whole of a long output.
     if (run.writer.heldBackFor !== undefined) void this.reloadLater(attachment, executionId, run.writer.heldBackFor);
-    else if (run.writer.isCut) void this.reloadLater(attachment, executionId, 0);
+    else if (run.writer.isCut || (run.writer.wasCleared && this.isElsewhere(attachment))) void this.reloadLater(attachment, executionId, 0);
+  }
+
+  /** Another window shows what this one's person has cleared while it came: at the end both show what the journal has. */
+  private isElsewhere({ sessionId }: Attachment): boolean {
+    const session = this.sessions.get(sessionId);
+    return session !== undefined && windowsOf(session).some(({ thisWindow }) => !thisWindow);
   }
 
   private async reloadLater(attachment: Attachment, executionId: string, milliseconds: number): Promise<void> {

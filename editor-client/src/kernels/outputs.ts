@@ -52,6 +52,8 @@ export class CellOutputWriter {
   private readonly since = Date.now();
   /** Something could not be written when the run ended: the journal has it, to be shown after so many milliseconds. */
   heldBackFor: number | undefined;
+  /** The person cleared what had come by then. */
+  wasCleared = false;
   private ownReplacements = 0;
   private timer: NodeJS.Timeout | undefined;
   private isStopped = false;
@@ -96,6 +98,7 @@ export class CellOutputWriter {
   /** The person cleared the cell's outputs: what comes next begins a new output, since one appended to the old would be lost. */
   clearedByPerson(): void {
     if (this.ownReplacements > 0) return;
+    this.wasCleared = true;
     this.displays.cleared();
     this.slots = [];
     this.firstDirty = 0;

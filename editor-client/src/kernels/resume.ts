@@ -6,10 +6,11 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
+import { windowsOf } from '../describe';
 import { sameItems, itemsOf } from '../outputs/mime';
 import type { CellOutputs, CellOutputsParams, Execution, Output, Session } from '../protocol/types';
 import { sameUri } from '../sessions';
-import type { Attachment } from './attachment';
+import { type Attachment, isCodeOf } from './attachment';
 import type { InputBoxes } from './input';
 import { contentOf, ignoreClosed, MAX_BYTES_PER_CELL } from './outputs';
 import { noteOf, successOf } from './run';
@@ -45,10 +46,18 @@ export async function resume(sidecar: Sidecar, inputs: InputBoxes, attachment: A
   const happened: Resumed[] = [];
   if (attachment.isWritable) {
     const codes = new Map(executions.map((execution) => [execution.executionId, execution.code]));
+    const isElsewhere = windowsOf(session).some(({ thisWindow }) => !thisWindow);
     for (const placed of place(notebook, loaded, codes)) {
-      const before = placed.cell.executionSummary?.executionOrder;
+      const { cell, row } = placed;
+      const code = codes.get(row.executionId);
+      if (isElsewhere && code !== undefined && !isCodeOf(cell, code) && !isShown(cell, withNote(row))) {
+        // The other window has that code, and its result.
+        attachment.others.set(cell, { executionId: row.executionId, code });
+        continue;
+      }
+      const before = cell.executionSummary?.executionOrder;
       const differs = show(attachment, placed);
-      const isNew = differs || before !== (placed.row.executionCount ?? undefined);
+      const isNew = differs || before !== (row.executionCount ?? undefined);
       happened.push({ ...happenedIn(placed, executions), isNew });
     }
     showWaiting(attachment, executions, new Set(cells.map((row) => row.executionId)));
@@ -165,10 +174,10 @@ function showWaiting(attachment: Attachment, executions: readonly Execution[], b
 }
 
 /** A mark says that the cell has run. This kernel never ran these: they keep what they show, and their number. */
-function unmark({ notebook, runs, counts }: Attachment, ran: ReadonlySet<number>): void {
+function unmark({ notebook, runs, counts, others }: Attachment, ran: ReadonlySet<number>): void {
   for (const cell of notebook.getCells()) {
     const { success, executionOrder } = cell.executionSummary ?? {};
-    if (success === undefined || ran.has(cell.index) || runs.ofCell(cell)) continue;
+    if (success === undefined || ran.has(cell.index) || runs.ofCell(cell) || others.has(cell)) continue;
     const run = runs.wait(cell);
     if (!run) continue;
     if (executionOrder !== undefined && cell.metadata['execution_count'] === executionOrder) counts.set(cell, executionOrder);

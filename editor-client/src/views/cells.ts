@@ -6,6 +6,7 @@ import * as vscode from 'vscode';
 import { size } from '../describe';
 import type { Attachments } from '../kernels/attachments';
 import { NOTEBOOK_TYPE } from '../kernels/controllers';
+import { isCodeOf } from '../kernels/attachment';
 import type { InputBoxes } from '../kernels/input';
 import { findCell } from '../kernels/runs';
 import { sameUri, type Sessions } from '../sessions';
@@ -47,6 +48,12 @@ export class CellStatus implements vscode.NotebookCellStatusBarItemProvider, vsc
     if (executionId !== undefined) {
       const title = vscode.l10n.t('Waiting for input');
       items.push(item(`$(question) ${title}`, { command: 'kernelKeeper.answerInput', title, arguments: [executionId] }));
+    }
+    const other = this.attachments.of(cell.notebook)?.others.get(cell);
+    if (other && !isCodeOf(cell, other.code)) {
+      const title = vscode.l10n.t('Ran with other code');
+      const tooltip = vscode.l10n.t('It was run elsewhere, with other code. Click to see the difference.');
+      items.push(item(`$(diff) ${title}`, { command: 'kernelKeeper.showOtherCode', title, tooltip, arguments: [cell, other] }));
     }
     if (this.runsUnseen(cell)) {
       const title = vscode.l10n.t('Running in its kernel');

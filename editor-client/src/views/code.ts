@@ -1,12 +1,19 @@
 /** Code as it ran, as a document that can be read and copied, and neither edited nor saved. */
 import * as vscode from 'vscode';
+import type { OtherCode } from '../kernels/attachment';
 import type { Execution } from '../protocol/types';
+import { guard } from '../say';
 import type { Sessions } from '../sessions';
 
 const SCHEME = 'kernel-keeper-history';
 
 export class AsItRan implements vscode.TextDocumentContentProvider, vscode.Disposable {
-  private readonly registration = vscode.workspace.registerTextDocumentContentProvider(SCHEME, this);
+  private readonly registration = vscode.Disposable.from(
+    vscode.workspace.registerTextDocumentContentProvider(SCHEME, this),
+    vscode.commands.registerCommand('kernelKeeper.showOtherCode', (cell: vscode.NotebookCell, other: OtherCode) =>
+      guard(this.compare(cell, other)),
+    ),
+  );
   private readonly codes = new Map<string, string>();
 
   constructor(private readonly sessions: Sessions) {}
@@ -20,6 +27,15 @@ export class AsItRan implements vscode.TextDocumentContentProvider, vscode.Dispo
     const known = await vscode.languages.getLanguages();
     if (known.includes(language)) await vscode.languages.setTextDocumentLanguage(document, language);
     await vscode.window.showTextDocument(document, { preview: true });
+  }
+
+  /** What ran in the place of a cell, beside what the cell has here. */
+  private async compare(cell: vscode.NotebookCell, { executionId, code }: OtherCode): Promise<void> {
+    const name = vscode.l10n.t('Cell {0}', cell.index + 1);
+    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${executionId}/${name}` });
+    this.codes.set(uri.path, code);
+    const title = vscode.l10n.t('{0}: as it ran ↔ as it is here', name);
+    await vscode.commands.executeCommand('vscode.diff', uri, cell.document.uri, title, { preview: true });
   }
 
   provideTextDocumentContent({ path }: vscode.Uri): string {
