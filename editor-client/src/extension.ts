@@ -27,6 +27,7 @@ import { InputBoxes } from './kernels/input';
 import { preselect } from './kernels/preselection';
 import { Renames } from './kernels/renames';
 import { Runner } from './kernels/runner';
+import { SavedElsewhere } from './kernels/saved';
 import { Selection } from './kernels/selection';
 import { Offers } from './offers';
 import { keepToken, TokenStore } from './reconnect';
@@ -103,6 +104,7 @@ export function activate(context: vscode.ExtensionContext): void {
     attachments,
     renames,
     follow,
+    new SavedElsewhere(sidecar, sessions, attachments),
     visibility,
     acknowledged,
     conversations,
