@@ -156,8 +156,8 @@ function isShown(cell: vscode.NotebookCell, outputs: readonly Output[]): boolean
 function isSummaryShown(cell: vscode.NotebookCell, row: CellOutputs): boolean {
   const { executionOrder, success, timing } = cell.executionSummary ?? {};
   if (executionOrder !== (row.executionCount ?? undefined)) return false;
-  // Read from its file, the cell has its number alone: a mark and a time are not worth an unsaved change.
-  if (success === undefined && timing === undefined) return true;
+  // Read from its file, the cell has its number alone: a mark and a time are not worth an unsaved change, unless there is one.
+  if (success === undefined && timing === undefined) return !cell.notebook.isDirty;
   if (successOf(row.status) !== success) return false;
   return row.completedAt === null || timing?.endTime === Date.parse(row.completedAt);
 }
