@@ -25,13 +25,17 @@ def text(value):
 
 
 def typed(pieces):
-    """Stream text as it stands in a cell once `\\r` and `\\b` are carried out, as JupyterLab does."""
+    """Stream text as it stands in a cell once `\\r`, `\\b` and `ESC[K` are carried out, as a terminal does."""
     lines = []
     for line in "".join(pieces).split("\n"):
         shown, at = [], 0
-        for part in re.split("([\r\b])", line):
+        for part in re.split("([\r\b]|\x1b\\[[012]?K)", line):
             if part == "\r":
                 at = 0
+            elif part.startswith("\x1b"):
+                before, after = part[2] in "12", part[2] in "0K2"
+                shown = [" "] * at if before else shown[:at]
+                shown += [] if after else shown[at:]
             elif part == "\b":
                 if at > 0 and at == len(shown):
                     shown.pop()
