@@ -116,10 +116,26 @@ fn in_place(target: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// What was there before a write that somebody was killed in, if that is left.
+pub fn left_by_interrupted(path: &Path) -> Option<PathBuf> {
+    let target = std::fs::canonicalize(path).ok()?;
+    let name = copy_name(&target);
+    let of_folder = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let is_one = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&name);
+        entries.into_iter().find(is_one).map(|entry| entry.path())
+    };
+    of_folder(target.parent()?).or_else(|| of_folder(&std::env::temp_dir()))
+}
+
+/// How the names of such copies begin.
+fn copy_name(target: &Path) -> String {
+    format!(".{}.before-save-", target.file_name().unwrap_or_default().to_string_lossy())
+}
+
 /// Where the content of before lies while a file is written in its place.
 fn kept_copy(target: &Path, old: &[u8]) -> io::Result<PathBuf> {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let name = format!(".{name}.before-save-");
+    let name = copy_name(target);
     let beside = target.parent().map(|dir| tempfile::Builder::new().prefix(&name).tempfile_in(dir));
     let mut file = match beside {
         Some(Ok(file)) => file,
@@ -191,6 +207,9 @@ mod tests {
             assert_eq!(std::fs::read(&other).unwrap(), new);
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside it");
+        assert_eq!(left_by_interrupted(&path), None);
+        let left = kept_copy(&path, b"before").unwrap();
+        assert_eq!(left_by_interrupted(&path), Some(std::fs::canonicalize(left).unwrap()));
     }
 
     #[test]
