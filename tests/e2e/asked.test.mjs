@@ -55,7 +55,7 @@ story('asked', 'a question says what runs, and is asked again', {
     await click(first.status('Resume? · 2 kernels'));
     await first.press("draft.ipynb's kernel", 'Resume Session');
     await first.running(1).waitFor();
-    assert.equal(await first.link(1, 'Running in its kernel').count(), 0);
+    await first.link(1, 'Running in its kernel').waitFor({ state: 'detached' });
     const second = await run.window();
     await second.show('draft.ipynb').catch(() => second.openFile('draft.ipynb'));
     await second.said(/draft\.ipynb's kernel.*; cell 2 has been running for .*\. It is open and live in another window\. Resume\?/);
