@@ -68,7 +68,10 @@ pub(super) fn fold_execution(
     let mut standing = Standing { is_incomplete: stored.pruned || !is_whole, ..Standing::default() };
     let mut folded = fold.outputs.into_iter();
     while let Some(next) = folded.next() {
-        let Some((seq, mut output)) = stored.output(next, share_of)? else { continue };
+        let Some((seq, mut output)) = stored.output(next, share_of)? else {
+            standing.is_incomplete = true;
+            continue;
+        };
         if let Some(left) = room.as_mut() {
             let aside = large::output(stored.dir, seq, &mut output, bounds);
             standing.truncated = standing.truncated.max(aside);

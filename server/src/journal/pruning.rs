@@ -14,7 +14,6 @@ use super::assets::{self, LONG, file_of, keep_tail, marker, read_slice, set_text
 use super::fold::Text;
 use super::schema::kind;
 use super::{Limits, Result};
-use crate::protocol::limits::left_out;
 use crate::protocol::{EventBody, Output, StreamName, Time};
 
 /// A limit is kept by taking away until this share of it is left.
@@ -55,6 +54,7 @@ pub(super) fn prune(
     if found.saturating_sub(stays) > limits.max_bytes {
         let most = stays + (limits.max_bytes as f64 * LEFT_AFTER_PRUNING) as u64;
         let surplus = |db: &Connection| Ok::<_, super::Error>(used(db)?.saturating_sub(most));
+        remove_unnamed(db, dir)?;
         prune_raw(db, surplus(db)?)?;
         if surplus(db)? > 0 {
             prune_cleared(db, dir)?;
@@ -63,9 +63,9 @@ pub(super) fn prune(
         if surplus(db)? > 0 {
             prune_written_over(db, dir, examined, &mut pruned)?;
         }
-        let overtaken = format!("kind IN (3, 4, 6, 7) AND {OVERTAKEN}");
+        let overtaken = format!("kind IN (3, 4, 6, 7, 12) AND {OVERTAKEN}");
         // An update stands in other cells, too: it goes last.
-        for which in ["kind IN (8, 11)", &overtaken, "kind IN (3, 4, 6, 7)", "kind = 5"] {
+        for which in ["kind IN (8, 11)", &overtaken, "kind IN (3, 4, 6, 7, 12)", "kind = 5"] {
             // Rows that share a page with others free less than they are long.
             loop {
                 let left = surplus(db)?;
@@ -95,7 +95,7 @@ fn fixed_bytes(db: &Connection) -> Result<u64> {
     };
     let sum = format!(
         "SELECT (SELECT coalesce(sum({} + coalesce(octet_length(error), 0)), 0) FROM executions)
-              + (SELECT coalesce(sum({}), 0) FROM events WHERE kind IN (1, 2, 9, 10, 12))",
+              + (SELECT coalesce(sum({}), 0) FROM events WHERE kind IN (1, 2, 9, 10))",
         taken("code"),
         taken("body"),
     );
@@ -263,7 +263,8 @@ fn fold_texts(db: &mut Connection, dir: &Path, execution: i64, pruned: &mut Prun
                 Some(asset) => {
                     let (start, length) = (row.get::<_, i64>(4)? as u64, row.get::<_, i64>(5)? as u64);
                     let name = if body == "stderr" { StreamName::Stderr } else { StreamName::Stdout };
-                    let text = read_slice(dir, asset, start, length).unwrap_or_else(|| left_out(length));
+                    // What cannot be read just now is not given up for it.
+                    let Some(text) = read_slice(dir, asset, start, length) else { return Ok(false) };
                     Some((name, text))
                 }
                 None if body.starts_with(STREAM) => match serde_json::from_str(body) {
@@ -377,6 +378,17 @@ fn prune_oldest(
     })?;
     remove(dir, &touched);
     Ok((touched, removed))
+}
+
+/// Removes assets that no row names: whoever is killed between a commit and their removal leaves them.
+fn remove_unnamed(db: &Connection, dir: &Path) -> Result<()> {
+    let mut statement = db.prepare("SELECT DISTINCT asset FROM events WHERE asset IS NOT NULL")?;
+    let named = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let named = named.collect::<rusqlite::Result<BTreeSet<_>>>()?;
+    let files = fs::read_dir(dir.join("assets")).into_iter().flatten().flatten();
+    let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+    remove(dir, &names.filter(|name| !named.contains(name)).collect());
+    Ok(())
 }
 
 /// Removes assets that no row names any more.

@@ -279,11 +279,22 @@ impl Reader {
     }
 }
 
-/// Where output may be missing.
+/// Where output may be missing. What limits removed has a moment, not a time: what lost outputs by it says so itself.
 fn gaps(db: &Connection) -> Result<Vec<u64>> {
-    let mut statement = db.prepare_cached("SELECT seq FROM events WHERE kind = ?1")?;
-    let rows = statement.query_map([kind::GAP], |row| Ok(row.get::<_, i64>(0)? as u64))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut statement = db.prepare_cached("SELECT seq, body FROM events WHERE kind = ?1")?;
+    let mut rows = statement.query([kind::GAP])?;
+    let mut gaps = Vec::new();
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(1)?.as_str_or_null().ok().flatten().unwrap_or_default();
+        let is_of_limit = matches!(
+            serde_json::from_str(body),
+            Ok(EventBody::Gap { from, to, lost_at_most: None }) if from == to
+        );
+        if !is_of_limit {
+            gaps.push(row.get::<_, i64>(0)? as u64);
+        }
+    }
+    Ok(gaps)
 }
 
 /// From the first row of an execution to its last.

@@ -95,10 +95,13 @@ impl<'de> Deserialize<'de> for EventBody {
             output: Option<Output>,
             wait: Option<bool>,
             display_id: Option<String>,
+            #[serde(default, deserialize_with = "super::json::given")]
             data: Option<Json>,
+            #[serde(default, deserialize_with = "super::json::given")]
             metadata: Option<Json>,
             prompt: Option<String>,
             password: Option<bool>,
+            #[serde(default, deserialize_with = "super::json::given")]
             message: Option<Json>,
             comm_id: Option<String>,
             text: Option<String>,

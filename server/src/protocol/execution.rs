@@ -155,7 +155,9 @@ impl<'de> Deserialize<'de> for Output {
             output_type: Kind,
             name: Option<StreamName>,
             text: Option<String>,
+            #[serde(default, deserialize_with = "super::json::given")]
             data: Option<Json>,
+            #[serde(default, deserialize_with = "super::json::given")]
             metadata: Option<Json>,
             execution_count: Option<u32>,
             #[serde(rename = "displayId")]

@@ -90,6 +90,11 @@ impl PartialEq for Json {
     }
 }
 
+/// Reads a field that is there; serde takes null for one that is not.
+pub(super) fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(from).map(Some)
+}
+
 /// The fields of a value; none where it is no object.
 pub fn fields_of(raw: &RawValue) -> Fields<'_> {
     struct Visitor;

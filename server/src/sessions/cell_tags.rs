@@ -3,7 +3,10 @@
 //! Metadata is anybody's: whatever is no list of words has no tags, and hides no cell.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
+use serde::de::Deserializer;
+use serde_json::value::RawValue;
+
+use crate::protocol::{fields_of, string_of};
 
 /// The tags of a cell that mean something here.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -14,29 +17,19 @@ pub struct Tags {
     pub is_skipped: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Perhaps<T> {
-    Is(T),
-    IsNot(IgnoredAny),
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    tags: Perhaps<Vec<Perhaps<String>>>,
-}
-
 impl<'de> Deserialize<'de> for Tags {
     /// Of the cell's metadata.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Tags, D::Error> {
+        let metadata = Box::<RawValue>::deserialize(from)?;
+        let fields = fields_of(&metadata);
+        let all = fields.iter().rev().find(|(name, _)| name == "tags").map(|(_, tags)| tags.get());
         let mut tags = Tags::default();
-        if let Perhaps::Is(Metadata { tags: Perhaps::Is(all) }) = Perhaps::deserialize(from)? {
-            for tag in all {
-                match tag {
-                    Perhaps::Is(tag) if tag == "raises-exception" => tags.may_raise = true,
-                    Perhaps::Is(tag) if tag == "skip-execution" => tags.is_skipped = true,
-                    _ => {}
-                }
+        for tag in all.and_then(|all| serde_json::from_str::<Vec<&RawValue>>(all).ok()).into_iter().flatten()
+        {
+            match string_of(tag).as_deref() {
+                Some("raises-exception") => tags.may_raise = true,
+                Some("skip-execution") => tags.is_skipped = true,
+                _ => {}
             }
         }
         Ok(tags)
@@ -60,6 +53,8 @@ mod tests {
             true,
         );
         check(r#"{"tags":["raises-exceptions","Skip-Execution"]}"#, false, false);
+        let deep = format!(r#"{{"x":{}{},"tags":["skip-execution"]}}"#, "[".repeat(3_000), "]".repeat(3_000));
+        check(&deep, false, true);
         for none in ["{}", "null", "3", "[]", r#""tags""#, r#"{"tags":"skip-execution"}"#, r#"{"tags":{}}"#] {
             check(none, false, false);
         }

@@ -19,6 +19,8 @@ use crate::{foreign, jupyter};
 
 /// What is nested deeper stands as its writer wrote it, in one line.
 const DEEPEST: usize = 100;
+/// What is nested deeper is left out of a file: Python reads no notebook that has it.
+const DEEPEST_IN_FILE: usize = 500;
 
 /// A notebook's text, and where its code cells are in it.
 pub struct NotebookFile {
@@ -47,7 +49,13 @@ pub struct FileCell {
 #[derive(Debug)]
 enum Place {
     At(Range<usize>),
-    Missing { at: usize, before: String, after: String },
+    /// `base`: the white space with which its line begins.
+    Missing {
+        at: usize,
+        base: String,
+        before: String,
+        after: String,
+    },
 }
 
 /// How a file is written.
@@ -67,7 +75,13 @@ impl NotebookFile {
     /// The file's own; `InvalidData` where it is no notebook of format 4.
     pub fn read(path: &Path) -> io::Result<NotebookFile> {
         let text = foreign::read_text(path, LARGEST)?;
-        match NotebookFile::parse(&text, unmarked(&text)) {
+        // Half a character is no text, wherever it stands.
+        let has_halves = text.contains("\\ud") || text.contains("\\uD");
+        let as_it_is = match has_halves {
+            false => NotebookFile::parse(&text, unmarked(&text)),
+            true => NotebookFile::parse(&text, &jupyter::readable(unmarked(&text))),
+        };
+        match as_it_is {
             Ok(Some((cells, style))) => Ok(NotebookFile { text, cells, style, edits: Vec::new() }),
             Ok(None) => Err(no_cells(path)),
             Err(e) => match NotebookFile::parse(&text, &jupyter::readable(unmarked(&text))) {
@@ -187,7 +201,7 @@ impl Style {
         }
     }
 
-    /// Where a field that a cell does not have would stand: before the first that comes after it.
+    /// Where a field that a cell does not have would stand: behind the last that comes before it.
     fn missing(
         &self,
         text: &str,
@@ -196,28 +210,28 @@ impl Style {
         place: &impl Fn(&RawValue) -> Range<usize>,
         cell: Range<usize>,
     ) -> Place {
-        let named = format!("\"{name}\"{}", self.colon);
-        // The names of the fields are not kept: each stands before its value.
-        let name_of = |value: &RawValue| text[..place(value).start].trim_end().strip_suffix(':');
-        let next = fields.iter().find(|(field, _)| &**field > name).and_then(|(field, value)| {
-            let before = name_of(value)?.trim_end();
-            before.len().checked_sub(Value::from(&**field).to_string().len())
-        });
-        let line = |at: usize| match &self.indent {
-            Some(_) => format!("{}{}", self.line_end, indent_at(text, at)),
-            None => String::new(),
+        // What stands before its first field stands before each.
+        let inner = &text[cell.start + 1..cell.end];
+        let space = &inner[..inner.len() - inner.trim_start().len()];
+        let base = match space.rfind('\n') {
+            Some(at) => space[at + 1..].to_owned(),
+            None => indent_at(text, cell.start).to_owned(),
         };
-        match (next, fields.last()) {
-            (Some(at), _) if text[at..].starts_with('"') => {
-                let comma = if self.indent.is_some() { "," } else { self.comma };
-                Place::Missing { at, before: named, after: format!("{comma}{}", line(at)) }
+        let comma = if space.contains('\n') { "," } else { self.comma };
+        let next = fields.iter().position(|(field, _)| &**field > name).unwrap_or(fields.len());
+        match next.checked_sub(1).and_then(|before| fields.get(before)) {
+            Some((_, value)) => {
+                let space = if space.contains('\n') { space } else { "" };
+                let before = format!("{comma}{space}\"{name}\"{}", self.colon);
+                Place::Missing { at: place(value).end, base, before, after: String::new() }
             }
-            (_, Some((_, last))) => {
-                let at = place(last).end;
-                let comma = if self.indent.is_some() { "," } else { self.comma };
-                Place::Missing { at, before: format!("{comma}{}{named}", line(at)), after: String::new() }
+            None => {
+                let before = format!("{space}\"{name}\"{}", self.colon);
+                // The first field keeps the white space before it.
+                let after = if space.contains('\n') { "," } else { comma.trim_end() };
+                let after = if space.is_empty() { comma } else { after };
+                Place::Missing { at: cell.start + 1, base, before, after: after.to_owned() }
             }
-            (_, None) => Place::Missing { at: cell.start + 1, before: named, after: String::new() },
         }
     }
 
@@ -230,8 +244,8 @@ impl Style {
     ) -> (Range<usize>, String) {
         match place {
             Place::At(range) => (range.clone(), value(self, indent_at(text, range.start))),
-            Place::Missing { at, before, after } => {
-                (*at..*at, format!("{before}{}{after}", value(self, indent_at(text, *at))))
+            Place::Missing { at, base, before, after } => {
+                (*at..*at, format!("{before}{}{after}", value(self, base)))
             }
         }
     }
@@ -324,15 +338,21 @@ fn nbformat(output: &Output) -> String {
     let lines =
         |value: &RawValue| string_of(value).map_or_else(|| value.to_owned().into(), |text| lines(&text));
     let shown = |value: &RawValue| {
-        let values: Vec<(Cow<'_, str>, Json)> = fields_of(value)
-            .into_iter()
-            .map(|(mime, value)| {
-                let in_lines = mime.starts_with("text/")
-                    || ["image/svg+xml", "application/javascript"].contains(&&*mime);
-                let value = if in_lines { lines(value) } else { value.to_owned().into() };
-                (mime, value)
-            })
-            .collect();
+        let mut values: Vec<(Cow<'_, str>, Json)> = Vec::new();
+        for (mime, value) in fields_of(value) {
+            let in_lines =
+                mime.starts_with("text/") || ["image/svg+xml", "application/javascript"].contains(&&*mime);
+            let value = match depth_of(value.get()) {
+                depth if depth > DEEPEST_IN_FILE => {
+                    Json::from(Value::from(format!("[left out: nested {depth} levels deep]")))
+                }
+                _ if in_lines => lines(value),
+                _ => value.to_owned().into(),
+            };
+            // Of two the last one counts.
+            values.retain(|(other, _)| *other != mime);
+            values.push((mime, value));
+        }
         Json::object(values.iter().map(|(mime, value)| (&**mime, value.raw())))
     };
     let written: Vec<(Cow<'_, str>, Json)> = kept
@@ -346,6 +366,25 @@ fn nbformat(output: &Output) -> String {
         })
         .collect();
     Json::object(written.iter().map(|(name, value)| (&**name, value.raw()))).text().to_owned()
+}
+
+/// How deep JSON is nested.
+fn depth_of(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut is_escaped) = (0usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn lines(text: &str) -> Json {

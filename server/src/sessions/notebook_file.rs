@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 pub use super::cell_tags::Tags;
+use super::replace::left_by_interrupted;
 use crate::{foreign, jupyter};
 
 /// No larger notebook is read.
@@ -138,7 +139,14 @@ pub(super) fn wrong(path: &Path, error: serde_json::Error) -> io::Error {
         true => error.to_string(),
         false => format!("not a notebook ({error})"),
     };
-    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
+    let what = format!("{}: {what}", path.display());
+    let what = match left_by_interrupted(path) {
+        Some(copy) => {
+            format!("{what}; a save was interrupted: what was there before is in {}", copy.display())
+        }
+        None => what,
+    };
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 pub(super) fn no_cells(path: &Path) -> io::Error {

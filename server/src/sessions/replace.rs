@@ -4,7 +4,7 @@
 //! while one is written in its place leaves the whole of what was there beside it.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Replaces what is in a file, links followed. `old` is what was read of it.
@@ -21,15 +21,18 @@ pub fn replace(path: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
         return Err(io::Error::other("it was changed meanwhile: nothing was written"));
     }
     match at_once(&target, &found, new) {
-        Ok(true) => Ok(()),
+        Ok(true) => {}
         // Its folder may not be written, the file is a mount of its own, or something of it would be lost.
-        Ok(false) => in_place(&target, old, new),
-        Err(e) if e.kind() == io::ErrorKind::StorageFull => Err(e),
+        Ok(false) => in_place(&target, old, new)?,
+        Err(e) if e.kind() == io::ErrorKind::StorageFull => return Err(e),
         Err(e) => {
             tracing::debug!("{} is written in its place: {e}", target.display());
-            in_place(&target, old, new)
+            in_place(&target, old, new)?;
         }
     }
+    // All of it is there: what an earlier one left is of no use.
+    copies_of(&target).iter().for_each(|copy| drop(std::fs::remove_file(copy)));
+    Ok(())
 }
 
 /// Why a file may not be written; `None` where it may.
@@ -96,13 +99,10 @@ fn take_attributes(from: &Path, to: &File) -> io::Result<bool> {
 /// Writes over it. What was there lies beside it until all is written, or in the folder for temporary files.
 fn in_place(target: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(target)?;
+    make_room(&file, old.len(), new.len())?;
     let kept = kept_copy(target, old)?;
-    let written = make_room(&file, old.len(), new.len())
-        .and_then(|()| file.write_all(new))
-        .and_then(|()| file.set_len(new.len() as u64))
-        .and_then(|()| file.sync_data());
-    if let Err(e) = written {
-        let restored = std::fs::write(target, old);
+    if let Err(e) = write_over(&mut file, new) {
+        let restored = write_over(&mut file, old);
         let what = match restored {
             Ok(()) => {
                 let _ = std::fs::remove_file(&kept);
@@ -112,25 +112,51 @@ fn in_place(target: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
         };
         return Err(io::Error::new(e.kind(), what));
     }
-    let _ = std::fs::remove_file(&kept);
     Ok(())
+}
+
+/// What is in a file, without a moment in which it is empty.
+fn write_over(file: &mut File, content: &[u8]) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(content)?;
+    file.set_len(content.len() as u64)?;
+    file.sync_data()
 }
 
 /// What was there before a write that somebody was killed in, if that is left.
 pub fn left_by_interrupted(path: &Path) -> Option<PathBuf> {
     let target = std::fs::canonicalize(path).ok()?;
-    let name = copy_name(&target);
-    let of_folder = |dir: &Path| {
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        let is_one = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&name);
-        entries.into_iter().find(is_one).map(|entry| entry.path())
-    };
-    of_folder(target.parent()?).or_else(|| of_folder(&std::env::temp_dir()))
+    copies_of(&target).into_iter().next()
 }
 
-/// How the names of such copies begin.
+/// The copies of a file's content that are left, and are ours.
+fn copies_of(target: &Path) -> Vec<PathBuf> {
+    let name = copy_name(target);
+    let folders = [target.parent().map(Path::to_owned), Some(std::env::temp_dir())];
+    let entries = folders.into_iter().flatten().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten());
+    let is_one = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&name);
+    let paths = entries.flatten().filter(is_one).map(|entry| entry.path());
+    paths.filter(|path| std::fs::symlink_metadata(path).is_ok_and(|found| is_ours(&found))).collect()
+}
+
+/// Anybody may put a file of any name into a folder that all use.
+#[cfg(unix)]
+fn is_ours(found: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    found.is_file() && found.uid() == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn is_ours(found: &Metadata) -> bool {
+    found.is_file()
+}
+
+/// How the names of such copies begin: of a file that was saved under this path.
 fn copy_name(target: &Path) -> String {
-    format!(".{}.before-save-", target.file_name().unwrap_or_default().to_string_lossy())
+    use sha2::{Digest, Sha256};
+    let hash = Sha256::digest(target.as_os_str().as_encoded_bytes());
+    let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(".kernel-keeper-before-save-{hash}-")
 }
 
 /// Where the content of before lies while a file is written in its place.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::notebook_edit::{FileCell, NotebookFile};
 use super::notebook_file::normal;
-use super::replace::{left_by_interrupted, replace};
+use super::replace::replace;
 use super::{Sessions, invalid, store_failed};
 use crate::journal::{CellRow, Most, Reader};
 use crate::paths::FileIdentity;
@@ -60,20 +60,7 @@ impl Sessions {
         };
         let (path, dir) = (path.to_owned(), self.folders.session(&id));
         // Off this thread: the notebook may be large, and what is written into it.
-        let read = move || {
-            let file = NotebookFile::read(&path).map_err(|e| match left_by_interrupted(&path) {
-                Some(copy) => {
-                    let what = format!(
-                        "{e}; a save was interrupted: what was there before is in {}",
-                        copy.display()
-                    );
-                    io::Error::new(e.kind(), what)
-                }
-                None => e,
-            });
-            Ok((file?, path))
-        };
-        let (mut file, path) = beside(read).await?;
+        let (mut file, path) = beside(move || Ok((NotebookFile::read(&path)?, path))).await?;
         let read = move || {
             let reader = Reader::open(&dir)?;
             let (_, cells) = reader.cell_outputs(Some(number), None, Most::All)?;

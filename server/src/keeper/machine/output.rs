@@ -79,30 +79,29 @@ pub(super) struct Payloads {
     pub ends_kernel: bool,
 }
 
-/// Reads the payloads of an `execute_reply`: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#payloads>.
+/// Reads the payloads of an `execute_reply`: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#payloads>. Of several
+/// next inputs the last one counts, as there is one next input.
 pub(super) fn payloads_of(content: &Value) -> Payloads {
     let mut payloads = Payloads::default();
+    let mut next = None;
     for payload in content["payload"].as_array().into_iter().flatten() {
-        match (payload["source"].as_str(), &payload["text"]) {
-            (Some("ask_exit"), _) => payloads.ends_kernel = true,
-            (Some("page"), _) => {
+        match payload["source"].as_str() {
+            Some("ask_exit") => payloads.ends_kernel = true,
+            Some("page") if payload["data"].is_object() => {
                 let data = payload["data"].clone().into();
                 let output = Output::DisplayData { data, metadata: Json::default(), display_id: None };
                 payloads.events.push(EventBody::Output { output });
             }
-            (Some("set_next_input"), Value::String(text)) if text.len() <= LONGEST_INPUT => {
-                let replace = payload["replace"].as_bool().unwrap_or(false);
-                payloads.events.push(EventBody::NextInput { text: text.clone(), replace });
-            }
-            (Some("set_next_input"), Value::String(text)) => {
-                let text =
-                    format!("[{} bytes were to be the next input: no cell gets so many]\n", text.len());
-                payloads
-                    .events
-                    .push(EventBody::Output { output: Output::Stream { name: StreamName::Stderr, text } });
-            }
+            Some("set_next_input") => next = payload["text"].as_str().map(|text| (text, &payload["replace"])),
             _ => {}
         }
     }
+    payloads.events.extend(next.map(|(text, replace)| match text.len() <= LONGEST_INPUT {
+        true => EventBody::NextInput { text: text.to_owned(), replace: replace.as_bool().unwrap_or(false) },
+        false => {
+            let text = format!("[{} bytes were to be the next input: no cell gets so many]\n", text.len());
+            EventBody::Output { output: Output::Stream { name: StreamName::Stderr, text } }
+        }
+    }));
     payloads
 }

@@ -3,10 +3,10 @@
 //!
 //! The widget's own protocol: its state `msg_id`, of ipywidgets' `OutputModel`.
 
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::Machine;
-use crate::protocol::{EventBody, Json};
+use crate::protocol::{EventBody, Fields, Json, fields_of, string_of};
 
 /// Widgets that take output at once. A kernel that names more is not believed.
 const MOST: usize = 256;
@@ -16,31 +16,6 @@ const MOST: usize = 256;
 pub struct Taker {
     comm_id: String,
     msg_id: String,
-}
-
-/// The part of a comm message that says so.
-#[derive(Deserialize)]
-struct Content {
-    comm_id: String,
-    #[serde(default)]
-    data: Data,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Data {
-    state: State,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct State {
-    msg_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    content: Content,
 }
 
 impl Machine {
@@ -67,18 +42,28 @@ impl Machine {
     /// A widget takes an id, gives it back, or is closed. `message`: as the journal has it.
     pub fn heard_of_widget(&mut self, kind: &str, message: &Json) {
         let closes = kind == "comm_close";
+        let fields = message.fields();
+        let Some(content) = field(&fields, "content") else { return };
         // Few messages say anything of it, and some are large.
-        if !closes && !message.text().contains("\"msg_id\"") {
+        if !closes && !content.get().contains("\"msg_id\"") {
             return;
         }
-        let Ok(Message { content }) = serde_json::from_str(message.text()) else { return };
-        let Some(msg_id) = content.data.state.msg_id.or(closes.then(String::new)) else { return };
-        self.takers.retain(|taker| taker.comm_id != content.comm_id);
+        let content = fields_of(content);
+        let Some(comm_id) = field(&content, "comm_id").and_then(string_of) else { return };
+        let state = field(&content, "data").map(fields_of).unwrap_or_default();
+        let state = field(&state, "state").map(fields_of).unwrap_or_default();
+        let msg_id = field(&state, "msg_id").and_then(string_of);
+        let Some(msg_id) = (if closes { Some("".into()) } else { msg_id }) else { return };
+        self.takers.retain(|taker| taker.comm_id != comm_id);
         if !msg_id.is_empty() {
-            self.takers.push(Taker { comm_id: content.comm_id, msg_id });
+            self.takers.push(Taker { comm_id: comm_id.into_owned(), msg_id: msg_id.into_owned() });
             if self.takers.len() > MOST {
                 self.takers.remove(0);
             }
         }
     }
+}
+
+fn field<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a RawValue> {
+    fields.iter().rev().find(|(field, _)| field == name).map(|(_, value)| *value)
 }

@@ -96,12 +96,33 @@ fn outputs_are_written_as_jupyter_writes_them() {
 
 #[test]
 fn what_is_nested_deep_is_written_as_it_came() {
-    let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
-    let data = serde_json::from_str(&format!("{{\"application/json\":{deep}}}")).unwrap();
-    let mut file = read(r#"{"cells":[{"cell_type":"code"}]}"#);
-    file.set(0, &[Output::DisplayData { data, metadata: Json::default(), display_id: None }], None);
-    let text = String::from_utf8(file.edited().unwrap()).unwrap();
-    assert!(text.contains(&deep) && read(&text).cells[0].has_outputs);
+    let check = |depth: usize, expect: &str| {
+        let deep = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let data = serde_json::from_str(&format!("{{\"a/b+json\":{deep}}}")).unwrap();
+        let mut file = read(r#"{"cells":[{"cell_type":"code"}]}"#);
+        file.set(0, &[Output::DisplayData { data, metadata: Json::default(), display_id: None }], None);
+        let text = String::from_utf8(file.edited().unwrap()).unwrap();
+        assert!(text.contains(expect) && read(&text).cells[0].has_outputs, "{depth}");
+    };
+    check(400, &"]".repeat(400));
+    // Python reads no notebook that has more.
+    check(5_000, r#""a/b+json":"[left out: nested 5000 levels deep]""#);
+}
+
+#[test]
+fn a_key_is_left_whole_however_it_is_written() {
+    check(
+        r#"{"cells":[{"cell_type":"code","id":"a","metadata":{},"p\"\/\/\/":1,"source":"1"}]}"#,
+        &[],
+        Some(2),
+        r#"{"cells":[{"cell_type":"code","execution_count":2,"id":"a","metadata":{},"outputs":[],"p\"\/\/\/":1,"source":"1"}]}"#,
+    );
+    check(
+        r#"{"cells": [{ "z\u00e9\u00e9\ud83d": "é", "cell_type": "code"}]}"#,
+        &[],
+        None,
+        r#"{"cells": [{ "execution_count": null, "outputs": [], "z\u00e9\u00e9\ud83d": "é", "cell_type": "code"}]}"#,
+    );
 }
 
 #[test]
