@@ -68,7 +68,7 @@ story('both', 'a notebook is edited in two windows', {
     await second.output('.output', 'line 10');
     await first.page.bringToFront();
     await first.output('.output', 'line 10');
-    await first.tool('Clear All Outputs');
+    await first.command('Notebook: Clear All Outputs');
     await first.output('.output', /line \d\d/);
     tell(run, 'long');
     for (const editor of [first, second]) {
