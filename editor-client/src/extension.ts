@@ -49,7 +49,7 @@ import { Visibility } from './visibility';
 export function activate(context: vscode.ExtensionContext): void {
   const { version } = context.extension.packageJSON as { version: string };
   const log = vscode.window.createOutputChannel('Kernel Keeper', { log: true });
-  const tokens = new TokenStore(context.storageUri ?? context.globalStorageUri, log);
+  const tokens = new TokenStore(context, log);
   const sidecar = new Sidecar(context, log, tokens);
   const sessions = new Sessions(sidecar);
   const offers = new Offers(sidecar, (notebookUri, sessionId) => attachments.isFollowed(notebookUri, sessionId));

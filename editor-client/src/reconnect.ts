@@ -17,11 +17,11 @@ export class TokenStore implements vscode.Disposable {
   private readonly tokens: Tokens;
 
   constructor(
-    folder: vscode.Uri,
+    { storageUri, globalStorageUri }: vscode.ExtensionContext,
     private readonly log: vscode.LogOutputChannel,
   ) {
-    const path = vscode.Uri.joinPath(folder, 'windows').fsPath;
-    this.tokens = new Tokens(path, { editor: process.ppid, host: process.pid, tabs: openTabs });
+    const path = vscode.Uri.joinPath(storageUri ?? globalStorageUri, 'windows').fsPath;
+    this.tokens = new Tokens(path, { editor: process.ppid, host: process.pid, hasFolder: storageUri !== undefined, tabs: openTabs });
   }
 
   async get(): Promise<string | undefined> {
@@ -36,6 +36,15 @@ export class TokenStore implements vscode.Disposable {
   async put(token: string): Promise<void> {
     try {
       await this.tokens.put(token);
+    } catch (error) {
+      this.log.warn(`This window's token cannot be kept: ${messageOf(error)}`);
+    }
+  }
+
+  /** The window has other tabs. */
+  changed(): void {
+    try {
+      this.tokens.changed();
     } catch (error) {
       this.log.warn(`This window's token cannot be kept: ${messageOf(error)}`);
     }
@@ -64,10 +73,13 @@ export function keepToken(sidecar: Sidecar, store: TokenStore): vscode.Disposabl
   };
   const timer = setInterval(() => void renew(), RENEW_MS);
   const ready = sidecar.onReady(() => void renew());
+  const tabs = vscode.window.tabGroups.onDidChangeTabs(({ opened, closed }) => {
+    if (opened.length + closed.length > 0) store.changed();
+  });
   const stop = new vscode.Disposable(() => {
     clearInterval(timer);
   });
-  return vscode.Disposable.from(ready, stop, store);
+  return vscode.Disposable.from(ready, tabs, stop, store);
 }
 
 function openTabs(): string[] {

@@ -1,13 +1,14 @@
 /**
  * Where the token of each window is kept while that is reloaded: one private file a window, in the folder that the editor gives a workspace.
- * Guarantees: a window that comes takes over what one that has gone left, never what a living one has; of two that come at once one has
- * it, and that one whose tabs it names where that tells them apart. Not in VS Code's secret storage: in a browser each window
- * writes all that it knows over what the others wrote, and a workspace's memory is shared by its windows.
+ * Guarantees: a window that comes takes over what one with the same tabs left that has gone, never what a living one has; of two that
+ * come at once one has it. A file is whole whenever another window reads it. Where no other window has the same tabs, nothing is waited
+ * for but the tabs. Not in VS Code's secret storage: in a browser each window writes all that it knows over what the others wrote, and a
+ * workspace's memory is shared by its windows.
  * Leaves out: whether a token is good, which the sidecar decides.
  */
-import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { renameSync, writeFileSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -15,6 +16,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 const KEPT_MS = 15 * 60_000;
 /** The window before this one may still be on its way out. */
 const LEAVES_MS = 2_000;
+/** VS Code may tell of a window's tabs a moment after it started the extensions. */
+const TABS_MS = 300;
 const LOOK_MS = 50;
 const LONGEST = 100_000;
 
@@ -24,7 +27,8 @@ interface Kept {
   readonly editor: number;
   /** The process of the window's extensions. */
   readonly host: number;
-  readonly tabs: readonly string[];
+  /** A hash of them. */
+  readonly tabs: string;
   readonly at: number;
   readonly hasLeft: boolean;
 }
@@ -33,6 +37,8 @@ interface Kept {
 export interface Here {
   readonly editor: number;
   readonly host: number;
+  /** Windows without a folder share one place. */
+  readonly hasFolder: boolean;
   tabs(): readonly string[];
 }
 
@@ -49,15 +55,19 @@ export class Tokens {
   /** The token of the window that this one was before, if there is one. */
   async get(): Promise<string | undefined> {
     if (this.token !== undefined) return this.token;
-    const deadline = Date.now() + LEAVES_MS;
+    const begun = Date.now();
     for (;;) {
       const others = await this.others();
-      for (const { name, kept } of byLikeness(others, this.here.tabs())) {
+      const waited = Date.now() - begun;
+      const tabs = this.here.tabs();
+      const isAlike = tabs.length > 0 || (this.here.hasFolder && waited > TABS_MS);
+      const alike = others.filter(({ kept }) => isAlike && kept.tabs === hashOf(tabs));
+      for (const { name, kept } of alike.sort((one, other) => other.kept.at - one.kept.at)) {
         if (isThere(kept) || !(await this.claim(name))) continue;
         this.token = kept.token;
         return this.token;
       }
-      if (others.length === 0 || Date.now() > deadline) return undefined;
+      if (others.length === 0 || waited > (alike.length > 0 ? LEAVES_MS : TABS_MS)) return undefined;
       await pause(LOOK_MS);
     }
   }
@@ -65,30 +75,47 @@ export class Tokens {
   async put(token: string): Promise<void> {
     this.token = token;
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    await writeFile(this.file(this.name), this.written(false), { mode: 0o600 });
+    this.write(false);
+  }
+
+  /** Its tabs are other ones now. */
+  changed(): void {
+    if (this.token !== undefined) this.write(false);
   }
 
   /** This window goes, perhaps to come again. */
   leave(): void {
-    if (this.token !== undefined) writeFileSync(this.file(this.name), this.written(true), { mode: 0o600 });
+    if (this.token !== undefined) this.write(true);
   }
 
-  private written(hasLeft: boolean): string {
+  /** At once, for a window that goes waits for nothing; under a name that no other window looks at until it is whole. */
+  private write(hasLeft: boolean): void {
     const { editor, host } = this.here;
-    const kept: Partial<Kept> = { editor, host, tabs: this.here.tabs(), at: Date.now(), hasLeft };
-    return JSON.stringify({ ...kept, token: this.token });
+    const kept: Partial<Kept> = { editor, host, tabs: hashOf(this.here.tabs()), at: Date.now(), hasLeft };
+    const hidden = this.file(`.${this.name}.new`);
+    writeFileSync(hidden, JSON.stringify({ ...kept, token: this.token }), { mode: 0o600 });
+    renameSync(hidden, this.file(this.name));
   }
 
   /** Those of the same editor's other windows; what is of no use any more is removed. */
   private async others(): Promise<{ name: string; kept: Kept }[]> {
     const names = await readdir(this.folder).catch(() => []);
     const found = [];
-    for (const name of names.filter((one) => one !== this.name && !one.startsWith('.'))) {
-      const kept = await this.read(name);
+    for (const name of names.filter((one) => one !== this.name)) {
+      const kept = name.startsWith('.') ? undefined : await this.read(name);
       if (kept?.editor === this.here.editor && Date.now() - kept.at < KEPT_MS) found.push({ name, kept });
-      else if (!kept || !isThere(kept)) await rm(this.file(name), { force: true });
+      else if (kept ? !isThere(kept) : await this.isOld(name)) await rm(this.file(name), { force: true });
     }
     return found;
+  }
+
+  /** What cannot be read may be on its way. */
+  private async isOld(name: string): Promise<boolean> {
+    try {
+      return Date.now() - (await stat(this.file(name))).mtimeMs > KEPT_MS;
+    } catch {
+      return false;
+    }
   }
 
   private async read(name: string): Promise<Kept | undefined> {
@@ -96,7 +123,7 @@ export class Tokens {
       const text = await readFile(this.file(name), 'utf8');
       if (text.length > LONGEST) return undefined;
       const kept = JSON.parse(text) as Partial<Kept>;
-      const isWhole = typeof kept.token === 'string' && typeof kept.host === 'number' && Array.isArray(kept.tabs);
+      const isWhole = typeof kept.token === 'string' && typeof kept.host === 'number' && typeof kept.tabs === 'string';
       return isWhole ? (kept as Kept) : undefined;
     } catch {
       return undefined;
@@ -119,11 +146,10 @@ export class Tokens {
   }
 }
 
-/** The one with the same tabs first, then the one that left last. */
-function byLikeness<T extends { kept: Kept }>(all: readonly T[], tabs: readonly string[]): T[] {
-  const isAlike = ({ kept }: T) => Number(kept.tabs.length === tabs.length && kept.tabs.every((tab) => tabs.includes(tab)));
-  return [...all].sort((one, other) => isAlike(other) - isAlike(one) || other.kept.at - one.kept.at);
-}
+const hashOf = (tabs: readonly string[]): string =>
+  createHash('sha256')
+    .update(JSON.stringify([...tabs].sort()))
+    .digest('hex');
 
 function isThere({ host, hasLeft }: Kept): boolean {
   if (hasLeft) return false;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -16,8 +16,8 @@ const within = async (work: (folder: string) => Promise<void>) => {
     rmSync(folder, { recursive: true });
   }
 };
-const window = (folder: string, { host = process.pid, editor = 1, tabs = [] as string[] } = {}) =>
-  new Tokens(folder, { editor, host, tabs: () => tabs });
+const window = (folder: string, { host = process.pid, editor = 1, tabs = ['a'] as string[], hasFolder = true } = {}) =>
+  new Tokens(folder, { editor, host, hasFolder, tabs: () => tabs });
 
 test('a window that is reloaded takes its own token, beside one that lives', () =>
   within(async (folder) => {
@@ -48,6 +48,65 @@ test('two that are reloaded at once are told apart by their tabs', () =>
     }
     const both = await Promise.all([window(folder, { tabs: ['a'] }).get(), window(folder, { tabs: ['b'] }).get()]);
     assert.deepEqual(both, ['with a', 'with b']);
+  }));
+
+test('one with other tabs takes nothing over', () =>
+  within(async (folder) => {
+    const first = window(folder, { tabs: ['a', 'b'] });
+    await first.put('first');
+    first.leave();
+    assert.equal(await window(folder, { tabs: ['a'] }).get(), undefined);
+    assert.equal(await window(folder, { tabs: [] }).get(), undefined);
+    assert.equal(await window(folder, { tabs: ['b', 'a'] }).get(), 'first');
+  }));
+
+test('one without tabs takes over what such a one left, where they have a folder in common', () =>
+  within(async (folder) => {
+    const first = window(folder, { tabs: [] });
+    await first.put('first');
+    first.leave();
+    assert.equal(await window(folder, { tabs: [], hasFolder: false }).get(), undefined);
+    assert.equal(await window(folder, { tabs: [] }).get(), 'first');
+  }));
+
+test('tabs that come a moment after the window are waited for, and those that a window has now are kept', () =>
+  within(async (folder) => {
+    const tabs = ['a'];
+    const first = window(folder, { tabs, host: gone() });
+    await first.put('first');
+    tabs.push('b');
+    first.changed();
+    const late: string[] = [];
+    const token = window(folder, { tabs: late }).get();
+    setTimeout(() => late.push('a', 'b'), 100);
+    assert.equal(await token, 'first');
+  }));
+
+test('beside a living window with other tabs nothing is waited for long', () =>
+  within(async (folder) => {
+    await window(folder, { tabs: ['b'] }).put('other');
+    const begun = performance.now();
+    assert.equal(await window(folder).get(), undefined);
+    assert.ok(performance.now() - begun < 1_000);
+  }));
+
+test('a file that cannot be read yet stays, and an old one goes; each is written aside', () =>
+  within(async (folder) => {
+    mkdirSync(folder, { recursive: true });
+    for (const name of ['new', 'old', '.old']) writeFileSync(join(folder, name), '');
+    for (const name of ['old', '.old']) utimesSync(join(folder, name), 1, 1);
+    await window(folder).get();
+    assert.deepEqual(readdirSync(folder), ['new']);
+    rmSync(join(folder, 'new'));
+    const one = window(folder, { tabs: Array.from({ length: 9_000 }, (_, index) => `file:///a/long/name/${index}`) });
+    await one.put('first');
+    const [name = ''] = readdirSync(folder);
+    const before = statSync(join(folder, name));
+    await one.put('second');
+    assert.notEqual(statSync(join(folder, name)).ino, before.ino);
+    one.leave();
+    assert.deepEqual(readdirSync(folder), [name]);
+    assert.ok(before.size < 1_000, 'however many tabs there are');
   }));
 
 test('what is kept is private', () =>
