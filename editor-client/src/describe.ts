@@ -1,7 +1,7 @@
 /**
  * How sessions and times are put into words. Pure: texts come from `translate`, the present from `now`.
  */
-import type { AttachedWindow, Offer, Session, SkippedVariable } from './protocol/types';
+import type { AttachedWindow, Execution, Offer, Session, SkippedVariable } from './protocol/types';
 
 /** `vscode.l10n.t`, or a stand-in for it. */
 export type Translate = (message: string, ...values: (string | number)[]) => string;
@@ -70,6 +70,19 @@ export const isByAgent = ({ origin }: { readonly origin: string }): boolean => o
 
 /** The windows in which people see it. An agent that has it attached is none. */
 export const windowsOf = ({ windows }: Session): AttachedWindow[] => windows.filter(({ windowId }) => windowId !== AGENT);
+
+/**
+ * What was run elsewhere than in this window, where another one looks, too. What runs is that only where the other window, as it is now, asked
+ * for it: a window that was reloaded may be another one to its kernel, and what it ran is to be followed.
+ */
+export function elsewhereIn(session: Session, executions: readonly Pick<Execution, 'executionId' | 'origin' | 'status'>[]): Set<string> {
+  const windows = windowsOf(session);
+  const others = windows.filter(({ thisWindow }) => !thisWindow).map(({ windowId }) => windowId);
+  const own = windows.find(({ thisWindow }) => thisWindow)?.windowId;
+  const isElsewhere = ({ origin, status }: Pick<Execution, 'origin' | 'status'>) =>
+    others.includes(origin) || (others.length > 0 && origin !== own && status !== 'running');
+  return new Set(executions.filter(isElsewhere).map(({ executionId }) => executionId));
+}
 
 const isUsedByAgent = ({ windows }: Session): boolean => windows.some(({ windowId }) => windowId === AGENT);
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   activityText,
   choiceText,
+  elsewhereIn,
   factsText,
   goneText,
   hasState,
@@ -337,4 +338,15 @@ test('what became of the kernel that a notebook had is said where it had anythin
 
 test('kernels that other programs started are named before all are stopped', () => {
   assert.equal(stakes([session({ adopted: true })], translate), 'Started by another program: draft.ipynb');
+});
+
+test('what another window ran is told from what this one ran, also before it was reloaded', () => {
+  const ran = (origin: string, status: Execution['status']) => ({ executionId: `${origin} ${status}`, origin, status });
+  const both = ['this', 'other', 'gone', 'cli'].flatMap((origin) => [ran(origin, 'ok'), ran(origin, 'running')]);
+  const windows = [
+    { ...window(true), windowId: 'this' },
+    { ...window(false), windowId: 'other' },
+  ];
+  assert.deepEqual([...elsewhereIn(session({ windows }), both)], ['other ok', 'other running', 'gone ok', 'cli ok']);
+  assert.equal(elsewhereIn(session({ windows: windows.slice(0, 1) }), both).size, 0);
 });

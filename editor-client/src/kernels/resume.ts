@@ -6,7 +6,7 @@
  */
 import * as vscode from 'vscode';
 import type { Sidecar } from '../client';
-import { windowsOf } from '../describe';
+import { elsewhereIn } from '../describe';
 import { sameItems, itemsOf } from '../outputs/mime';
 import type { CellOutputs, CellOutputsParams, Execution, Output, Session } from '../protocol/types';
 import { sameUri } from '../sessions';
@@ -46,11 +46,11 @@ export async function resume(sidecar: Sidecar, inputs: InputBoxes, attachment: A
   const happened: Resumed[] = [];
   if (attachment.isWritable) {
     const codes = new Map(executions.map((execution) => [execution.executionId, execution.code]));
-    const isElsewhere = windowsOf(session).some(({ thisWindow }) => !thisWindow);
+    const elsewhere = elsewhereIn(session, executions);
     for (const placed of place(notebook, loaded, codes)) {
       const { cell, row } = placed;
       const code = codes.get(row.executionId);
-      if (isElsewhere && code !== undefined && !isCodeOf(cell, code) && !isShown(cell, withNote(row))) {
+      if (elsewhere.has(row.executionId) && code !== undefined && !isCodeOf(cell, code) && !isShown(cell, withNote(row))) {
         // The other window has that code, and its result.
         attachment.others.set(cell, { executionId: row.executionId, code });
         continue;
