@@ -78,8 +78,15 @@ story('both', 'a notebook is edited in two windows', {
     }
     const { long } = await second.save(run.path('draft.ipynb'));
     whole(long);
+  },
+  'what was cleared in the first stays so, whatever the second saved': async (run) => {
+    const { first } = run;
     await first.page.bringToFront();
-    await eventually('no dot in the first', async () => (await dirty(first)) === 0);
+    await first.runCell(3);
+    await first.ran(3, 6);
     await first.output('.output', /line 0\s+line 1\s[^]*told/);
+    const shown = await Promise.all((await first.inSight()).map((frame) => frame.locator('body').innerText()));
+    assert.doesNotMatch(shown.join('\n'), /set up/);
+    assert.equal(await dirty(first), 1, 'that is its own to save');
   },
 });

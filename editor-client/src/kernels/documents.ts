@@ -92,7 +92,8 @@ function idsOf(notebook: vscode.NotebookDocument): Set<string> {
   return new Set(notebook.getCells().flatMap((cell) => cellId(cell) ?? []));
 }
 
-function isInFront(notebook: vscode.NotebookDocument): boolean {
+/** Whether it is the tab that has the focus, or had it last. */
+export function isInFront(notebook: vscode.NotebookDocument): boolean {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   return input instanceof vscode.TabInputNotebook && input.uri.toString() === notebook.uri.toString();
 }

@@ -78,6 +78,26 @@ export async function reload(sidecar: Sidecar, attachment: Attachment, execution
   for (const placed of place(notebook, loaded, new Map())) show(attachment, placed);
 }
 
+/** Whether each cell shows what it ran last in the session, and each that ran nothing there what `isUnchanged` says of it. */
+export async function showsItsRuns(
+  sidecar: Sidecar,
+  attachment: Attachment,
+  isUnchanged: (cell: vscode.NotebookCell) => boolean,
+): Promise<boolean> {
+  const { sessionId, notebook, runs, others } = attachment;
+  const params = { sessionId, notebookUri: notebook.uri.toString(), maxBytesPerCell: MAX_BYTES_PER_CELL };
+  const { cells, lastSeq } = await sidecar.request('keeper/cellOutputs', params);
+  const loaded: Loaded[] = [];
+  for (const row of cells) loaded.push(await whole(sidecar, params, { row, lastSeq }));
+  const rows = new Map(place(notebook, loaded, new Map()).map(({ cell, row }) => [cell, row]));
+  return notebook.getCells().every((cell) => {
+    const row = rows.get(cell);
+    if (!row || others.has(cell)) return isUnchanged(cell);
+    const run = runs.ofCell(cell);
+    return run ? !run.writer.wasCleared : isShown(cell, withNote(row));
+  });
+}
+
 /** What an answer about all cells had no room for: asked for alone, a cell has all the room. */
 async function whole(sidecar: Sidecar, params: CellOutputsParams, loaded: Loaded): Promise<Loaded> {
   if (loaded.row.leftOut === undefined) return loaded;
