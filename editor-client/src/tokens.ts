@@ -1,7 +1,7 @@
 /**
  * Where the token of each window is kept while that is reloaded: one private file a window, in the folder that the editor gives a workspace.
- * Guarantees: a window that comes takes over what one with the same tabs left that has gone, never what a living one has; of two that
- * come at once one has it. A file is whole whenever another window reads it. Where no other window has the same tabs, nothing is waited
+ * Guarantees: a window that comes takes over what one with the same tabs left that has gone, or one of its folder that left just now, never
+ * what a living one has; of two that come at once one has it. A file is whole whenever another window reads it. Where no other window has the same tabs, nothing is waited
  * for but the tabs. Not in VS Code's secret storage: in a browser each window writes all that it knows over what the others wrote, and a
  * workspace's memory is shared by its windows.
  * Leaves out: whether a token is good, which the sidecar decides.
@@ -18,6 +18,8 @@ const KEPT_MS = 15 * 60_000;
 const LEAVES_MS = 2_000;
 /** VS Code may tell of a window's tabs a moment after it started the extensions. */
 const TABS_MS = 300;
+/** A browser keeps the tabs of a folder's windows in one place: a window that is reloaded may have those of another one. */
+const RELOADED_MS = 20_000;
 const LOOK_MS = 50;
 const LONGEST = 100_000;
 
@@ -62,7 +64,9 @@ export class Tokens {
       const tabs = this.here.tabs();
       const isAlike = tabs.length > 0 || (this.here.hasFolder && waited > TABS_MS);
       const alike = others.filter(({ kept }) => isAlike && kept.tabs === hashOf(tabs));
-      for (const { name, kept } of alike.sort((one, other) => other.kept.at - one.kept.at)) {
+      const isReloaded = this.here.hasFolder && waited > TABS_MS;
+      const left = others.filter(({ kept }) => isReloaded && kept.hasLeft && Date.now() - kept.at < RELOADED_MS);
+      for (const { name, kept } of [alike, left].flatMap((some) => some.sort((one, other) => other.kept.at - one.kept.at))) {
         if (isThere(kept) || !(await this.claim(name))) continue;
         this.token = kept.token;
         return this.token;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -55,9 +55,22 @@ test('one with other tabs takes nothing over', () =>
     const first = window(folder, { tabs: ['a', 'b'] });
     await first.put('first');
     first.leave();
+    assert.equal(await window(folder, { tabs: ['a'], hasFolder: false }).get(), undefined);
+    const file = join(folder, readdirSync(folder)[0] ?? '');
+    const kept = JSON.parse(readFileSync(file, 'utf8')) as { at: number };
+    writeFileSync(file, JSON.stringify({ ...kept, at: kept.at - 60_000 }));
     assert.equal(await window(folder, { tabs: ['a'] }).get(), undefined);
     assert.equal(await window(folder, { tabs: [] }).get(), undefined);
     assert.equal(await window(folder, { tabs: ['b', 'a'] }).get(), 'first');
+  }));
+
+test('one that a browser gives the tabs of a living one takes over what has left just now', () =>
+  within(async (folder) => {
+    await window(folder, { tabs: ['b'] }).put('other');
+    const first = window(folder);
+    await first.put('first');
+    first.leave();
+    assert.equal(await window(folder, { tabs: ['b'] }).get(), 'first');
   }));
 
 test('one without tabs takes over what such a one left, where they have a folder in common', () =>
