@@ -250,7 +250,12 @@ fn an_agent_starts_only_what_its_user_has() {
     world.cli_ok(["stop", "--all"]);
 
     // What a window offers to a person is the person's: the workspace's own environment, not the folder somewhere in it.
+    // Where that is only looked at, as in an untrusted workspace, it is offered to nobody.
     let mut window = world.window();
+    let seen = window.ok("keeper/listKernelspecs", json!({ "offered": false }));
+    assert!(seen.to_string().contains(&of_beside), "{seen}");
+    assert_eq!(start(Some(&of_beside))["kind"], "KernelspecNotFound");
+    assert!(!beside.exists());
     window.ok("keeper/listKernelspecs", json!({}));
     assert_eq!(start(Some(&of_loose))["kind"], "KernelspecNotFound");
     assert!(!loose.exists());

@@ -61,11 +61,12 @@ export class Controllers implements vscode.Disposable {
 
   /**
    * Reads the kernelspecs, which runs nothing; in an untrusted workspace, too. VS Code asks whether to trust it before a cell runs, and then
-   * goes on with the kernels that there are.
+   * goes on with the kernels that there are. Until then agents may start none of its environments.
    */
   async refresh(): Promise<void> {
     try {
-      const { kernelspecs } = await this.sidecar.request('keeper/listKernelspecs', { environments: knownInterpreters() });
+      const params = { environments: knownInterpreters(), offered: vscode.workspace.isTrusted };
+      const { kernelspecs } = await this.sidecar.request('keeper/listKernelspecs', params);
       this.update(kernelspecs);
     } catch (error) {
       this.sidecar.log.warn(`The kernels could not be listed: ${messageOf(error)}`);

@@ -519,7 +519,11 @@ export type ListKernelspecsParams = { notebookUri?: string,
 /**
  * Folders or interpreters of Python environments that the editor knows.
  */
-environments?: Array<string>, };
+environments?: Array<string>, 
+/**
+ * Whether a person may start them here, and so may agents; default true. False in an untrusted workspace.
+ */
+offered?: boolean, };
 
 /**
  * `keeper/listSessions`

@@ -42,6 +42,8 @@ wire! {
         notebook_uri: Option<String>,
         /// Folders or interpreters of Python environments that the editor knows.
         environments: Option<Vec<String>>,
+        /// Whether a person may start them here, and so may agents; default true. False in an untrusted workspace.
+        offered: Option<bool>,
     }
     /// A kernel that could be started.
     Kernelspec {

@@ -127,7 +127,12 @@ async fn list_kernelspecs(backend: &Backend, params: Value) -> Answer<Kernelspec
     let asked: ListKernelspecsParams = parse(params)?;
     let name = optional_notebook("notebookUri", asked.notebook_uri.as_deref())?;
     let named: Vec<_> = asked.environments.into_iter().flatten().map(std::path::PathBuf::from).collect();
-    Ok(KernelspecsResult { kernelspecs: backend.sessions()?.offer_kernelspecs(name.as_ref(), &named).await? })
+    let sessions = backend.sessions()?;
+    let kernelspecs = match asked.offered.unwrap_or(true) {
+        true => sessions.offer_kernelspecs(name.as_ref(), &named).await?,
+        false => sessions.kernelspecs(name.as_ref(), &named).await?,
+    };
+    Ok(KernelspecsResult { kernelspecs })
 }
 
 async fn ensure_session(backend: &Backend, params: Value) -> Answer<EnsureResult> {
