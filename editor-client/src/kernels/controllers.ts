@@ -172,3 +172,7 @@ export function languageId(language: string): string {
   const id = language.toLowerCase();
   return { 'c++': 'cpp', 'c#': 'csharp', 'f#': 'fsharp', bash: 'shellscript' }[id] ?? id;
 }
+
+/** Whether VS Code would give the cell to that kernel. */
+export const runsIn = (cell: vscode.NotebookCell, kernel: Kernel): boolean =>
+  cell.kind === vscode.NotebookCellKind.Code && cell.document.languageId === languageId(kernel.language);
