@@ -12,7 +12,7 @@ import { NOTEBOOK_TYPE, type Kernel } from './kernels/controllers';
 import { isSuccessor, openNotebook, revealNotebook, shownNotebook, takePlace } from './kernels/documents';
 import { offerLanguage } from './kernels/language';
 import type { Renames } from './kernels/renames';
-import { hasTab, pause, type Selection } from './kernels/selection';
+import { type Choice, hasTab, pause, type Selection } from './kernels/selection';
 import type { Answer, Offers } from './offers';
 import type { Offer, Session } from './protocol/types';
 import { showRebuilding } from './rebuild';
@@ -42,8 +42,8 @@ export class Follow implements vscode.Disposable {
   ) {
     this.subscriptions = [
       offers.onDidAnswer((answer) => void this.guard(this.answered(answer), true)),
-      selection.onDidChoose(({ notebook, kernel }) => {
-        void this.guard(this.chosen(notebook, kernel), true);
+      selection.onDidChoose((choice) => {
+        void this.guard(this.chosen(choice), true);
       }),
       sessions.onDidUpdate(({ session, before }) => void this.guard(this.updated(session, before), true)),
       sidecar.onFollowed(({ notebookUri, session }) => void this.guard(this.followed(vscode.Uri.parse(notebookUri), session))),
@@ -227,8 +227,8 @@ export class Follow implements vscode.Disposable {
   }
 
   /** Another kernel was chosen while the notebook's own lives: the sidecar asks before it stops one. */
-  private async chosen(notebook: vscode.NotebookDocument, kernel: Kernel): Promise<void> {
-    if (await this.isTaken(notebook, kernel)) await offerLanguage(notebook, kernel);
+  private async chosen({ notebook, kernel, isAnew }: Choice): Promise<void> {
+    if (await this.isTaken(notebook, kernel)) await offerLanguage(notebook, kernel, isAnew);
   }
 
   /** False where the notebook goes on with the kernel it had. */

@@ -11,12 +11,21 @@ import { type Controllers, controllerId, type Kernel } from './controllers';
 const SELECTED_TIMEOUT_MS = 3_000;
 const CHOSEN_TIMEOUT_MS = 1_000;
 
+/** A kernel was selected. `isAnew`: the notebook had one before since it was opened, so that nothing was remembered. */
+export interface Choice {
+  readonly notebook: vscode.NotebookDocument;
+  readonly kernel: Kernel;
+  readonly isAnew: boolean;
+}
+
 export class Selection implements vscode.Disposable {
   private readonly selected = new WeakMap<vscode.NotebookDocument, Kernel>();
+  /** Notebooks that have or had one of our kernels. */
+  private readonly known = new WeakSet<vscode.NotebookDocument>();
   /** Notebooks for which a kernel is being selected by program. */
   private readonly selecting = new Set<vscode.NotebookDocument>();
   private readonly changeEmitter = new vscode.EventEmitter<void>();
-  private readonly choiceEmitter = new vscode.EventEmitter<{ notebook: vscode.NotebookDocument; kernel: Kernel }>();
+  private readonly choiceEmitter = new vscode.EventEmitter<Choice>();
   private readonly subscription: vscode.Disposable;
 
   /** Something was selected that this program did not select: by the person, or remembered from an earlier choice. */
@@ -30,7 +39,10 @@ export class Selection implements vscode.Disposable {
       if (selected) this.selected.set(notebook, kernel);
       else if (this.selected.get(notebook) === kernel) this.selected.delete(notebook);
       this.changeEmitter.fire();
-      if (selected && !this.selecting.has(notebook)) this.choiceEmitter.fire({ notebook, kernel });
+      if (!selected) return;
+      const isAnew = this.known.has(notebook);
+      this.known.add(notebook);
+      if (!this.selecting.has(notebook)) this.choiceEmitter.fire({ notebook, kernel, isAnew });
     });
   }
 
