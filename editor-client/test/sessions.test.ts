@@ -210,6 +210,16 @@ test('what is at stake', () => {
   assert.equal(stakes([here], translate), '');
 });
 
+test('what is busy is also said to be open elsewhere, used by an agent, or of another program', () => {
+  const busy = session({ state: 'busy', windows: [window(false), agent], adopted: true }, 'busy.ipynb');
+  assert.deepEqual(stakes([busy], translate).split('\n'), [
+    'Busy: busy.ipynb',
+    'Open in another window: busy.ipynb',
+    'Used by an agent: busy.ipynb',
+    'Started by another program: busy.ipynb',
+  ]);
+});
+
 test('each session has one heading', () => {
   const seen = session(ended('lost', 30), 'seen.ipynb');
   const groupOf = (some: Partial<Session>, name?: string) =>

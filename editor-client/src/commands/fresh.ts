@@ -3,7 +3,7 @@
  * Guarantees: no kernel is stopped before a person was told what is lost; what is busy, and what is open elsewhere, is named.
  */
 import * as vscode from 'vscode';
-import { isBusy, stakes } from '../describe';
+import { stakes } from '../describe';
 import { guard } from '../say';
 import { sameUri } from '../sessions';
 import { command, confirm, isTrusted, type Parts, progress, type Run } from './sessions';
@@ -44,9 +44,7 @@ async function stopAll({ sidecar, sessions }: Parts): Promise<void> {
   const live = sessions.live();
   const [only] = live;
   if (!only) return;
-  const names = live.map((session) => `${session.label}${isBusy(session) ? vscode.l10n.t(' (busy)') : ''}`);
-  const elsewhere = live.filter((session) => !isBusy(session));
-  const detail = [...names, stakes(elsewhere, vscode.l10n.t)].filter((line) => line !== '').join('\n');
+  const detail = [...live.map(({ label }) => label), stakes(live, vscode.l10n.t)].filter((line) => line !== '').join('\n');
   const question =
     live.length === 1
       ? vscode.l10n.t('Stop the kernel of {0}? Its variables are lost.', only.label)
