@@ -20,6 +20,8 @@ type Event<K extends EventBody['kind']> = Extract<EventBody, { kind: K }>;
 export interface AttachmentEvents {
   /** A run ended while this window looked. */
   finished(attachment: Attachment, run: CellRun, completedAt: string): void;
+  /** What the kernel has for the next input is in no cell. */
+  notPut(error: unknown): void;
   /** A cell's last run was of other code, or is so no more. */
   ranOther(attachment: Attachment): void;
   /** A cell that ran when it was deleted was brought back: its outputs so far are to be shown again. */
@@ -161,7 +163,9 @@ export class Attachment {
         this.inputs.withdraw(executionId);
         break;
       case 'nextInput':
-        void run.putNext(event.text, event.replace);
+        run.putNext(event.text, event.replace).catch((error: unknown) => {
+          this.events.notPut(error);
+        });
         break;
       case 'finished':
         this.finish(run, executionId, event);

@@ -145,6 +145,9 @@ export class Attachments implements vscode.Disposable {
       finished: (one, run, completedAt) => {
         this.finished(one, run, completedAt);
       },
+      notPut: (error) => {
+        this.sidecar.log.warn(`What the kernel has for the next input is in no cell: ${messageOf(error)}`);
+      },
       ranOther: () => {
         this.truncatedEmitter.fire();
       },

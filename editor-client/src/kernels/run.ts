@@ -5,6 +5,7 @@
 import * as vscode from 'vscode';
 import type { ExecutionStatus, Output } from '../protocol/types';
 import { CellOutputWriter, type DisplayEvents } from './outputs';
+import { hasTab } from './selection';
 
 /** What VS Code marks a cell with that has begun: one that was cut off has not succeeded. */
 export function successOf(status: ExecutionStatus): boolean | undefined {
@@ -56,19 +57,33 @@ export class CellRun {
     if (executionCount !== null && !this.hasEnded) this.execution.executionOrder = executionCount;
   }
 
-  /** Puts what the kernel has for the next input into the notebook of the window that ran the cell. What was edited since stays. */
+  /**
+   * Puts what the kernel has for the next input into the notebook of the window that ran the cell, where a tab shows it. What was edited
+   * since stays, and where VS Code refuses the edit, as of a cell that is edited just then, it comes below.
+   */
   async putNext(text: string, replace: boolean): Promise<void> {
-    const { cell } = this;
-    if (this.sent === undefined || cell.index < 0) return;
+    if (this.sent === undefined || !this.isShown()) return;
+    if (replace && this.cell.document.getText() === this.sent && (await this.replaceCode(text))) return;
+    if (this.isShown() && !(await this.insertBelow(text))) throw new Error('VS Code refused the edit');
+  }
+
+  private isShown(): boolean {
+    return this.cell.index >= 0 && hasTab(this.cell.notebook.uri);
+  }
+
+  private replaceCode(text: string): Thenable<boolean> {
+    const { document } = this.cell;
     const edit = new vscode.WorkspaceEdit();
-    if (replace && cell.document.getText() === this.sent) {
-      const whole = new vscode.Range(0, 0, cell.document.lineCount, 0);
-      edit.replace(cell.document.uri, cell.document.validateRange(whole), text);
-    } else {
-      const below = new vscode.NotebookCellData(vscode.NotebookCellKind.Code, text, cell.document.languageId);
-      edit.set(cell.notebook.uri, [vscode.NotebookEdit.insertCells(cell.index + 1, [below])]);
-    }
-    await vscode.workspace.applyEdit(edit);
+    edit.replace(document.uri, document.validateRange(new vscode.Range(0, 0, document.lineCount, 0)), text);
+    return vscode.workspace.applyEdit(edit);
+  }
+
+  private insertBelow(text: string): Thenable<boolean> {
+    const { notebook, index, document } = this.cell;
+    const below = new vscode.NotebookCellData(vscode.NotebookCellKind.Code, text, document.languageId);
+    const edit = new vscode.WorkspaceEdit();
+    edit.set(notebook.uri, [vscode.NotebookEdit.insertCells(index + 1, [below])]);
+    return vscode.workspace.applyEdit(edit);
   }
 
   /** A new run's outputs replace those of the one before. */
