@@ -23,6 +23,8 @@ export interface Kernel {
   readonly interpreter: string | undefined;
   /** False: an environment that lacks ipykernel. Changes when that is installed; the object stays, as others know it by itself. */
   isReady: boolean;
+  /** Starting it is refused, as it is for another machine. */
+  isRefused: boolean;
 }
 
 export interface KernelHandlers {
@@ -82,7 +84,7 @@ export class Controllers implements vscode.Disposable {
   namedBy(notebook: vscode.NotebookDocument): Kernel | undefined {
     const name = kernelspecOf(notebook)?.name;
     const kernel = name === undefined ? undefined : this.kernels.get(name);
-    return kernel?.isReady ? kernel : undefined;
+    return kernel?.isReady && !kernel.isRefused ? kernel : undefined;
   }
 
   interpreterOf(kernelName: string): string | undefined {
@@ -107,6 +109,7 @@ export class Controllers implements vscode.Disposable {
       if (!kernel) this.create(kernelspec);
       else {
         kernel.isReady = kernelspec.ready;
+        kernel.isRefused = kernelspec.provisioner !== undefined;
         kernel.controller.label = plain(kernelspec.displayName);
         kernel.controller.description = descriptionOf(kernelspec);
       }
@@ -117,9 +120,10 @@ export class Controllers implements vscode.Disposable {
 
   private create(kernelspec: KernelInfo & Pick<Kernelspec, 'interpreter' | 'ready' | 'provisioner'>): Kernel {
     const { name, language, displayName } = kernelspec;
+    const state = { isReady: kernelspec.ready, isRefused: kernelspec.provisioner !== undefined };
     const controller = vscode.notebooks.createNotebookController(controllerId(name), NOTEBOOK_TYPE, plain(displayName));
     const interpreter = kernelspec.interpreter ?? undefined;
-    const kernel: Kernel = { name, language, displayName, controller, interpreter, isReady: kernelspec.ready };
+    const kernel: Kernel = { name, language, displayName, controller, interpreter, ...state };
     controller.description = descriptionOf(kernelspec);
     controller.detail = plain(interpreter ?? name);
     controller.supportedLanguages = [languageId(language)];
