@@ -10,9 +10,12 @@ test('a cell may fail where its tags say so', () => {
   for (const metadata of [{}, { metadata: null }, { metadata: 3 }, { tags: ['raises-exception'] }]) assert.ok(!mayRaise({ metadata }));
 });
 
-test('a cell is skipped among others, and run by itself', () => {
+test('a cell is skipped among others, and run by itself where it was picked', () => {
+  const [picked, other] = [() => true, () => false];
   const [plain, skipped] = [cell([]), cell(['skip-execution'])];
-  assert.deepEqual(withoutSkipped([plain, skipped, plain]), [plain, plain]);
-  assert.deepEqual(withoutSkipped([skipped, skipped]), []);
-  assert.deepEqual(withoutSkipped([skipped]), [skipped]);
+  assert.deepEqual(withoutSkipped([plain, skipped, plain], picked), [plain, plain]);
+  assert.deepEqual(withoutSkipped([skipped, skipped], picked), []);
+  assert.deepEqual(withoutSkipped([skipped], picked), [skipped]);
+  assert.deepEqual(withoutSkipped([skipped], other), []);
+  assert.deepEqual(withoutSkipped([plain], other), [plain]);
 });

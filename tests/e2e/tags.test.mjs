@@ -37,4 +37,21 @@ story('tags', 'tags say what Run All does', {
     const saved = await editor.save(run.path('draft.ipynb'));
     assert.deepEqual([saved.skipped.stdout, saved.skipped.count], ['run by itself\n', 4]);
   },
+  'alone above the selected cell it does not': async (run) => {
+    const { workbench: editor } = run;
+    run.notebook('lone.ipynb', { skipped: "print('not asked for')", below: "print('asked for')" });
+    const file = JSON.parse(readFileSync(run.path('lone.ipynb'), 'utf8'));
+    file.cells[0].metadata = { tags: tags.skipped };
+    writeFileSync(run.path('lone.ipynb'), JSON.stringify(file));
+    await editor.openFile('lone.ipynb');
+    await editor.selectKernel('Python 3 (ipykernel)');
+    await editor.runCell(1);
+    await editor.ran(1, 1);
+    await editor.focusCell(1);
+    await editor.command('Notebook: Execute Above Cells');
+    await editor.runCell(1);
+    await editor.ran(1, 2);
+    const saved = await editor.save(run.path('lone.ipynb'));
+    assert.deepEqual([saved.skipped.outputs, saved.skipped.count], [[], null]);
+  },
 });

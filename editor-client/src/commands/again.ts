@@ -6,6 +6,7 @@
 import * as vscode from 'vscode';
 import { NOTEBOOK_TYPE, runsIn } from '../kernels/controllers';
 import { hasTab } from '../kernels/selection';
+import { withoutSkipped } from '../kernels/tags';
 import { registerLineCommand } from '../line-command';
 import type { Session } from '../protocol/types';
 import { showInformation } from '../say';
@@ -43,7 +44,11 @@ async function runTo(last: vscode.NotebookCell, session: Session, parts: Parts):
   if (notebook.isClosed || !hasTab(notebook.uri) || last.index < 0) return;
   if (parts.selection.of(notebook) !== kernel || sessionIdOf(notebook, parts) !== session.id) return;
   const cells = notebook.getCells(new vscode.NotebookRange(0, last.index + 1)).filter((cell) => runsIn(cell, kernel));
-  await parts.runner.run(cells, notebook, kernel);
+  await parts.runner.run(
+    withoutSkipped(cells, () => false),
+    notebook,
+    kernel,
+  );
 }
 
 const sessionIdOf = (notebook: vscode.NotebookDocument, { attachments, sessions }: Parts): string | undefined =>

@@ -10,7 +10,9 @@ import { messageOf } from '../errors';
 import { plain } from '../plain';
 import type { KernelInfo, Kernelspec } from '../protocol/types';
 import { installIpykernel } from './install';
+import { Picked } from './picked';
 import { knownInterpreters } from './python';
+import { withoutSkipped } from './tags';
 
 export const NOTEBOOK_TYPE = 'jupyter-notebook';
 
@@ -35,6 +37,7 @@ export interface KernelHandlers {
 export class Controllers implements vscode.Disposable {
   private readonly kernels = new Map<string, Kernel>();
   private readonly selectEmitter = new vscode.EventEmitter<{ kernel: Kernel; notebook: vscode.NotebookDocument; selected: boolean }>();
+  private readonly picked = new Picked();
   private readonly subscriptions: vscode.Disposable[];
 
   private readonly updateEmitter = new vscode.EventEmitter<void>();
@@ -56,6 +59,7 @@ export class Controllers implements vscode.Disposable {
       vscode.workspace.onDidOpenNotebookDocument((notebook) => {
         this.prefer(notebook);
       }),
+      this.picked,
       this.selectEmitter,
       this.updateEmitter,
     ];
@@ -129,7 +133,8 @@ export class Controllers implements vscode.Disposable {
     controller.supportedLanguages = [languageId(language)];
     controller.supportsExecutionOrder = true;
     controller.executeHandler = async (cells, notebook) => {
-      if (await this.makeReady(name)) await this.handlers.run(cells, notebook, kernel);
+      const wanted = withoutSkipped(cells, (cell) => this.picked.has(cell));
+      if (wanted.length > 0 && (await this.makeReady(name))) await this.handlers.run(wanted, notebook, kernel);
     };
     // With a handler set, VS Code never cancels an execution's token, which it would also do for a deleted cell.
     controller.interruptHandler = (notebook) => this.handlers.interrupt(notebook);

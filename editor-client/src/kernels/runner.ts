@@ -19,7 +19,7 @@ import { rememberKernel } from './metadata';
 import type { CellRun } from './run';
 import { cellRef, type HeldExecutions } from './runs';
 import { pause, type Selection } from './selection';
-import { mayRaise, withoutSkipped } from './tags';
+import { mayRaise } from './tags';
 
 const SELECTED_TIMEOUT_MS = 5_000;
 /** VS Code calls the interrupt handler just before it deletes a running cell. */
@@ -43,8 +43,7 @@ export class Runner implements KernelHandlers {
     private readonly selection: () => Selection,
   ) {}
 
-  async run(asked: readonly vscode.NotebookCell[], notebook: vscode.NotebookDocument, kernel: Kernel): Promise<void> {
-    const cells = withoutSkipped(asked);
+  async run(cells: readonly vscode.NotebookCell[], notebook: vscode.NotebookDocument, kernel: Kernel): Promise<void> {
     if (cells.length === 0 || !vscode.workspace.isTrusted) return;
     // VS Code may call this before it has told that the kernel is selected, and refuses executions until then.
     if (!(await this.selection().isSelected(notebook, kernel, SELECTED_TIMEOUT_MS))) return;

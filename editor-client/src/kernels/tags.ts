@@ -11,9 +11,9 @@ export interface Tagged {
 /** Its failure is as it should be, and stops nothing behind it. */
 export const mayRaise = (cell: Tagged): boolean => has(cell, 'raises-exception');
 
-/** Without those that are not run with others. A cell that is run by itself is what the person meant. */
-export function withoutSkipped<Cell extends Tagged>(cells: readonly Cell[]): readonly Cell[] {
-  return cells.length > 1 ? cells.filter((cell) => !has(cell, 'skip-execution')) : cells;
+/** Without those that are tagged to be skipped. One that is run by itself, and was picked for that, is what the person meant. */
+export function withoutSkipped<Cell extends Tagged>(cells: readonly Cell[], isPicked: (cell: Cell) => boolean): readonly Cell[] {
+  return cells.filter((cell) => !has(cell, 'skip-execution') || (cells.length === 1 && isPicked(cell)));
 }
 
 function has({ metadata }: Tagged, tag: string): boolean {
