@@ -162,11 +162,15 @@ export class Offers implements vscode.Disposable {
   private async showWaiting(): Promise<void> {
     if (this.isShowing) return;
     this.isShowing = true;
-    try {
-      for (let next = this.next(); next; next = this.next()) await this.showFirst(next);
-    } finally {
-      this.isShowing = false;
+    for (let next = this.next(); next; next = this.next()) {
+      try {
+        await this.showFirst(next);
+      } catch (error) {
+        this.waiting.delete(next);
+        this.sidecar.log.warn(`A question could not be shown: ${messageOf(error)}`);
+      }
     }
+    this.isShowing = false;
   }
 
   /** The notebook in front is asked about first. */
@@ -178,27 +182,34 @@ export class Offers implements vscode.Disposable {
   private async showFirst(question: Question): Promise<void> {
     const { offer, settled } = question;
     if (offer.kind === 'migrate') await expire(TOGETHER_MS);
-    else await Promise.race([drawn(offer), this.frontIsNext(question)]);
+    else await this.unlessFront(question, [drawn(offer)]);
     // Another one is about what came in front meanwhile.
     if (this.next() !== question) return;
     this.waiting.delete(question);
     const others = this.movedToo();
     const isTogether = offer.kind === 'migrate' && others.length > 1;
     const shown = isTogether ? this.showTogether(others) : this.show(question);
-    await Promise.race([shown, ...(isTogether ? [] : [settled]), expire(ON_SCREEN_MS), this.frontIsNext(question)]);
+    await this.unlessFront(question, [shown, ...(isTogether ? [] : [settled]), expire(ON_SCREEN_MS)]);
   }
 
   private frontChanged(): void {
     if ([...this.waiting].some(({ offer }) => isInFront(offer))) this.frontEmitter.fire();
   }
 
-  /** Of a question about the notebook in front: it comes first anyway. */
-  private async frontIsNext({ offer }: Question): Promise<void> {
-    do {
-      await new Promise<void>((resolve) => {
-        once(this.frontEmitter.event, resolve);
-      });
-    } while (isInFront(offer));
+  /** Waits for the first of these, or until the question of another notebook is to come, which is in front. */
+  private async unlessFront({ offer }: Question, others: readonly Promise<unknown>[]): Promise<void> {
+    let come = (): void => undefined;
+    const isNext = new Promise<void>((resolve) => {
+      come = resolve;
+    });
+    const listener = this.frontEmitter.event(() => {
+      if (!isInFront(offer)) come();
+    });
+    try {
+      await Promise.race([...others, isNext]);
+    } finally {
+      listener.dispose();
+    }
   }
 
   private close(offerId: string, result: EnsureResult | undefined): void {
@@ -244,13 +255,14 @@ export class Offers implements vscode.Disposable {
   /** What runs, and since when, has changed since it was raised. */
   private async asItIs(offer: Offer): Promise<Offer> {
     if (offer.kind !== 'resume') return offer;
+    let now = offer;
     try {
       const { offers } = await this.sidecar.request('keeper/openOffers', {});
-      const now = offers.find(({ offerId }) => offerId === offer.offerId) ?? offer;
+      now = offers.find(({ offerId }) => offerId === offer.offerId) ?? offer;
       return await withNewLines(this.sidecar, now);
     } catch (error) {
-      this.sidecar.log.warn(`What runs is not known: ${messageOf(error)}`);
-      return offer;
+      this.sidecar.log.warn(`What runs, or what it printed, is not known: ${messageOf(error)}`);
+      return now;
     }
   }
 
@@ -304,13 +316,6 @@ const isAbout = ({ notebookUri, fromNotebookUri }: Offer, notebook: vscode.Uri):
 function isInFront(offer: Offer): boolean {
   const notebook = vscode.window.activeNotebookEditor?.notebook;
   return notebook !== undefined && isAbout(offer, notebook.uri);
-}
-
-function once(event: vscode.Event<void>, then: () => void): void {
-  const listener = event(() => {
-    listener.dispose();
-    then();
-  });
 }
 
 /** Whether nobody sees that notebook, though VS Code still has it. */
