@@ -148,6 +148,12 @@ export function factsText(session: Session, now: Date, translate: Translate, isR
   return parts.join(' · ');
 }
 
+/** A line as it is read aloud, where what stands beside it is not seen. */
+export function spokenText(session: Session, name: string, now: Date, translate: Translate, isReplaced = false): string {
+  const parts = [lineText(session, name, now, translate), factsText(session, now, translate, isReplaced)];
+  return parts.filter((part) => part !== '').join(', ');
+}
+
 /** Names for sessions: the label, behind as many folders of the notebook as tell it from others of that label. */
 export function namesFor(sessions: readonly Session[]): (session: Session) => string {
   const places = new Set(sessions.map((session) => JSON.stringify([session.label, ...foldersOf(session)])));

@@ -13,6 +13,7 @@ import {
   namesFor,
   questionText,
   span,
+  spokenText,
   stakes,
 } from '../src/describe';
 import { executionLine } from '../src/executions';
@@ -197,6 +198,12 @@ test('what a snapshot left out is named, and why', () => {
     [[{ name: 'a', reason: '' }], '1 variable was left out: a.'],
   ];
   for (const [some, expected] of cases) assert.equal(leftOutText(some, translate), expected);
+});
+
+test('a line that is read aloud has all that it shows', () => {
+  const of = (some: Partial<Session>) => spokenText(session(some), 'draft.ipynb', now, translate);
+  assert.equal(of({}), 'idle 5 m · draft.ipynb, since 17:00 · 812 MB · 3 %');
+  assert.equal(of(ended('crashed', 30)), 'crashed at 17:30 · draft.ipynb');
 });
 
 test('what is at stake', () => {

@@ -1,6 +1,6 @@
 /** A session and its notebooks as lines of the tree: words, icon, and what menus may do with them. */
 import * as vscode from 'vscode';
-import { factsText, lineText, stateText } from '../describe';
+import { factsText, lineText, spokenText } from '../describe';
 import { hasDied } from '../groups';
 import { plain } from '../plain';
 import type { NotebookRef, Session } from '../protocol/types';
@@ -28,11 +28,10 @@ export function sessionItem(session: Session, { name, isSeen, isReplaced, hasCon
   const now = new Date();
   const item = new vscode.TreeItem(plain(lineText(session, name, now, vscode.l10n.t)), state);
   item.id = lineIdOf(session);
-  const description = factsText(session, now, vscode.l10n.t, isReplaced);
-  item.description = plain(description);
+  item.description = plain(factsText(session, now, vscode.l10n.t, isReplaced));
   item.iconPath = iconOf(session);
   item.contextValue = contextOf(session, isSeen);
-  item.accessibilityInformation = { label: `${name}, ${stateText(session, vscode.l10n.t)}, ${description}` };
+  item.accessibilityInformation = { label: plain(spokenText(session, name, now, vscode.l10n.t, isReplaced)) };
   return item;
 }
 
