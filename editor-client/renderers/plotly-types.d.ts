@@ -1,5 +1,5 @@
-/** The part of plotly.js that is used here; the package has no types. */
+/** The part of plotly.js that is used here. */
 declare module 'plotly.js-dist-min' {
-  const Plotly: { newPlot(place: HTMLElement, data: readonly unknown[], layout: object, config: object): Promise<unknown> };
+  const Plotly: { newPlot(place: HTMLElement, figure: object): Promise<unknown>; purge(place: HTMLElement): void };
   export default Plotly;
 }
