@@ -12,6 +12,14 @@ const cells = {
     "data = altair.Data(values=[{'x': 1, 'y': 1}, {'x': 2, 'y': 3}, {'x': 3, 'y': 2}])",
     "altair.Chart(data, title='altair').mark_point().encode(x='x:Q', y='y:Q').properties(height=120)",
   ].join('\n'),
+  hostile: [
+    "spec = {'data': {'url': 'https://example.org/a.csv'}, 'mark': 'point', 'encoding': {'x': {'field': 'a', 'type': 'quantitative'}},",
+    "        'usermeta': {'embedOptions': {'ast': False, 'actions': {'editor': True}}}}",
+    "image = go.Figure(go.Scatter(y=[1, 2]), {'height': 200, 'images': [{'source': 'https://example.org/a.png'}]})",
+    "display({'application/vnd.vegalite.v6+json': spec}, raw=True)",
+    "image.frames = [go.Frame(data=[go.Scatter(y=[2, 1])], name='turned')]",
+    'image',
+  ].join('\n'),
 };
 const drawn = async (editor) => {
   await editor.output('.js-plotly-plot .scatterlayer .point');
@@ -39,6 +47,16 @@ story('figures', 'figures of plotly and altair, without a network', {
       await editor.ended(index);
     }
     await drawn(editor);
+  },
+  'a chart that asks for the network is told so, and changes no option': async (run) => {
+    const { workbench: editor } = run;
+    await editor.runCell(3);
+    await editor.ended(3);
+    const note = await editor.output('.vega-embed + p:has-text("https://example.org/a.csv")');
+    assert.match(await note.textContent(), /load nothing from the network/);
+    const chart = await editor.output('.vega-embed:has(+ p:has-text("example.org"))');
+    assert.equal(await chart.locator('.vega-actions').textContent(), 'Save as SVGSave as PNG');
+    assert.deepEqual(run.asked, [], 'nothing was asked for over the network');
   },
   'in the file they are data, and small': async (run) => {
     const { workbench: editor } = run;
