@@ -1,10 +1,11 @@
 // Bundles the extension into dist/extension.js, and what its webviews run and how they look into dist/webviews/, what draws
-// figures into dist/renderers/; with --tests the unit
+// figures into dist/renderers/, and the licenses of what is in them into dist/notices.txt; with --tests the unit
 // tests into dist/test/; with --production minified; with --watch again after each change. The types are checked by `npm run compile`.
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, context } from 'esbuild';
+import { notices } from '../scripts/lib/notices.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, '..', 'dist');
@@ -44,8 +45,10 @@ if (process.argv.includes('--tests')) {
     outdir: join(dist, 'renderers'),
     format: 'esm',
   };
+  const inputs = new Set();
   for (const options of [extension, webviews, renderers]) {
     if (process.argv.includes('--watch')) await (await context(options)).watch();
-    else await build(options);
+    else Object.keys((await build({ ...options, metafile: true })).metafile.inputs).forEach((path) => inputs.add(path));
   }
+  if (inputs.size) writeFileSync(join(dist, 'notices.txt'), notices(inputs));
 }

@@ -8,8 +8,8 @@ import { fingerprint, once } from './stamp.mjs';
 
 export const modules = join(root, 'node_modules');
 const rust = ['.cargo', 'Cargo.toml', 'Cargo.lock', 'server'];
-const client = ['package.json', 'package-lock.json', 'editor-client'];
-const bundle = [join('dist', 'extension.js'), join('dist', 'webviews'), join('dist', 'renderers')];
+const client = ['package.json', 'package-lock.json', 'editor-client', 'scripts/lib/notices.mjs'];
+const bundle = [join('dist', 'extension.js'), join('dist', 'webviews'), join('dist', 'renderers'), join('dist', 'notices.txt')];
 const shipped = ['package.nls.json', 'l10n', 'media', 'README.md', 'docs/screenshot.png', 'CHANGELOG.md', 'LICENSE'];
 
 /** The npm packages of `package-lock.json`; their install scripts are not needed and not run. */
