@@ -1,6 +1,6 @@
 /**
  * Draws altair's charts, which are Vega-Lite and Vega, with the libraries that come along: also offline, and without a kernel.
- * Guarantees: a chart is data; its expressions are interpreted, and none becomes code of the page. Nothing is loaded over the network,
+ * Guarantees: a chart is data; its expressions are interpreted, and none becomes code of the page. No data and no image is loaded over the network,
  * and the cell says so where a chart asks for it.
  */
 import { loader } from 'vega';
