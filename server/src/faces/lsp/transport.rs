@@ -105,7 +105,9 @@ impl Wrapped {
     /// What is told unasked.
     pub fn new(value: &impl Serialize) -> Wrapped {
         // What we tell is JSON: its maps have strings for keys.
-        Wrapped(serde_json::to_string(value).unwrap_or_else(|_| "null".into()))
+        let mut text = serde_json::to_string(value).unwrap_or_else(|_| "null".into());
+        text.shrink_to_fit();
+        Wrapped(text)
     }
 
     /// An answer, if it fits into a message; else the error that this request gets in its place.
@@ -127,14 +129,42 @@ impl Wrapped {
 const HEADS: [&[u8]; 2] =
     [br#"{"jsonrpc":"2.0","result":""#, br#"{"jsonrpc":"2.0","method":"keeper/executionEvent","params":""#];
 
-/// A message as it goes to the editor: what is wrapped in it is itself again.
-fn unwrapped(body: Vec<u8>) -> Vec<u8> {
+/// A message as it goes to the editor: what is wrapped in it is itself again. In its place, since an answer may be large.
+fn unwrapped(mut body: Vec<u8>) -> Vec<u8> {
     let Some(head) = HEADS.iter().find(|head| body.starts_with(head)) else { return body };
-    let begins = head.len() - 1;
-    let mut strings = serde_json::Deserializer::from_slice(&body[begins..]).into_iter::<String>();
-    let Some(Ok(text)) = strings.next() else { return body };
-    let rest = &body[begins + strings.byte_offset()..];
-    [&head[..begins], text.as_bytes(), rest].concat()
+    // Its quotation mark goes, too.
+    let (mut read, mut write) = (head.len(), head.len() - 1);
+    loop {
+        let rest = &body[read..];
+        let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else { return body };
+        body.copy_within(read..read + plain, write);
+        (read, write) = (read + plain, write + plain);
+        if body[read] == b'"' {
+            break;
+        }
+        let (byte, length) = match body.get(read + 1) {
+            Some(b'n') => (b'\n', 2),
+            Some(b't') => (b'\t', 2),
+            Some(b'r') => (b'\r', 2),
+            Some(b'b') => (8, 2),
+            Some(b'f') => (12, 2),
+            // The library writes so what has no letter of its own: control characters, which are one byte.
+            Some(b'u') => {
+                let digits = body.get(read + 4..read + 6).and_then(|digits| std::str::from_utf8(digits).ok());
+                (digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(b' '), 6)
+            }
+            Some(byte) => (*byte, 2),
+            None => return body,
+        };
+        body[write] = byte;
+        (read, write) = (read + length, write + 1);
+        if read > body.len() {
+            return body;
+        }
+    }
+    body.copy_within(read + 1.., write);
+    body.truncate(body.len() - (read + 1 - write));
+    body
 }
 
 /// Requests of ours may come without `params`, which the library refuses where there may be some. Sees `exit`, too.
@@ -280,6 +310,7 @@ mod tests {
     #[test]
     fn what_is_wrapped_comes_out_as_it_was() {
         let deep = format!("{}1e-07{}", "[".repeat(500), "]".repeat(500));
+        let deep = format!("{{\"a\\\\\\\"é\\u0001\\n\":\n\t{deep} }}");
         let json: crate::protocol::Json = serde_json::from_str(&deep).unwrap();
         let text = serde_json::to_value(Wrapped::new(&json)).unwrap();
         let answer = jsonrpc::Response::from_ok(jsonrpc::Id::Number(7), text);
