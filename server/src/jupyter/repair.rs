@@ -1,6 +1,8 @@
 //! JSON that Python writes although it is none: bytes that are not UTF-8 (`surrogateescape`), lone surrogates, `NaN` and
 //! `Infinity`. Guarantees valid JSON with the rest untouched, or `None`.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 
 /// What `frame` most likely means; `None` where it is not JSON in any of the known ways.
@@ -9,9 +11,13 @@ pub(super) fn json<T: DeserializeOwned>(frame: &[u8]) -> Option<T> {
 }
 
 /// The same text with something else of the same length in each place that is no JSON: what is found in it is at the same
-/// place in the text.
-pub fn readable(text: &str) -> String {
-    repaired(text, |token| &"0.000000000"[..token.len()])
+/// place in the text. Text in which there can be no such place is not copied.
+pub fn readable(text: &str) -> Cow<'_, str> {
+    let may_be_broken = ["\\ud", "\\uD", "NaN", "Infinity"].iter().any(|part| text.contains(part));
+    match may_be_broken {
+        true => repaired(text, |token| &"0.000000000"[..token.len()]).into(),
+        false => text.into(),
+    }
 }
 
 fn null(_: &str) -> &'static str {

@@ -75,19 +75,10 @@ impl NotebookFile {
     /// The file's own; `InvalidData` where it is no notebook of format 4.
     pub fn read(path: &Path) -> io::Result<NotebookFile> {
         let text = foreign::read_text(path, LARGEST)?;
-        // Half a character is no text, wherever it stands.
-        let has_halves = text.contains("\\ud") || text.contains("\\uD");
-        let as_it_is = match has_halves {
-            false => NotebookFile::parse(&text, unmarked(&text)),
-            true => NotebookFile::parse(&text, &jupyter::readable(unmarked(&text))),
-        };
-        match as_it_is {
+        match NotebookFile::parse(&text, &jupyter::readable(unmarked(&text))) {
             Ok(Some((cells, style))) => Ok(NotebookFile { text, cells, style, edits: Vec::new() }),
             Ok(None) => Err(no_cells(path)),
-            Err(e) => match NotebookFile::parse(&text, &jupyter::readable(unmarked(&text))) {
-                Ok(Some((cells, style))) => Ok(NotebookFile { text, cells, style, edits: Vec::new() }),
-                _ => Err(wrong(path, e)),
-            },
+            Err(e) => Err(wrong(path, e)),
         }
     }
 

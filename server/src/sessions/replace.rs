@@ -3,8 +3,8 @@
 //! Its owner, mode, hard links and extended attributes stay. A file that may not be written is refused. Whoever is killed
 //! while one is written in its place leaves the whole of what was there beside it.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Replaces what is in a file, links followed. `old` is what was read of it.
@@ -18,21 +18,18 @@ pub fn replace(path: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{what}: nothing was written")));
     }
     if std::fs::read(&target)? != old {
-        return Err(io::Error::other("it was changed meanwhile: nothing was written"));
+        return Err(changed());
     }
     match at_once(&target, &found, new) {
-        Ok(true) => {}
+        Ok(true) => Ok(()),
         // Its folder may not be written, the file is a mount of its own, or something of it would be lost.
-        Ok(false) => in_place(&target, old, new)?,
-        Err(e) if e.kind() == io::ErrorKind::StorageFull => return Err(e),
+        Ok(false) => in_place(&target, old, new),
+        Err(e) if e.kind() == io::ErrorKind::StorageFull => Err(e),
         Err(e) => {
             tracing::debug!("{} is written in its place: {e}", target.display());
-            in_place(&target, old, new)?;
+            in_place(&target, old, new)
         }
     }
-    // All of it is there: what an earlier one left is of no use.
-    copies_of(&target).iter().for_each(|copy| drop(std::fs::remove_file(copy)));
-    Ok(())
 }
 
 /// Why a file may not be written; `None` where it may.
@@ -98,7 +95,16 @@ fn take_attributes(from: &Path, to: &File) -> io::Result<bool> {
 
 /// Writes over it. What was there lies beside it until all is written, or in the folder for temporary files.
 fn in_place(target: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(target)?;
+    let mut file = OpenOptions::new().read(true).write(true).open(target)?;
+    // Two that write over each other would mix; of a file system that knows no locks nobody is told.
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(io::Error::other("another save writes it just now: nothing was written"));
+    }
+    let mut now = Vec::with_capacity(old.len());
+    file.read_to_end(&mut now)?;
+    if now != old {
+        return Err(changed());
+    }
     make_room(&file, old.len(), new.len())?;
     let kept = kept_copy(target, old)?;
     if let Err(e) = write_over(&mut file, new) {
@@ -112,7 +118,12 @@ fn in_place(target: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
         };
         return Err(io::Error::new(e.kind(), what));
     }
+    let _ = std::fs::remove_file(&kept);
     Ok(())
+}
+
+fn changed() -> io::Error {
+    io::Error::other("it was changed meanwhile: nothing was written")
 }
 
 /// What is in a file, without a moment in which it is empty.
@@ -126,17 +137,12 @@ fn write_over(file: &mut File, content: &[u8]) -> io::Result<()> {
 /// What was there before a write that somebody was killed in, if that is left.
 pub fn left_by_interrupted(path: &Path) -> Option<PathBuf> {
     let target = std::fs::canonicalize(path).ok()?;
-    copies_of(&target).into_iter().next()
-}
-
-/// The copies of a file's content that are left, and are ours.
-fn copies_of(target: &Path) -> Vec<PathBuf> {
-    let name = copy_name(target);
+    let name = copy_name(&target);
     let folders = [target.parent().map(Path::to_owned), Some(std::env::temp_dir())];
     let entries = folders.into_iter().flatten().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten());
     let is_one = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&name);
     let paths = entries.flatten().filter(is_one).map(|entry| entry.path());
-    paths.filter(|path| std::fs::symlink_metadata(path).is_ok_and(|found| is_ours(&found))).collect()
+    paths.into_iter().find(|path| std::fs::symlink_metadata(path).is_ok_and(|found| is_ours(&found)))
 }
 
 /// Anybody may put a file of any name into a folder that all use.
@@ -234,6 +240,11 @@ mod tests {
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside it");
         assert_eq!(left_by_interrupted(&path), None);
+        // Who writes it has it for itself.
+        let writes = File::open(&path).unwrap();
+        writes.lock().unwrap();
+        let error = replace(&path, b"s", b"new").unwrap_err().to_string();
+        assert!(error.contains("another save") && std::fs::read(&other).unwrap() == b"s", "{error}");
         let left = kept_copy(&path, b"before").unwrap();
         assert_eq!(left_by_interrupted(&path), Some(std::fs::canonicalize(left).unwrap()));
     }
