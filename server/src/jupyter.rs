@@ -19,7 +19,6 @@ mod silent;
 pub use channels::{Channel, Channels, Error, Incoming};
 pub use connection::{ConnectionError, ConnectionFile, PortReservation, Transport};
 pub use environments::{ENVIRONMENT, Environment, environments};
-pub use gaps::Counter;
 pub use heartbeat::Heartbeat;
 pub use kernelspec::{Installed, InterruptMode, Kernelspec, installed, is_python};
 pub use message::{Decoded, Header, Message, Shown, Unreadable};

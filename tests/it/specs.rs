@@ -70,6 +70,50 @@ IPKernelApp.launch_instance(kernel_class=Quiet)
     );
 }
 
+/// On a busy machine the keeper asks twice, and both answers come together, behind their outputs.
+#[test]
+fn an_answer_to_the_greeting_that_comes_late_is_no_gap() {
+    let world = World::new();
+    scripted(
+        &world,
+        "late",
+        r#"
+import asyncio
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
+
+class Late(IPythonKernel):
+    asked, held = 0, []
+
+    async def kernel_info_request(self, stream, ident, parent):
+        self.asked += 1
+        if self.asked not in (2, 3):
+            return await super().kernel_info_request(stream, ident, parent)
+        content = {"status": "ok", **self.kernel_info}
+        self.held.append((stream, self.session.msg("kernel_info_reply", content, parent), ident))
+        if self.asked == 3:
+            asyncio.get_running_loop().call_later(0.2, self.answer)
+
+    def answer(self):
+        for stream, message, ident in self.held:
+            self.session.send(stream, message, ident=ident)
+
+IPKernelApp.launch_instance(kernel_class=Late)
+"#,
+    );
+    let notebook = world.notebook(
+        "draft.ipynb",
+        &["import time\nprint(1)\ntime.sleep(4)\nprint(get_ipython().kernel.asked)"],
+    );
+    assert_eq!(world.cli_ok(["run", notebook.to_str().unwrap(), "--kernel", "late"]), "1\n3\n");
+    let mut window = world.window();
+    let id = window.live().remove(0);
+    let last = window.subscribe(&id, 0);
+    window.wait_for("keeper/executionEvent", |e| e["seq"] == last);
+    let events = window.events(&id);
+    assert!(!events.iter().any(|e| e["event"]["kind"] == "gap"), "{events:?}");
+}
+
 /// Says of a notebook which kernel it wants.
 fn wants(notebook: &Path, metadata: Value) {
     let mut file: Value = serde_json::from_slice(&std::fs::read(notebook).unwrap()).unwrap();

@@ -14,8 +14,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use zeromq::{SocketRecv, SocketSend, SubSocket, ZmqError, ZmqMessage, ZmqResult};
 
 use super::connection::{ConnectionError, ConnectionFile};
+use super::gaps::Counter;
 use super::message::{Decoded, Message};
 use super::signing::Signer;
+use crate::protocol::Time;
 pub(super) use sockets::wait_until_bound;
 use sockets::{Sockets, connect_iopub};
 
@@ -65,6 +67,8 @@ pub struct Channels {
     iopub_endpoint: Option<String>,
     exchange: Option<Exchange>,
     iopub_in_a_row: u32,
+    /// Of what comes on any channel, from the first message on.
+    counter: Counter,
 }
 
 /// A second iopub socket that takes over from the first at a message which both get: the `idle` of request `marker`.
@@ -94,6 +98,7 @@ impl Channels {
             iopub_endpoint: None,
             exchange: None,
             iopub_in_a_row: 0,
+            counter: Counter::new(),
         })
     }
 
@@ -121,7 +126,25 @@ impl Channels {
             exchange.old_is_there = is_idle_of(&decoded, &exchange.marker);
             self.exchange_if_both_are_there();
         }
+        if let Decoded::Message(message) = &decoded {
+            self.counter.saw(&message.header.msg_id, channel == Channel::Iopub, Time::now());
+        }
         Ok(Incoming { channel, decoded, size })
+    }
+
+    /// From now on the kernel's output reaches us: what did not come so far was before that, and is not missing.
+    pub fn count_from_here(&mut self) {
+        self.counter.forgive();
+    }
+
+    /// How many messages were lost at most, each told once; `None` when none.
+    pub fn missing(&mut self, now: Time) -> Option<u64> {
+        self.counter.missing(now)
+    }
+
+    /// The same once nothing comes any more: what has only just been overtaken is lost too.
+    pub fn missing_at_last(&mut self) -> Option<u64> {
+        self.counter.missing_at_last()
     }
 
     /// What can be had without waiting.

@@ -66,13 +66,29 @@ impl Counter {
 
     /// How many were lost at most, each told once; `None` when none.
     pub fn missing(&mut self, now: Time) -> Option<u64> {
-        let lost: u64 = self.senders.iter_mut().map(|sender| sender.take_older(now)).sum();
-        (lost > 0).then_some(lost)
+        self.take(|overtaken| {
+            // A clock that was set back must not keep a hole for ever.
+            !(0..GRACE_MILLISECONDS).contains(&now.since(overtaken))
+        })
     }
 
-    /// Forgets everything, at a reconnection: what was sent meanwhile is a gap of its own kind.
-    pub fn reset(&mut self) {
-        self.senders.clear();
+    /// The same once nothing comes any more: there is no grace.
+    pub fn missing_at_last(&mut self) -> Option<u64> {
+        self.take(|_| true)
+    }
+
+    /// What did not come so far is not missing. What came still counts: an answer to a greeting can be behind, and its number
+    /// would seem to be the first one.
+    pub fn forgive(&mut self) {
+        for sender in &mut self.senders {
+            sender.holes.clear();
+            sender.overflowed = 0;
+        }
+    }
+
+    fn take(&mut self, is_over: impl Fn(Time) -> bool) -> Option<u64> {
+        let lost: u64 = self.senders.iter_mut().map(|sender| sender.take(&is_over)).sum();
+        (lost > 0).then_some(lost)
     }
 }
 
@@ -116,11 +132,10 @@ impl Sender {
         true
     }
 
-    fn take_older(&mut self, now: Time) -> u64 {
+    fn take(&mut self, is_over: impl Fn(Time) -> bool) -> u64 {
         let mut lost = std::mem::take(&mut self.overflowed);
         self.holes.retain(|hole| {
-            // A clock that was set back must not keep a hole for ever.
-            let kept = hole.overtaken.is_none_or(|at| (0..GRACE_MILLISECONDS).contains(&now.since(at)));
+            let kept = hole.overtaken.is_none_or(|at| !is_over(at));
             if !kept {
                 lost += hole.to - hole.from + 1;
             }
@@ -181,6 +196,23 @@ mod tests {
         check_both(&[("s_1_7", true, 0), ("s_1_10", false, 0), ("s_1_8", true, 4), ("s_1_9", true, 8)], None);
         check_both(&[("s_1_7", true, 0), ("s_1_10", false, 0), ("s_1_11", true, 1)], Some(2));
         check_both(&[("s_1_7", true, 0), ("s_1_9", true, 0), ("s_1_8", false, 1)], None);
+    }
+
+    #[test]
+    fn what_was_before_a_greeting_ended_is_not_missing() {
+        let mut counter = Counter::new();
+        // Two questions: outputs come first, one was before we listened, and an answer is behind.
+        for (number, is_output) in [(3, true), (4, true), (6, true), (2, false)] {
+            counter.saw(&format!("s_1_{number}"), is_output, Time(0));
+        }
+        counter.forgive();
+        counter.saw("s_1_5", false, Time(0));
+        counter.saw("s_1_7", true, Time(0));
+        assert_eq!(counter.missing(Time(10_000)), None);
+        counter.saw("s_1_9", true, Time(10_000));
+        assert_eq!(counter.missing(Time(10_000)), None);
+        assert_eq!(counter.missing_at_last(), Some(1), "nothing comes any more");
+        assert_eq!(counter.missing(Time(20_000)), None, "told twice");
     }
 
     #[test]

@@ -209,8 +209,6 @@ impl Keeper {
                 self.take_message(incoming);
             }
         }
-        // What was said before is no gap: the greeting was not counted.
-        self.gaps.reset();
         self.settle_up();
         self.owe_no_more(Ok(()));
         for (connection, id) in std::mem::take(&mut self.restart_waiters) {

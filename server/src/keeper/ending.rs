@@ -162,8 +162,9 @@ impl Keeper {
             }
             _ => self.machine.kernel_gone(running, now),
         };
+        let lost = self.channels.take().and_then(|mut channels| channels.missing_at_last());
+        self.tell_lost(lost, now);
         self.carry_out(effects, now);
-        self.channels = None;
         if let Some(ending) = ending {
             if ending.restart {
                 self.state = SessionState::Restarting;

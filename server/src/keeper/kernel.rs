@@ -113,7 +113,8 @@ impl Met {
         channels.subscribe(&endpoint, limit).await.map_err(|e| e.to_string())
     }
 
-    fn greeted(self, channels: Channels, leftovers: Vec<Incoming>) -> Greeted {
+    fn greeted(self, mut channels: Channels, leftovers: Vec<Incoming>) -> Greeted {
+        channels.count_from_here();
         let may_drop = is_python(&self.language) && self.connection.iopub_without_limit.is_none();
         let warning = may_drop.then(|| "This kernel may drop output when it prints very fast.".to_owned());
         Greeted { channels, connection: self.connection, leftovers, warning }

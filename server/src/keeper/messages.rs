@@ -71,7 +71,6 @@ impl Keeper {
                 return;
             }
         };
-        self.gaps.saw(&message.header.msg_id, channel == Channel::Iopub, now);
         let parent = message.parent_header.as_ref().map_or("", |parent| &parent.msg_id);
         if self.asks_for_input.as_deref() == Some(parent) {
             if channel == Channel::Control {

@@ -20,7 +20,7 @@ use super::record::Record;
 use super::spawn::{Purpose, Word, say};
 use super::writing::{Line, Promise};
 use crate::journal::{Journal, Limits};
-use crate::jupyter::{self, Channel, Channels, Counter, Message};
+use crate::jupyter::{self, Channel, Channels, Message};
 use crate::paths::Folders;
 use crate::process::{self, Identity, Sampler};
 use crate::protocol::{Error, ErrorKind, SessionState, Time};
@@ -85,7 +85,6 @@ pub(super) struct Keeper {
     /// When the last huge message came, while the memory that it took is to be given back.
     pub huge_at: Option<Instant>,
     pub heartbeat: Option<(tokio::task::JoinHandle<()>, tokio::sync::watch::Receiver<bool>)>,
-    pub gaps: Counter,
     pub sampler: Sampler,
     pub sample: Sample,
     /// The sample is to be taken anew before the next status.
@@ -225,7 +224,6 @@ impl Keeper {
             rejoining: false,
             huge_at: None,
             heartbeat: None,
-            gaps: Counter::new(),
             sampler: Sampler::new(),
             sample: Sample::default(),
             resample: false,

@@ -34,10 +34,8 @@ impl Keeper {
         self.tick_snapshot();
         self.tick_idling();
         self.tick_registry();
-        if let Some(lost) = self.gaps.missing(now) {
-            let body = EventBody::Gap { from: Time(now.0 - GAP_NOTICED), to: now, lost_at_most: Some(lost) };
-            self.journal.append(None, now, body);
-        }
+        let lost = self.channels.as_mut().and_then(|channels| channels.missing(now));
+        self.tell_lost(lost, now);
         if let Some((_, heard)) = &mut self.heartbeat
             && heard.has_changed().unwrap_or(false)
         {
@@ -68,6 +66,13 @@ impl Keeper {
             && let Err(e) = self.journal.enforce_limits()
         {
             tracing::warn!("the journal's limit could not be kept: {e}");
+        }
+    }
+
+    pub(super) fn tell_lost(&mut self, lost: Option<u64>, now: Time) {
+        if lost.is_some() {
+            let body = EventBody::Gap { from: Time(now.0 - GAP_NOTICED), to: now, lost_at_most: lost };
+            self.journal.append(None, now, body);
         }
     }
 
