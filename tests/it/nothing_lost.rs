@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::driver::{Window, eventually};
 use crate::world::{World, id_of, is_alive, memory, pid_of, uri};
 
-/// What sidecar and keeper may take at most, in bytes.
-const MOST_MEMORY: u64 = 64 << 20;
+/// What sidecar and keeper may take at most beside their program, in bytes.
+const MOST_MEMORY: u64 = 48 << 20;
 /// A flood on a machine that is busy.
 const FLOOD: Duration = Duration::from_secs(240);
 
@@ -66,7 +66,8 @@ fn replace_sidecar(world: &World, mut window: Window, id: &str, notebook: &Path,
 
 fn check_memory(window: &Window, keeper: u32) {
     for (what, pid) in [("sidecar", window.pid()), ("keeper", keeper)] {
-        let most = memory(pid, "status", "VmHWM");
+        // The program's own pages are its file's; a development build has many.
+        let most = memory(pid, "status", "VmHWM").saturating_sub(memory(pid, "status", "RssFile"));
         eprintln!("{what}: {} MB at most", most >> 20);
         assert!(most < MOST_MEMORY, "{what}: {} MB", most >> 20);
     }
@@ -147,9 +148,10 @@ fn a_client_that_stalls_for_ten_seconds() {
     let (id, keeper) = (id_of(&session["id"]), pid_of(&session["keeperPid"]));
     window.subscribe(&id, 0);
     let lines = scaled(100_000);
+    // Flushed now and then: the keeper holds one message, and how large one grows in 200 ms depends on the machine.
     let asked = json!({
         "sessionId": id, "cell": { "id": "c0", "index": 0 },
-        "code": format!("for i in range({lines}): print(f'line {{i:07d}} ' + 'x' * 200)"),
+        "code": format!("for i in range({lines}): print(f'line {{i:07d}} ' + 'x' * 200, flush=i % 997 == 0)"),
     });
     let request = window.begin("keeper/execute", asked);
     let execution = id_of(&window.finish(request).expect("accepted")["executionId"]);
