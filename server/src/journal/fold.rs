@@ -84,7 +84,12 @@ impl Text {
 
     /// Bytes of the folded text, cut or not.
     pub fn total(&self) -> u64 {
-        (self.head.len() + self.tail.len() + self.line.len()) as u64 + self.left_out
+        self.ended() + self.line.len() as u64
+    }
+
+    /// Those of its lines that have ended, which nothing changes any more.
+    pub fn ended(&self) -> u64 {
+        (self.head.len() + self.tail.len()) as u64 + self.left_out
     }
 
     pub fn add(&mut self, piece: &str) {

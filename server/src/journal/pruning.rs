@@ -263,6 +263,9 @@ fn fold_texts(db: &mut Connection, dir: &Path, execution: i64, pruned: &mut Prun
                 Some(asset) => {
                     let (start, length) = (row.get::<_, i64>(4)? as u64, row.get::<_, i64>(5)? as u64);
                     let name = if body == "stderr" { StreamName::Stderr } else { StreamName::Stdout };
+                    if is_open && found.last().is_some_and(|last| last.name == name && last.is_too_long()) {
+                        continue;
+                    }
                     // What cannot be read just now is not given up for it.
                     let Some(text) = read_slice(dir, asset, start, length) else { return Ok(false) };
                     Some((name, text))
@@ -321,6 +324,11 @@ impl Folding {
     fn new(name: StreamName) -> Folding {
         // What stands is not worth it where it is as long as what lies in an asset.
         Folding { name, rows: Vec::new(), assets: BTreeSet::new(), bytes: 0, text: Text::new(2 * LONG) }
+    }
+
+    /// Whatever is written over: of the rest of a flood nothing need be read.
+    fn is_too_long(&self) -> bool {
+        self.text.ended() > LONG
     }
 
     fn is_worth_it(&self) -> bool {
